@@ -1,0 +1,15 @@
+# examples/NAME.c becomes the program NAME at the top of the build folder. Examples use the shared
+# library, as most users do.
+
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
+foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    skua_program(${name} ${source})
+    target_link_libraries(${name} PRIVATE skua::skua)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+endforeach()
+
+if(TARGET wordfreq)
+    find_package(ZLIB REQUIRED)
+    target_link_libraries(wordfreq PRIVATE ZLIB::ZLIB)
+endif()

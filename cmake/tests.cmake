@@ -1,0 +1,86 @@
+# Tests. Every tests/NAME_test.c is a program and a ctest of that name; it is linked with the
+# library's objects, so that internal functions (skua__*) are in reach. tests/NAME_test.sh is a
+# ctest too, run as `sh NAME_test.sh SOURCE_DIR BUILD_DIR`.
+#
+#   ctest                       everything in its short form
+#   ctest -LE stress            without the stress tests; SKUA_STRESS_SECONDS sets their length
+#   ctest -C nightly -L nightly the stress tests, long
+
+pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+
+set(time_scale 1)
+if(SKUA_SANITIZE)
+    set(time_scale 5)
+endif()
+math(EXPR test_timeout "60 * ${time_scale}")
+math(EXPR stress_timeout "120 * ${time_scale}")
+
+# skua_ctest(<name> <label> <timeout> <command...>)
+function(skua_ctest name label timeout)
+    add_test(NAME ${name} COMMAND ${ARGN})
+    set_tests_properties(${name} PROPERTIES
+        LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77)
+endfunction()
+
+add_library(skua_test_support OBJECT tests/test.c)
+target_compile_options(skua_test_support PRIVATE ${SKUA_WARNINGS})
+target_link_libraries(skua_test_support PUBLIC PkgConfig::cmocka)
+
+function(skua_test_program name source)
+    skua_program(${name} ${source})
+    target_include_directories(${name} PRIVATE
+        ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
+    target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+    target_link_libraries(${name} PRIVATE skua_objects skua_test_support)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
+set(tests ${PROJECT_SOURCE_DIR}/tests)
+file(GLOB sources CONFIGURE_DEPENDS
+    ${tests}/*_test.c ${tests}/fault/*_test.c ${tests}/misuse/*_test.c)
+foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    skua_test_program(${name} ${source})
+    skua_ctest(${name} room ${test_timeout} ${name})
+endforeach()
+
+file(GLOB scripts CONFIGURE_DEPENDS ${tests}/*_test.sh)
+foreach(script IN LISTS scripts)
+    get_filename_component(name ${script} NAME_WE)
+    skua_ctest(${name} room ${test_timeout} sh ${script} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS ${tests}/stress/*_stress.c)
+foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    skua_test_program(${name} ${source})
+    skua_ctest(${name} stress ${stress_timeout} ${name})
+    # With its own configuration, so that a plain ctest does not run it.
+    add_test(NAME ${name}_nightly CONFIGURATIONS nightly COMMAND ${name})
+    set_tests_properties(${name}_nightly PROPERTIES
+        LABELS nightly TIMEOUT 3600 SKIP_RETURN_CODE 77
+        ENVIRONMENT "SKUA_STRESS_SECONDS=300;SKUA_TEST_SECONDS=3000")
+endforeach()
+
+# What does not depend on the kind of build is checked in the plain one.
+if(NOT SKUA_SANITIZE AND NOT SKUA_LTO)
+    get_filename_component(compiler_dir ${CMAKE_C_COMPILER} DIRECTORY)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        find_program(SKUA_TEST_CXX NAMES g++ c++ HINTS ${compiler_dir})
+    else()
+        find_program(SKUA_TEST_CXX NAMES clang++ clang++-14 c++ HINTS ${compiler_dir})
+    endif()
+    set(compilers "CC=${CMAKE_C_COMPILER};CXX=$<IF:$<BOOL:${SKUA_TEST_CXX}>,${SKUA_TEST_CXX},>")
+
+    file(GLOB scripts CONFIGURE_DEPENDS ${tests}/tidy/*.sh)
+    list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$")
+    foreach(script IN LISTS scripts)
+        get_filename_component(name ${script} NAME_WE)
+        skua_ctest(tidy_${name} tidy 60 sh ${script} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+        set_tests_properties(tidy_${name} PROPERTIES ENVIRONMENT "${compilers}")
+    endforeach()
+
+    skua_ctest(install install 120
+        sh ${tests}/install/install.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+    set_tests_properties(install PROPERTIES ENVIRONMENT "${compilers}")
+endif()

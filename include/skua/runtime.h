@@ -1,0 +1,58 @@
+/* skua/runtime.h: starting and ending Skua.
+
+   Most programs need one call: skua_run(). Programs that have threads of their own can create
+   runtimes, submit from any thread, and destroy them; several may live in one process. */
+#ifndef SKUA_RUNTIME_H
+#define SKUA_RUNTIME_H
+
+#include <skua/task.h>
+
+SKUA_BEGIN_DECLS
+
+typedef struct skua_runtime skua_runtime;
+
+/* How to start. Zero everywhere is the default. */
+typedef struct skua_config {
+    uint32_t workers;     /* threads that run tasks; 0: one per core that this process may use
+                             (affinity mask and cgroup quota, rounded down, at least 1) */
+    size_t stack_bytes;   /* usable stack of a task; 0: 192 KiB */
+    size_t max_tasks;     /* tasks alive at once; 0: no limit */
+    uint32_t blocking_threads_max; /* of skua_blocking(); 0: 64 */
+    int64_t cleanup_ns;   /* at the end, cancelled tasks that take longer are named; 0: 5 s */
+    const char *name;     /* threads are called <name>-<n>; NULL: "skua" */
+} skua_config;
+
+/* Run main_fn(arg) as the first task of a new runtime and wait for it; then cancel the tasks that are
+   left, wait until they have ended, and take everything down: no thread, process, fd or byte is left.
+   Returns what main_fn returned, or -EDEADLK (called inside a task), -ENOMEM, -EAGAIN (no threads to be
+   had), -EMFILE, -EINVAL, -ESHUTDOWN (in a forked child). `config` may be NULL.
+   Call from: a thread that is not a worker. Blocks it. */
+int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CHECK;
+
+/* Start a runtime. *out is written only on success. Errors as for skua_run().
+   Call from: a thread that is not a worker. */
+int skua_runtime_create(skua_runtime **out, const skua_config *config) SKUA_MUST_CHECK;
+
+/* Cancel what still runs, wait until all tasks have ended, take everything down; NULL is allowed.
+   The tasks' references stay valid until released. Call from: a foreign thread; nobody else may use
+   the runtime any more. Inside a task of the runtime it panics. */
+void skua_runtime_destroy(skua_runtime *runtime);
+
+/* Like skua_spawn(), but a task of `runtime` and from any thread. The task starts without
+   task-locals, except when the caller is itself a task. */
+int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                const skua_spawn_opts *opts) SKUA_MUST_CHECK;
+
+/* Run fn(arg) as a task of `runtime` and wait until it has ended, since it uses `arg`: when the
+   deadline passes the task is cancelled, and its end awaited. Returns fn's status, -ETIMEDOUT if
+   that was -ECANCELED because of the deadline, or what skua_submit() gives. Call from anywhere. */
+int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline) SKUA_MUST_CHECK;
+
+/* The runtime of the calling task; NULL on a foreign thread. */
+skua_runtime *skua_runtime_current(void);
+
+/* How many workers it has; NULL: how many a runtime would have by default in this process. */
+uint32_t skua_worker_count(const skua_runtime *runtime);
+
+SKUA_END_DECLS
+#endif

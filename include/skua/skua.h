@@ -1,0 +1,16 @@
+/* skua/skua.h: all of Skua. */
+#ifndef SKUA_H
+#define SKUA_H
+
+#include <skua/base.h>
+#include <skua/blocking.h>
+#include <skua/chan.h>
+#include <skua/io.h>
+#include <skua/local.h>
+#include <skua/pool.h>
+#include <skua/runtime.h>
+#include <skua/scope.h>
+#include <skua/select.h>
+#include <skua/task.h>
+
+#endif

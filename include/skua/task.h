@@ -1,0 +1,90 @@
+/* skua/task.h: tasks, the unit of work: plain C functions that may block.
+
+   A task runs on one of the runtime's workers, has a stack of its own, and may go on on another
+   worker after any call that "may switch", unless it is pinned. A program's thread-locals are
+   therefore safe only in pinned tasks; task-locals (skua/local.h) are the tool for the others. */
+#ifndef SKUA_TASK_H
+#define SKUA_TASK_H
+
+#include <skua/base.h>
+
+SKUA_BEGIN_DECLS
+
+typedef struct skua_task skua_task;
+
+/* How to spawn. Zero everywhere is the default. */
+typedef struct skua_spawn_opts {
+    const char *name;   /* copied; NULL: "task" */
+    size_t arg_bytes;   /* > 0: *arg is copied into the task, so that it need not outlive the call */
+    size_t stack_bytes; /* at least this much usable stack; 0: the runtime's default */
+    uint32_t pin;       /* 0: may migrate; k: always runs on worker (k - 1) % workers */
+    bool keep_fpenv;    /* rounding mode and exception masks are the task's own (+2 ns a switch) */
+} skua_spawn_opts;
+
+/* Start fn(arg) as a task of the caller's runtime. *out is one owned reference, to be given back
+   with skua_task_release(); `out` NULL means that nobody will ask: a failure is then reported on
+   standard error when the task ends. *out is written only on success, before fn starts.
+   The task inherits the caller's task-locals as they are now. `opts` may be NULL.
+   Returns 0, -ENOMEM, -EAGAIN (the runtime's max_tasks are alive), -EINVAL (stack_bytes too large,
+   fn NULL), -EPERM (called from a foreign thread: use skua_submit), -ESHUTDOWN (the runtime is
+   ending, or this is a forked child). When it fails, fn is not called.
+   Call from: a task. Never blocks, never switches. Cost: no lock, no system call when warm. */
+int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts) SKUA_MUST_CHECK;
+
+/* Wait until the task has ended. Consumes nothing: any number of tasks and foreign threads may join,
+   any number of times. Returns 0 with fn's return value in *status (which may be NULL); -ETIMEDOUT,
+   -EAGAIN and -ECANCELED speak of the caller only: the task goes on. -EDEADLK: a task joins itself.
+   Call from: a task or a foreign thread. May switch. Cancel: nothing is lost; join again. */
+int skua_join(skua_task *task, int *status, skua_time deadline) SKUA_MUST_CHECK;
+
+/* Take another reference. Returns `task`. Call from anywhere, while holding a reference. */
+skua_task *skua_task_retain(skua_task *task);
+
+/* Give one reference back; NULL is allowed. Releasing the last reference of a task that still runs
+   detaches it: it goes on. A task that failed and whose status nobody looked at is reported on
+   standard error, once. Call from anywhere. Never switches. One release too many panics. */
+void skua_task_release(skua_task *task);
+
+/* Release tasks[0..count), skipping NULLs, and NULL the slots. */
+void skua_task_release_all(skua_task **tasks, size_t count);
+
+/* Ask the task to end: from now on every blocking call in it returns -ECANCELED (outside of shields),
+   the one it is waiting in included. Level-triggered; returns at once; cancelling an ended task does
+   nothing. The task decides what to do: it is never killed. Call from anywhere. Never switches. */
+void skua_task_cancel(skua_task *task);
+
+/* SKUA_CANCELLED: it ended with -ECANCELED after having been cancelled. */
+typedef enum skua_task_status {
+    SKUA_RUNNING,
+    SKUA_DONE,
+    SKUA_FAILED,
+    SKUA_CANCELLED,
+} skua_task_status;
+
+/* The state now. Call from anywhere. */
+skua_task_status skua_task_state(const skua_task *task);
+
+/* Why the task failed: NULL unless it has ended with a status < 0. Lives as long as the caller's
+   reference. Looking counts as having seen the failure. Call from anywhere. */
+const skua_error *skua_task_error(skua_task *task);
+
+/* The task's name; lives as long as the reference. Call from anywhere. */
+const char *skua_task_name(const skua_task *task);
+
+/* The calling task, borrowed; NULL on a foreign thread. Valid until the task ends. */
+skua_task *skua_self(void);
+
+/* Suspend until the moment `until`. Returns 0, or -ECANCELED. SKUA_FOREVER sleeps until cancelled.
+   Call from: a task or a foreign thread. May switch. Never early. */
+int skua_sleep(skua_time until) SKUA_MUST_CHECK;
+
+/* Let other ready tasks run first. Returns 0, or -ECANCELED (it yields all the same).
+   Call from: a task; on a foreign thread it gives the processor away. May switch. */
+int skua_yield(void);
+
+/* For loops that compute for long: yields when the task has had its share. Returns 0, or -ECANCELED.
+   Call from: a task. May switch. Cost: a few loads. */
+int skua_checkpoint(void);
+
+SKUA_END_DECLS
+#endif

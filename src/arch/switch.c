@@ -1,0 +1,23 @@
+/* Fresh contexts: the frame that the assembly of this processor pops on the first switch. */
+#include "arch/switch.h"
+
+#include <stdint.h>
+#include <string.h>
+
+void skua__switch_start(void);
+
+#if defined(__x86_64__)
+/* r15 r14 r13 r12 rbx rbp rip, and two words above so that rsp is a multiple of 16 at the start. */
+enum { FRAME_WORDS = 9, ENTRY_WORD = 4, RESUME_WORD = 6 };
+#elif defined(__aarch64__)
+enum { FRAME_WORDS = 20, ENTRY_WORD = 0, RESUME_WORD = 11 };
+#endif
+
+void *skua__switch_prepare(void *top, skua__entry_fn entry)
+{
+    uintptr_t *frame = (uintptr_t *)top - FRAME_WORDS;
+    memset(frame, 0, FRAME_WORDS * sizeof *frame);
+    frame[ENTRY_WORD] = (uintptr_t)entry;
+    frame[RESUME_WORD] = (uintptr_t)skua__switch_start;
+    return frame;
+}

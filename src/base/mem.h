@@ -1,0 +1,25 @@
+/* base/mem.h: the only door to malloc. It is also where tests make memory run out. */
+#ifndef SKUA_BASE_MEM_H
+#define SKUA_BASE_MEM_H
+
+#include "base/atomic.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed memory, or NULL. */
+void *skua__alloc(size_t bytes);
+
+/* Zeroed memory on a multiple of `alignment`, a power of two, or NULL. */
+void *skua__alloc_aligned(size_t alignment, size_t bytes);
+
+/* A copy of the string, or NULL. */
+char *skua__alloc_string(const char *string);
+
+/* Gives memory back; NULL is allowed. */
+void skua__free(void *memory);
+
+/* Tests: > 0: that many allocations succeed and every later one fails; < 0: off (the start). */
+extern _Atomic int64_t skua__alloc_budget;
+
+#endif

@@ -1,0 +1,60 @@
+/* sched/fiber.h: fibers: one thread of control with a stack.
+
+   A fiber runs tasks, one after the other: when its task has ended it takes the next fresh task that is
+   ready, on the warm stack, or goes to its worker's cache. The control block lies at the top of the stack, in
+   the page that the first frames use too: a parked task costs one page.
+
+   Life of a fiber:
+       create -> [ run task -> suspend <-> resume -> end of task ]* -> cache -> ... -> retired (memory returned)
+
+   `on_cpu` is true while a thread executes on the stack. Who resumes a fiber waits until it is false: a
+   fiber can be claimed and made ready by another thread a moment before it has switched away. */
+#ifndef SKUA_SCHED_FIBER_H
+#define SKUA_SCHED_FIBER_H
+
+#include "arch/fpenv.h"
+#include "base/sanitize.h"
+#include "mem/stack.h"
+#include "sched/runnable.h"
+#include "sched/scope.h"
+#include "sched/waiter.h"
+#include "sched/wheel.h"
+
+struct skua__worker;
+
+struct skua__fiber {
+    struct skua__runnable runnable;
+    struct skua__parker parker;
+    void *context; /* the stack pointer while suspended */
+    _Atomic bool on_cpu;
+    bool keep_fpenv;
+    int saved_errno;
+    uint32_t cancels_ignored; /* -ECANCELED returned in a row */
+    struct skua_task *task;
+    struct skua__scope *scope; /* innermost open one; changed by the fiber only */
+    struct skua__timer timer;
+    struct skua__fpenv fpenv;
+    struct skua__stack stack;
+    struct skua__sanitize sanitize;
+};
+
+/* The fiber that is running, or NULL on a foreign thread. */
+struct skua__fiber *skua__fiber_self(void);
+
+/* Make a fiber with a stack of the class for `runtime`, or NULL. */
+struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class);
+
+/* Give its stack back. It must be in nobody's hands. */
+void skua__fiber_retire(struct skua__fiber *fiber);
+
+/* Switch from the running context `from` to `to`; returns when somebody switches back, perhaps on another
+   thread: no pointer to a worker survives the call. */
+void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from, struct skua__fiber *to);
+
+/* Suspend the running fiber, which has put itself where somebody will find it, and run what is ready. */
+void skua__fiber_suspend(struct skua__fiber *self);
+
+/* Let others run first. */
+void skua__fiber_yield(struct skua__fiber *self);
+
+#endif

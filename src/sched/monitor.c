@@ -1,0 +1,185 @@
+/* The monitor: one thread that looks after workers which do not look after themselves.
+
+   Every 10 ms, while any worker is awake, it
+     - holds the poll token if nobody polled since the last look (the workers are busy): it then sleeps in the
+       poller instead, so that events are noticed at once and go to the inject queue;
+     - runs the timers of workers that are late with them;
+     - wakes a parked worker if work is queued that nobody takes;
+     - wakes a stand-in worker if a task has kept its worker for a whole period while other work waits.
+   When all workers have been parked for a while it sleeps without a limit: an idle runtime uses no CPU.
+
+   Nothing here is needed for a runtime whose tasks suspend now and then; it bounds the harm of those that do
+   not. No signals are used: they belong to the program. */
+#include "base/futex.h"
+#include "base/panic.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+
+enum {
+    PERIOD_NS = 10 * 1000 * 1000,
+    IDLE_PERIODS_MAX = 10, /* then it sleeps without a limit */
+};
+
+/* What the monitor saw at its last look. */
+struct view {
+    uint32_t ticks[2 * 1024 + 2];
+    uint32_t poll_count;
+    uint32_t idle_periods;
+};
+
+void skua__monitor_wake(skua_runtime *runtime)
+{
+    /* Called after a read-modify-write of the idle word, which orders this load; pairs with the fence in
+       sleep_without_limit(). */
+    if (SKUA_UNLIKELY(skua__load(&runtime->monitor_sleeps, relaxed) != 0)) {
+        skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
+        skua__futex_wake(&runtime->monitor_bell, 1, false);
+    }
+}
+
+static bool all_are_parked(const skua_runtime *runtime)
+{
+    return skua__idle_parked(&runtime->idle) == runtime->worker_count;
+}
+
+/* All timers that nobody would run in time: those of stand-ins, which do not look after them while they stand
+   by, and of workers that are stuck. */
+static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
+{
+    int64_t next = SKUA__NEVER;
+    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
+        struct skua__wheel *wheel = &runtime->workers[i].wheel;
+        bool has_owner = i < runtime->worker_count;
+        int64_t late_at = skua__wheel_next(wheel);
+        if (late_at == SKUA__NEVER) {
+            continue;
+        }
+        if (has_owner && late_at < SKUA__NEVER - PERIOD_NS / 2) {
+            late_at += PERIOD_NS / 2;
+        }
+        if (late_at <= now) {
+            skua__wheel_run(wheel, now);
+        } else if (!has_owner && late_at < next) {
+            next = late_at;
+        }
+    }
+    return next;
+}
+
+static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
+{
+    skua__store(&runtime->monitor_sleeps, 1, relaxed);
+    /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes of that
+       word, after which skua__monitor_wake() looks at the flag. */
+    skua__fence(seq_cst);
+    int64_t next = run_late_timers(runtime, skua__clock_ns());
+    if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
+        skua__futex_wait(&runtime->monitor_bell, bell, next, false);
+    }
+    skua__store(&runtime->monitor_sleeps, 0, relaxed);
+}
+
+/* Somebody should poll, and all who could are busy: do it, for at most a period. */
+static bool poll_for_busy_workers(skua_runtime *runtime, struct view *view)
+{
+    /* acquire: pairs with the release in skua__runtime_set_poller(). */
+    struct skua__poller *poller = skua__load(&runtime->poller, acquire);
+    uint32_t poll_count = skua__load(&runtime->poll_count, relaxed);
+    bool is_neglected = poll_count == view->poll_count;
+    view->poll_count = poll_count;
+    if (poller == NULL || !is_neglected || !skua__runtime_take_poll_token(runtime)) {
+        return false;
+    }
+    if (skua__idle_parked(&runtime->idle) > 0) {
+        /* A parked worker can do it better: events then wake the thread that will run the task. */
+        skua__runtime_return_poll_token(runtime);
+        struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->idle);
+        if (sleeper != NULL) {
+            skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
+        }
+        return false;
+    }
+    poller->poll(poller, skua__clock_ns() + PERIOD_NS);
+    skua__runtime_return_poll_token(runtime);
+    view->poll_count = skua__load(&runtime->poll_count, relaxed);
+    return true;
+}
+
+static bool has_own_work(const struct skua__worker *worker)
+{
+    return skua__ring_count(&worker->ring) > 0 || skua__load(&worker->lifo, relaxed) != NULL;
+}
+
+/* Start or wake one stand-in. */
+static void add_stand_in(skua_runtime *runtime)
+{
+    struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->reserve);
+    if (sleeper != NULL) {
+        skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
+        return;
+    }
+    uint32_t index = runtime->worker_count + runtime->extra_started;
+    if (index < runtime->worker_capacity && skua__worker_start(&runtime->workers[index]) == 0) {
+        runtime->extra_started++;
+    }
+}
+
+/* Which workers have not dispatched since the last look. Returns whether work waits behind one of them that
+   nobody else will take. */
+static bool find_stuck(skua_runtime *runtime, struct view *view)
+{
+    bool work_is_stuck = false;
+    uint32_t busy = 0, stuck = 0;
+    for (uint32_t i = 0; i < runtime->worker_count + runtime->extra_started; i++) {
+        struct skua__worker *worker = &runtime->workers[i];
+        uint32_t tick = skua__load(&worker->tick_seen, relaxed);
+        bool is_running = skua__load(&worker->is_running_task, relaxed);
+        bool is_stuck = is_running && tick == view->ticks[i];
+        view->ticks[i] = tick;
+        busy += is_running;
+        stuck += is_stuck;
+        work_is_stuck = work_is_stuck || (is_stuck && has_own_work(worker));
+    }
+    bool all_are_stuck = busy >= runtime->worker_count && stuck == busy;
+    return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);
+}
+
+static void help_stuck_workers(skua_runtime *runtime, struct view *view)
+{
+    bool work_is_stuck = find_stuck(runtime, view);
+    if (skua__idle_parked(&runtime->idle) > 0) {
+        /* Somebody could take it and sleeps: a wake-up that was skipped because its task was in a slot. */
+        if (work_is_stuck || skua__runtime_has_work(runtime)) {
+            skua__wake_worker(runtime, false);
+        }
+        return;
+    }
+    if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0) {
+        add_stand_in(runtime);
+    }
+}
+
+void *skua__monitor_main(void *arg)
+{
+    skua_runtime *runtime = arg;
+    struct view view = {.poll_count = 0};
+    pthread_setname_np(pthread_self(), "skua-monitor");
+    while (!skua__load(&runtime->workers_must_end, relaxed)) {
+        uint32_t bell = skua__load(&runtime->monitor_bell, relaxed);
+        bool are_idle = all_are_parked(runtime);
+        view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
+        if (view.idle_periods > IDLE_PERIODS_MAX) {
+            sleep_without_limit(runtime, bell);
+            view.idle_periods = 0;
+            continue;
+        }
+        run_late_timers(runtime, skua__clock_ns());
+        if (!are_idle) {
+            help_stuck_workers(runtime, &view);
+        }
+        if (!poll_for_busy_workers(runtime, &view)) {
+            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_ns() + PERIOD_NS, false);
+        }
+    }
+    return NULL;
+}

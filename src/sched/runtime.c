@@ -1,0 +1,485 @@
+/* Runtimes: starting, ending, and what all workers share.
+
+   The end of a runtime, step by step:
+     1. is_stopping is set: no new tasks; every task there is is cancelled (cancel_all).
+     2. The tasks end; the last one rings ended_bell. Stubborn ones are named after cleanup_ns.
+     3. The services end: their threads are joined.
+     4. workers_must_end is set, the workers are woken and joined, then the monitor.
+     5. Memory is given back. */
+#include "sched/runtime.h"
+
+#include "base/futex.h"
+#include "base/mem.h"
+#include "base/panic.h"
+#include "sched/fiber.h"
+#include "sched/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WORKERS_MAX = 1024, CLEANUP_NS_DEFAULT = 5, BLOCKING_THREADS_DEFAULT = 64 };
+
+/* --- what workers and monitor share ------------------------------------------------------------------ */
+
+void skua__runtime_heavy_fence(const skua_runtime *runtime)
+{
+    if (runtime->needs_fences) {
+        /* seq_cst: orders the caller's store before its load; pairs with skua__runtime_light_fence(). */
+        skua__fence(seq_cst);
+    } else {
+        skua__fence_everywhere();
+    }
+}
+
+bool skua__runtime_take_poll_token(skua_runtime *runtime)
+{
+    uint32_t is_free = 0;
+    /* acquire: pairs with the release in skua__runtime_return_poll_token(): pollers follow each other. */
+    if (skua__load(&runtime->poll_token, relaxed) != 0 ||
+        !skua__cas(&runtime->poll_token, &is_free, 1, acquire, relaxed)) {
+        return false;
+    }
+    skua__store(&runtime->poll_count, skua__load(&runtime->poll_count, relaxed) + 1, relaxed);
+    return true;
+}
+
+void skua__runtime_return_poll_token(skua_runtime *runtime)
+{
+    /* release: orders this holder's polling before the next one's; pairs with the acquire in take. */
+    skua__store(&runtime->poll_token, 0, release);
+}
+
+bool skua__runtime_has_work(skua_runtime *runtime)
+{
+    if (skua__inject_count(&runtime->inject) > 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
+        if (skua__ring_count(&runtime->workers[i].ring) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sleeper,
+                                enum skua__permit permit)
+{
+    bool is_polling = sleeper->is_polling; /* the sleeper may be gone once it has its permit */
+    /* release: publishes what it was woken for; pairs with the acquire in take_permit(). */
+    skua__store(&sleeper->permit, permit, release);
+    if (is_polling) {
+        struct skua__poller *poller = skua__load(&runtime->poller, relaxed);
+        poller->interrupt(poller);
+    } else {
+        skua__futex_wake(&sleeper->permit, 1, false);
+    }
+}
+
+/* --- services ---------------------------------------------------------------------------------------- */
+
+static int make_service(skua_runtime *runtime, enum skua__service_slot slot,
+                        struct skua__service **out,
+                        int (*create)(skua_runtime *runtime, struct skua__service **out))
+{
+    int status = 0;
+    skua__lock(&runtime->service_lock, SKUA__RANK_SERVICE);
+    struct skua__service *service = skua__load(&runtime->services[slot], relaxed);
+    if (service == NULL) {
+        status = create(runtime, &service);
+    }
+    if (status == 0) {
+        /* release: publishes the service; pairs with the acquire in skua__service_get(). */
+        skua__store(&runtime->services[slot], service, release);
+        *out = service;
+    }
+    skua__unlock(&runtime->service_lock, SKUA__RANK_SERVICE);
+    return status;
+}
+
+int skua__service_get(enum skua__service_slot slot, struct skua__service **out,
+                      int (*create)(skua_runtime *runtime, struct skua__service **out))
+{
+    skua_runtime *runtime = skua_runtime_current();
+    skua_require(runtime != NULL);
+    /* acquire: pairs with the release in make_service(). */
+    struct skua__service *service = skua__load(&runtime->services[slot], acquire);
+    if (SKUA_UNLIKELY(service == NULL)) {
+        return make_service(runtime, slot, out, create);
+    }
+    *out = service;
+    return 0;
+}
+
+void skua__runtime_set_poller(skua_runtime *runtime, struct skua__poller *poller)
+{
+    /* release: publishes the poller; pairs with the acquire of those who poll. */
+    skua__store(&runtime->poller, poller, release);
+    /* Workers that are parked already sleep on their permits: one of them has to take the token. */
+    struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->idle);
+    if (sleeper != NULL) {
+        skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
+    }
+    skua__monitor_wake(runtime);
+}
+
+uint32_t skua__runtime_blocking_threads_max(const skua_runtime *runtime)
+{
+    return runtime->blocking_threads_max;
+}
+
+const char *skua__runtime_name(const skua_runtime *runtime)
+{
+    return runtime->name;
+}
+
+/* --- hooks and the process --------------------------------------------------------------------------- */
+
+static struct skua__start_hook *start_hooks;
+
+void skua__runtime_on_start(struct skua__start_hook *hook)
+{
+    hook->next = start_hooks;
+    start_hooks = hook;
+}
+
+static void run_start_hooks(void)
+{
+    for (struct skua__start_hook *hook = start_hooks; hook != NULL; hook = hook->next) {
+        hook->run();
+    }
+}
+
+static const char *task_name_or_null(void)
+{
+    skua_task *task = skua_self();
+    return task != NULL ? skua_task_name(task) : NULL;
+}
+
+/* --- starting ---------------------------------------------------------------------------------------- */
+
+static int apply_config(skua_runtime *runtime, const skua_config *config)
+{
+    static const skua_config defaults;
+    if (config == NULL) {
+        config = &defaults;
+    }
+    if (config->workers > WORKERS_MAX) {
+        return -EINVAL;
+    }
+    runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
+    runtime->worker_capacity = 2 * runtime->worker_count + 2;
+    runtime->max_tasks = config->max_tasks;
+    runtime->cleanup_ns =
+        config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
+    runtime->blocking_threads_max = config->blocking_threads_max > 0 ? config->blocking_threads_max
+                                                                     : BLOCKING_THREADS_DEFAULT;
+    int stack_class = skua__stack_class(config->stack_bytes > 0 ? config->stack_bytes
+                                                                : SKUA__STACK_BYTES_DEFAULT);
+    if (stack_class < 0) {
+        return stack_class;
+    }
+    runtime->stack_class = (uint32_t)stack_class;
+    runtime->name = skua__alloc_string(config->name != NULL ? config->name : "skua");
+    return runtime->name != NULL ? 0 : -ENOMEM;
+}
+
+static void init_worker(skua_runtime *runtime, uint32_t index)
+{
+    struct skua__worker *worker = &runtime->workers[index];
+    worker->runtime = runtime;
+    worker->index = index;
+    worker->random = index;
+    worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
+    skua__wheel_init(&worker->wheel, skua__clock_ns());
+}
+
+static int init_shared(skua_runtime *runtime)
+{
+    runtime->needs_fences = !skua__fence_everywhere_prepare();
+    skua__idle_init(&runtime->idle);
+    skua__idle_init(&runtime->reserve);
+    skua__stacks_init(&runtime->stacks);
+    skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
+    int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
+    if (status < 0) {
+        return status;
+    }
+    runtime->workers = skua__alloc_aligned(SKUA_CACHE_LINE,
+                                           runtime->worker_capacity * sizeof(struct skua__worker));
+    if (runtime->workers == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
+        init_worker(runtime, i);
+    }
+    return 0;
+}
+
+static void wake_all(skua_runtime *runtime, struct skua__idle *idle)
+{
+    struct skua__sleeper *sleeper;
+    while ((sleeper = skua__idle_claim_any(idle)) != NULL) {
+        skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
+    }
+}
+
+static void end_threads(skua_runtime *runtime, uint32_t workers_started, bool has_monitor)
+{
+    skua__store(&runtime->workers_must_end, true, relaxed);
+    skua__runtime_heavy_fence(runtime);
+    if (has_monitor) {
+        skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
+        skua__futex_wake(&runtime->monitor_bell, 1, false);
+        pthread_join(runtime->monitor, NULL);
+    }
+    wake_all(runtime, &runtime->idle);
+    wake_all(runtime, &runtime->reserve);
+    for (uint32_t i = 0; i < workers_started; i++) {
+        skua__worker_join(&runtime->workers[i]);
+    }
+    for (uint32_t i = 0; i < runtime->extra_started; i++) {
+        skua__worker_join(&runtime->workers[runtime->worker_count + i]);
+    }
+}
+
+static void retire_fibers(struct skua__worker *worker)
+{
+    for (uint32_t stack_class = 0; stack_class < SKUA__STACK_CLASSES; stack_class++) {
+        struct skua__fiber *fiber;
+        while ((fiber = skua__worker_cached_fiber(worker, stack_class)) != NULL) {
+            skua__fiber_retire(fiber);
+        }
+    }
+}
+
+static void free_runtime(skua_runtime *runtime)
+{
+    for (uint32_t i = 0; runtime->workers != NULL && i < runtime->worker_capacity; i++) {
+        retire_fibers(&runtime->workers[i]);
+    }
+    skua__slab_fini(&runtime->tasks);
+    skua__stacks_fini(&runtime->stacks);
+    skua__topo_destroy(runtime->topo);
+    skua__free(runtime->workers);
+    skua__free(runtime->name);
+    skua__free(runtime);
+}
+
+static int start_threads(skua_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->worker_count; i++) {
+        int status = skua__worker_start(&runtime->workers[i]);
+        if (status < 0) {
+            end_threads(runtime, i, false);
+            return status;
+        }
+    }
+    if (pthread_create(&runtime->monitor, NULL, skua__monitor_main, runtime) != 0) {
+        end_threads(runtime, runtime->worker_count, false);
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+int skua_runtime_create(skua_runtime **out, const skua_config *config)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    if (skua__worker_self() != NULL) {
+        return -EDEADLK;
+    }
+    skua__panic_task_name = task_name_or_null;
+    run_start_hooks();
+    skua_runtime *runtime = skua__alloc_aligned(SKUA_CACHE_LINE, sizeof *runtime);
+    if (runtime == NULL) {
+        return -ENOMEM;
+    }
+    int status = apply_config(runtime, config);
+    if (status == 0) {
+        status = init_shared(runtime);
+    }
+    if (status == 0) {
+        status = start_threads(runtime);
+    }
+    if (status < 0) {
+        free_runtime(runtime);
+        return status;
+    }
+    *out = runtime;
+    return 0;
+}
+
+/* --- ending ------------------------------------------------------------------------------------------ */
+
+static void cancel_one(void *object, void *arg)
+{
+    (void)arg;
+    struct skua_task *task = object;
+    if (skua__task_try_retain(task)) {
+        skua_task_cancel(task);
+        skua_task_release(task);
+    }
+}
+
+static void cancel_all(skua_runtime *runtime)
+{
+    skua__store(&runtime->is_stopping, true, relaxed);
+    skua__runtime_heavy_fence(runtime);
+    skua__slab_visit(&runtime->tasks, cancel_one, NULL);
+}
+
+/* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own end. */
+static uint64_t live_tasks(skua_runtime *runtime)
+{
+    uint64_t ended = 0;
+    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
+        /* acquire: pairs with the release in count_end(). */
+        ended += skua__load(&runtime->workers[i].ended, acquire);
+    }
+    uint64_t started = skua__load(&runtime->submitted, relaxed);
+    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
+        started += skua__load(&runtime->workers[i].started, relaxed);
+    }
+    return started - ended;
+}
+
+static void name_stubborn(void *object, void *arg)
+{
+    struct skua_task *task = object;
+    uint32_t *left = arg;
+    if (*left > 0 && skua__task_try_retain(task)) {
+        if (skua_task_state(task) == SKUA_RUNNING) {
+            skua__report("  still running: task '%s'", skua_task_name(task));
+            (*left)--;
+        }
+        skua_task_release(task);
+    }
+}
+
+static void wait_for_tasks(skua_runtime *runtime)
+{
+    int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
+    for (;;) {
+        uint32_t bell = skua__load(&runtime->ended_bell, relaxed);
+        /* seq_cst: orders the bell before the counts: an end that we miss rings after it. It pairs with the
+           fetch_add in count_end(). */
+        skua__fence(seq_cst);
+        uint64_t live = live_tasks(runtime);
+        if (live == 0) {
+            return;
+        }
+        skua__futex_wait(&runtime->ended_bell, bell, patience, false);
+        if (patience != SKUA__NEVER && skua__clock_ns() >= patience) {
+            skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
+                         runtime->name, (unsigned long long)live);
+            uint32_t left = 10;
+            skua__slab_visit(&runtime->tasks, name_stubborn, &left);
+            patience = SKUA__NEVER;
+        }
+    }
+}
+
+static void report_held(void *object, void *arg)
+{
+    struct skua_task *task = object;
+    uint64_t *held = arg;
+    if (skua__load(&task->refs, relaxed) != 0) {
+        (*held)++;
+        skua__task_free_parts(task);
+    }
+}
+
+static void end_services(skua_runtime *runtime)
+{
+    for (uint32_t slot = 0; slot < SKUA__SERVICE_COUNT; slot++) {
+        struct skua__service *service = skua__load(&runtime->services[slot], relaxed);
+        if (service != NULL) {
+            service->destroy(service);
+        }
+    }
+}
+
+void skua_runtime_destroy(skua_runtime *runtime)
+{
+    if (runtime == NULL || skua__forked()) {
+        return;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (worker != NULL && worker->runtime == runtime) {
+        skua__panic("a runtime cannot be destroyed by one of its own tasks");
+    }
+    cancel_all(runtime);
+    wait_for_tasks(runtime);
+    /* The workers first: one of them may be polling. */
+    end_threads(runtime, runtime->worker_count, true);
+    end_services(runtime);
+    uint64_t held = 0;
+    skua__slab_visit(&runtime->tasks, report_held, &held);
+    if (held > 0) {
+        skua__report("runtime '%s' has ended while %llu task handles were not released",
+                     runtime->name, (unsigned long long)held);
+    }
+    free_runtime(runtime);
+}
+
+/* --- running ----------------------------------------------------------------------------------------- */
+
+int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
+{
+    skua_task *task;
+    int result = 0;
+    int status = skua_submit(runtime, &task, fn, arg, NULL);
+    if (status < 0) {
+        return status;
+    }
+    int joined = skua_join(task, &result, deadline);
+    if (joined < 0) {
+        skua_task_cancel(task);
+        skua_scope shield = {{0}};
+        bool is_task = skua_self() != NULL;
+        if (is_task) {
+            skua_shield_open(&shield, SKUA_FOREVER);
+        }
+        int ended = skua_join(task, &result, SKUA_FOREVER);
+        skua_require(ended == 0);
+        skua_scope_fini(&shield);
+        result = result == -ECANCELED ? joined : result;
+    }
+    skua_task_release(task);
+    return result;
+}
+
+int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
+{
+    if (main_fn == NULL) {
+        return -EINVAL;
+    }
+    skua_runtime *runtime;
+    int status = skua_runtime_create(&runtime, config);
+    if (status < 0) {
+        return status;
+    }
+    skua_task *task;
+    int result = 0;
+    const skua_spawn_opts opts = {.name = "main"};
+    status = skua_submit(runtime, &task, main_fn, arg, &opts);
+    if (status == 0) {
+        status = skua_join(task, &result, SKUA_FOREVER);
+        skua_task_release(task);
+    }
+    skua_runtime_destroy(runtime);
+    return status < 0 ? status : result;
+}
+
+skua_runtime *skua_runtime_current(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    return worker != NULL && worker->current != NULL ? worker->runtime : NULL;
+}
+
+uint32_t skua_worker_count(const skua_runtime *runtime)
+{
+    return runtime != NULL ? runtime->worker_count : skua__topo_worker_count();
+}

@@ -1,0 +1,85 @@
+/* sched/runtime.h: the inside of skua_runtime. */
+#ifndef SKUA_SCHED_RUNTIME_H
+#define SKUA_SCHED_RUNTIME_H
+
+#include "mem/slab.h"
+#include "mem/stack.h"
+#include "sched/idle.h"
+#include "sched/inject.h"
+#include "sched/service.h"
+#include "sched/worker.h"
+#include "topo/topo.h"
+
+struct skua_runtime {
+    /* Constant once it runs. */
+    uint32_t worker_count;
+    uint32_t worker_capacity; /* with those that stand in for stuck ones */
+    uint32_t stack_class;     /* of tasks that do not ask for another */
+    uint32_t blocking_threads_max;
+    size_t max_tasks;
+    int64_t cleanup_ns;
+    char *name;
+    bool needs_fences; /* no membarrier here: everybody fences for himself */
+    struct skua__worker *workers;
+    struct skua__topo *topo;
+
+    /* Read by all, hardly ever written. */
+    _Atomic bool is_stopping SKUA_CACHE_ALIGNED;     /* no new tasks */
+    _Atomic bool workers_must_end;                   /* no task is left */
+    _Atomic(struct skua__poller *) poller;
+    _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
+
+    /* Shared. */
+    struct skua__idle idle SKUA_CACHE_ALIGNED;
+    struct skua__inject inject SKUA_CACHE_ALIGNED;
+    _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
+    _Atomic uint32_t poll_count;                    /* how often the token was taken: for the monitor */
+    struct skua__lock service_lock;
+    struct skua__slab tasks;
+    struct skua__stacks stacks;
+    _Atomic size_t live_tasks;       /* counted only when max_tasks is set */
+    _Atomic uint64_t submitted;      /* tasks started by foreign threads */
+    _Atomic uint32_t ended_bell;     /* rung by each task that ends while the runtime is stopping */
+
+    /* The monitor's. */
+    pthread_t monitor;
+    _Atomic uint32_t monitor_bell;
+    _Atomic uint32_t monitor_sleeps; /* without a limit, until the bell */
+    uint32_t extra_started;          /* stand-in workers whose thread runs */
+    struct skua__idle reserve;       /* stand-ins that have nothing to stand in for */
+    bool start_failed;
+};
+
+/* The cheap half of a Dekker pair: orders the caller's earlier store before its later load, given that the
+   other side calls skua__runtime_heavy_fence() between its store and its load. */
+static inline void skua__runtime_light_fence(const skua_runtime *runtime)
+{
+    if (SKUA_UNLIKELY(runtime->needs_fences)) {
+        /* seq_cst: pairs with the one in skua__runtime_heavy_fence(). */
+        skua__fence(seq_cst);
+    } else {
+        skua__fence_compiler();
+    }
+}
+
+/* Every running thread of the process executes a full fence. About 8 us while others run. */
+void skua__runtime_heavy_fence(const skua_runtime *runtime);
+
+/* Try to be the one who polls. */
+bool skua__runtime_take_poll_token(skua_runtime *runtime);
+void skua__runtime_return_poll_token(skua_runtime *runtime);
+
+/* True if something stands in a queue that any worker may take from. */
+bool skua__runtime_has_work(skua_runtime *runtime);
+
+/* Wake a claimed sleeper. */
+void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sleeper,
+                                enum skua__permit permit);
+
+/* The monitor's thread: starts stand-ins, polls and runs timers when the workers are stuck. */
+void *skua__monitor_main(void *runtime);
+
+/* Wake the monitor if it sleeps without a limit. */
+void skua__monitor_wake(skua_runtime *runtime);
+
+#endif

@@ -1,0 +1,269 @@
+/* Scopes: opening, closing, cancelling, expiring.
+
+     (S1) A scope's children, their flags as far as cancels push them, and `fiber` are under its lock. Locks are
+          taken from outer to inner.
+     (S2) A scope is opened and closed by its fiber only, and linked to its parent while open: who holds the
+          parent's lock keeps the children from going away.
+     (S3) When CANCELLED is set in a scope, it is set in all scopes inside that no shield protects, or will be
+          before the canceller returns; a scope that is opened meanwhile inherits it.
+     (S4) A fiber that is about to wait stores its word, fences, and then looks at CANCELLED; a canceller sets
+          CANCELLED, fences, and then looks at words. One of the two sees the other. The fiber's fence is free:
+          the canceller's is a membarrier. */
+#include "sched/scope.h"
+
+#include "base/panic.h"
+#include "sched/fiber.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+static struct skua__scope *inside(skua_scope *scope)
+{
+    return (struct skua__scope *)scope;
+}
+
+void skua__scope_init_root(struct skua__scope *scope)
+{
+    scope->deadline_ns = SKUA__NEVER;
+    scope->parent = NULL;
+    scope->fiber = NULL;
+    skua__list_init(&scope->children);
+    skua__store(&scope->flags, SKUA__SCOPE_OPEN, relaxed);
+}
+
+static bool has_flag(const struct skua__scope *scope, uint32_t flag)
+{
+    return (skua__load(&scope->flags, relaxed) & flag) != 0;
+}
+
+static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL) {
+        skua__panic("a scope was opened outside of a task");
+    }
+    struct skua__scope *scope = inside(storage);
+    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+        skua__panic("the scope is open already, or its storage was not zeroed");
+    }
+    struct skua__scope *parent = fiber->scope;
+    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent, .fiber = fiber};
+    skua__list_init(&scope->children);
+    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
+    if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
+        flags |= SKUA__SCOPE_CANCELLED;
+    }
+    skua__store(&scope->flags, flags | SKUA__SCOPE_OPEN, relaxed);
+    skua__list_push_back(&parent->children, &scope->sibling);
+    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
+    fiber->scope = scope;
+}
+
+void skua_scope_open(skua_scope *scope, skua_time deadline)
+{
+    /* SKUA_NOW: already over. */
+    scope_open(scope, skua__is_now(deadline) ? 1 : skua__deadline_ns(deadline), 0);
+}
+
+void skua_shield_open(skua_scope *scope, skua_time grace)
+{
+    scope_open(scope, skua__is_now(grace) ? 1 : skua__deadline_ns(grace), SKUA__SCOPE_SHIELD);
+}
+
+/* Whether blocking calls outside of this scope would be cancelled: by a flag, or by a deadline that has come
+   though nobody has noticed yet. */
+static bool outer_is_cancelled(struct skua__scope *parent, skua_runtime *runtime)
+{
+    if (skua__scope_is_cancelled(parent)) {
+        return true;
+    }
+    return skua__scope_has_deadline(parent) &&
+           skua__scope_expire(parent, skua__clock_ns(), runtime);
+}
+
+int skua_scope_close(skua_scope *storage, int status)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    struct skua__scope *scope = inside(storage);
+    if (fiber == NULL || fiber->scope != scope) {
+        skua__panic("a scope is closed that is not the innermost open one of this task");
+    }
+    struct skua__scope *parent = scope->parent;
+    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
+    skua__list_remove(&scope->sibling);
+    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
+    fiber->scope = parent;
+    uint32_t flags = skua__load(&scope->flags, relaxed);
+    skua__store(&scope->flags, flags & ~(uint32_t)SKUA__SCOPE_OPEN, relaxed);
+    bool is_own = (flags & (SKUA__SCOPE_EXPIRED | SKUA__SCOPE_REQUESTED)) != 0;
+    if (status != -ECANCELED || !is_own || outer_is_cancelled(parent, fiber->runnable.runtime)) {
+        return status;
+    }
+    return (flags & SKUA__SCOPE_REQUESTED) != 0 ? 0 : -ETIMEDOUT;
+}
+
+void skua_scope_fini(skua_scope *storage)
+{
+    if (has_flag(inside(storage), SKUA__SCOPE_OPEN)) {
+        int status = skua_scope_close(storage, 0);
+        (void)status;
+    }
+}
+
+int skua_within(skua_time deadline, skua_fn fn, void *arg)
+{
+    skua_scope scope = {{0}};
+    skua_scope_open(&scope, deadline);
+    return skua_scope_close(&scope, fn(arg));
+}
+
+void skua_scope_cancel(skua_scope *storage)
+{
+    struct skua__scope *scope = inside(storage);
+    if (!has_flag(scope, SKUA__SCOPE_OPEN)) {
+        skua__panic("a scope is cancelled that is not open");
+    }
+    skua__scope_cancel(scope, SKUA__SCOPE_REQUESTED, scope->fiber->runnable.runtime);
+}
+
+bool skua_scope_expired(const skua_scope *scope)
+{
+    return has_flag((const struct skua__scope *)scope, SKUA__SCOPE_EXPIRED);
+}
+
+bool skua_cancelled(void)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL) {
+        return false;
+    }
+    return outer_is_cancelled(fiber->scope, fiber->runnable.runtime);
+}
+
+/* --- cancelling ------------------------------------------------------------------------------------- */
+
+static void mark(struct skua__scope *scope, uint32_t flags)
+{
+    skua__fetch_or(&scope->flags, flags, relaxed);
+    struct skua__link *head = &scope->children.head;
+    for (struct skua__link *link = head->next; link != head; link = link->next) {
+        struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
+        if (!has_flag(child, SKUA__SCOPE_SHIELD)) {
+            skua__lock(&child->lock, SKUA__RANK_SCOPE);
+            mark(child, SKUA__SCOPE_CANCELLED);
+            skua__unlock(&child->lock, SKUA__RANK_SCOPE);
+        }
+    }
+}
+
+/* Claims the present wait of the scope's fiber, if it waits. Under the lock of the fiber's innermost scope, so
+   that the wait is one inside of it (S2). */
+static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
+{
+    if (scope->fiber == NULL || list->count == SKUA__WAKE_CHUNK) {
+        return;
+    }
+    struct skua__parker *parker = &scope->fiber->parker;
+    /* acquire: pairs with the release in skua__wait_begin(). */
+    uint64_t word = skua__load(&parker->word, acquire);
+    if ((word & SKUA__STATE_MASK) == SKUA__STATE_WAITING && skua__claim(parker, word, cause)) {
+        skua__wake_list_add(list, parker);
+    }
+}
+
+/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its deadlines again, since
+   the shield's grace counts from now on. */
+static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
+{
+    bool is_innermost = true;
+    struct skua__link *head = &scope->children.head;
+    for (struct skua__link *link = head->next; link != head; link = link->next) {
+        struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
+        bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
+        is_innermost = is_innermost && child->fiber != scope->fiber;
+        if (!is_shield || child->deadline_ns != SKUA__NEVER) {
+            skua__lock(&child->lock, SKUA__RANK_SCOPE);
+            claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);
+            skua__unlock(&child->lock, SKUA__RANK_SCOPE);
+        }
+    }
+    if (is_innermost) {
+        claim_wait(scope, cause, list);
+    }
+}
+
+void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
+{
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    mark(scope, flag | SKUA__SCOPE_CANCELLED);
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__runtime_heavy_fence(runtime);
+    struct skua__wake_list list = {.count = 0};
+    bool is_full;
+    do {
+        skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+        claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
+        skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+        /* A full list may have left some unclaimed: another round, in which those are not waiting any more. */
+        is_full = list.count == SKUA__WAKE_CHUNK;
+        skua__wake_list_flush(&list);
+    } while (is_full);
+}
+
+/* --- deadlines -------------------------------------------------------------------------------------- */
+
+bool skua__scope_has_deadline(const struct skua__scope *scope)
+{
+    for (; scope != NULL; scope = scope->parent) {
+        if (scope->deadline_ns != SKUA__NEVER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Outside of the shield: when do cancels reach inside. */
+static int64_t shield_deadline(const struct skua__scope *shield, int64_t now_ns)
+{
+    if (now_ns < shield->deadline_ns) {
+        int64_t outer = skua__scope_is_cancelled(shield->parent)
+                            ? 0
+                            : skua__scope_deadline(shield->parent, now_ns);
+        return outer > shield->deadline_ns ? outer : shield->deadline_ns;
+    }
+    return skua__scope_is_cancelled(shield->parent) ? 1
+                                                    : skua__scope_deadline(shield->parent, now_ns);
+}
+
+int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns)
+{
+    int64_t earliest = SKUA__NEVER;
+    for (; scope != NULL; scope = scope->parent) {
+        if (has_flag(scope, SKUA__SCOPE_SHIELD)) {
+            int64_t outer = shield_deadline(scope, now_ns);
+            return outer < earliest ? outer : earliest;
+        }
+        if (scope->deadline_ns < earliest) {
+            earliest = scope->deadline_ns;
+        }
+    }
+    return earliest;
+}
+
+bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime *runtime)
+{
+    for (struct skua__scope *outer = scope; outer != NULL; outer = outer->parent) {
+        if (has_flag(outer, SKUA__SCOPE_SHIELD)) {
+            if (now_ns >= outer->deadline_ns &&
+                (skua__scope_is_cancelled(outer->parent) ||
+                 skua__scope_expire(outer->parent, now_ns, runtime))) {
+                skua__scope_cancel(outer, 0, runtime);
+            }
+            break;
+        }
+        if (outer->deadline_ns <= now_ns && !skua__scope_is_cancelled(outer)) {
+            skua__scope_cancel(outer, SKUA__SCOPE_EXPIRED, runtime);
+        }
+    }
+    return skua__scope_is_cancelled(scope);
+}

@@ -1,0 +1,62 @@
+/* sched/scope.h: the inside of skua_scope, and cancellation.
+
+   Every scope belongs to one fiber; every fiber has a root scope (in its task) and a chain of open ones, of
+   which `fiber->scope` is the innermost. Cancelling pushes a flag down the tree, so that the check before a
+   blocking call is one load; deadlines are pulled: a fiber that is about to wait takes the earliest of its
+   chain. README.md argues why no cancel is missed. */
+#ifndef SKUA_SCHED_SCOPE_H
+#define SKUA_SCHED_SCOPE_H
+
+#include "base/list.h"
+#include "base/lock.h"
+
+#include <skua/runtime.h>
+#include <skua/scope.h>
+
+struct skua__fiber;
+
+enum {
+    SKUA__SCOPE_OPEN = 1 << 0,
+    SKUA__SCOPE_CANCELLED = 1 << 1, /* this or an outer one; what blocking calls look at */
+    SKUA__SCOPE_REQUESTED = 1 << 2, /* skua_scope_cancel() or skua_task_cancel() on this very scope */
+    SKUA__SCOPE_EXPIRED = 1 << 3,   /* its own deadline has fired */
+    SKUA__SCOPE_SHIELD = 1 << 4,
+};
+
+/* What a skua_scope holds. */
+struct skua__scope {
+    struct skua__lock lock;
+    _Atomic uint32_t flags;
+    int64_t deadline_ns;        /* SKUA__NEVER: none. Of a shield: the end of its grace */
+    struct skua__scope *parent; /* NULL: a root */
+    struct skua__list children; /* under the lock */
+    struct skua__link sibling;  /* under the parent's lock */
+    struct skua__fiber *fiber;  /* whose it is; NULL before the start and after the end; under the lock */
+};
+
+_Static_assert(sizeof(struct skua__scope) <= sizeof(skua_scope), "skua_scope is too small");
+_Static_assert(_Alignof(struct skua__scope) <= _Alignof(skua_scope), "skua_scope is misaligned");
+
+/* Start a root scope for a task that has no fiber yet. */
+void skua__scope_init_root(struct skua__scope *scope);
+
+static inline bool skua__scope_is_cancelled(const struct skua__scope *scope)
+{
+    return (skua__load(&scope->flags, relaxed) & SKUA__SCOPE_CANCELLED) != 0;
+}
+
+/* Set `flag` and cancel all that is inside, and wake what waits there. Call from anywhere, while the scope
+   cannot go away. */
+void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime);
+
+/* The earliest deadline that holds for a wait in `scope`. `now_ns` matters only inside shields. */
+int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns);
+
+/* True if the chain has any deadline at all, so that the clock must be read. */
+bool skua__scope_has_deadline(const struct skua__scope *scope);
+
+/* Look for deadlines of the chain that have come, cancel those scopes. Returns whether `scope` is cancelled
+   now, also because the grace of a shield is over. Call from: the fiber whose innermost scope it is. */
+bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime *runtime);
+
+#endif

@@ -1,0 +1,179 @@
+/* The one waiter: claims, parking, waking. waiter.h has the protocol. */
+#include "sched/waiter.h"
+
+#include "base/futex.h"
+#include "base/panic.h"
+#include "sched/fiber.h"
+#include "sched/runtime.h"
+#include "sched/worker.h"
+
+/* A task that goes on in spite of so many -ECANCELED in a row is named. */
+enum { CANCELS_IGNORED_MAX = 1000 };
+
+#define SEQUENCE_ONE (UINT64_C(1) << SKUA__SEQUENCE_SHIFT)
+
+static struct skua__fiber *fiber_of(struct skua__parker *parker)
+{
+    return SKUA_CONTAINER(parker, struct skua__fiber, parker);
+}
+
+void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL) {
+        wait->thread.parker.is_thread = true;
+        skua__store(&wait->thread.parker.word, 0, relaxed);
+        skua__store(&wait->thread.bell, 0, relaxed);
+        wait->parker = &wait->thread.parker;
+    } else {
+        wait->parker = &fiber->parker;
+    }
+    uint64_t state = kind == SKUA__SOFT ? SKUA__STATE_WAITING : SKUA__STATE_HARD;
+    uint64_t sequence = skua__load(&wait->parker->word, relaxed) >> SKUA__SEQUENCE_SHIFT;
+    wait->ticket = ((sequence + 1) << SKUA__SEQUENCE_SHIFT) | state;
+    /* release: publishes what the fiber did before, for a canceller that finds it by its scope; pairs with
+       the acquire in claim_wait(). Others get the ticket through a lock. */
+    skua__store(&wait->parker->word, wait->ticket, release);
+}
+
+bool skua__claim(struct skua__parker *parker, uint64_t ticket, uint32_t cause)
+{
+    uint64_t claimed = (ticket & ~(uint64_t)SKUA__STATE_MASK) | SKUA__STATE_CLAIMED |
+                       (uint64_t)cause << SKUA__CAUSE_SHIFT;
+    /* acq_rel: orders what the waiter wrote before the wait against what the claimer does to it, and that
+       against the waiter's going on; pairs with itself on the losing side, and with the wake. */
+    return skua__cas(&parker->word, &ticket, claimed, acq_rel, relaxed);
+}
+
+void skua__wake(struct skua__parker *parker)
+{
+    if (parker->is_thread) {
+        struct skua__thread_parker *thread =
+            SKUA_CONTAINER(parker, struct skua__thread_parker, parker);
+        /* release: publishes what the waker wrote for the waiter; pairs with the acquire in
+           park_thread(). It is the last access: the frame may be gone afterwards, its address is not. */
+        skua__store(&thread->bell, 1, release);
+        skua__futex_wake(&thread->bell, 1, false);
+        return;
+    }
+    skua__ready(&fiber_of(parker)->runnable, SKUA__READY_WOKEN);
+}
+
+static uint32_t cause_of(struct skua__parker *parker)
+{
+    return (uint32_t)(skua__load(&parker->word, relaxed) >> SKUA__CAUSE_SHIFT) & SKUA__CAUSE_MASK;
+}
+
+/* A foreign thread has no scopes; its deadline is the futex's. */
+static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
+{
+    /* acquire: pairs with the release in skua__wake(). */
+    while (skua__load(&wait->thread.bell, acquire) == 0) {
+        if (deadline_ns != SKUA__NEVER && skua__clock_ns() >= deadline_ns) {
+            if (skua__claim(wait->parker, wait->ticket, SKUA__CAUSE_DEADLINE)) {
+                return -ETIMEDOUT;
+            }
+            deadline_ns = SKUA__NEVER; /* claimed by another: the bell is about to ring */
+        }
+        skua__futex_wait(&wait->thread.bell, 0, deadline_ns, false);
+    }
+    return (int)cause_of(wait->parker);
+}
+
+/* The fiber's timer has fired: whose deadline was it? */
+static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadline_ns)
+{
+    int64_t now = skua__clock_ns();
+    if (is_soft) {
+        int64_t scope_deadline = skua__scope_deadline(fiber->scope, now);
+        if (scope_deadline <= now && scope_deadline <= deadline_ns &&
+            skua__scope_expire(fiber->scope, now, fiber->runnable.runtime)) {
+            return -ECANCELED;
+        }
+    }
+    return deadline_ns <= now ? -ETIMEDOUT : SKUA__RECHECK;
+}
+
+static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadline_ns)
+{
+    bool is_soft = (ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
+    int64_t timer_ns = deadline_ns;
+    if (is_soft) {
+        /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in skua__scope_cancel(). */
+        skua__runtime_light_fence(fiber->runnable.runtime);
+        if (skua__scope_is_cancelled(fiber->scope) &&
+            skua__claim(&fiber->parker, ticket, SKUA__CAUSE_CANCEL)) {
+            return -ECANCELED;
+        }
+        if (skua__scope_has_deadline(fiber->scope)) {
+            int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
+            timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
+        }
+    }
+    if (timer_ns != SKUA__NEVER) {
+        skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);
+    }
+    skua__fiber_suspend(fiber);
+    switch (cause_of(&fiber->parker)) {
+    case SKUA__CAUSE_DEADLINE:
+        return judge_deadline(fiber, is_soft, deadline_ns);
+    case SKUA__CAUSE_CANCEL:
+        return -ECANCELED;
+    case SKUA__CAUSE_RECHECK:
+        return SKUA__RECHECK;
+    default:
+        return (int)cause_of(&fiber->parker);
+    }
+}
+
+int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns)
+{
+    return wait->parker->is_thread ? park_thread(wait, deadline_ns)
+                                   : park_fiber(fiber_of(wait->parker), wait->ticket, deadline_ns);
+}
+
+void skua__wait_abandon(struct skua__wait *wait)
+{
+    if (!skua__claim(wait->parker, wait->ticket, 0)) {
+        skua__fiber_suspend(fiber_of(wait->parker)); /* only fibers are found by cancellers */
+    }
+}
+
+static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
+{
+    if (++fiber->cancels_ignored == CANCELS_IGNORED_MAX) {
+        skua__report("task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
+                     skua_task_name(fiber->task), CANCELS_IGNORED_MAX);
+    }
+    skua__fiber_yield(fiber);
+    return -ECANCELED;
+}
+
+/* The budget is used up: others first; and deadlines, which otherwise are looked at only by those who wait. */
+static SKUA_NOINLINE void take_a_break(struct skua__fiber *fiber)
+{
+    skua__fiber_yield(fiber);
+    if (skua__scope_has_deadline(fiber->scope)) {
+        skua__scope_expire(fiber->scope, skua__clock_ns(), fiber->runnable.runtime);
+    }
+}
+
+int skua__cancel_point(void)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (worker == NULL) {
+        return 0;
+    }
+    struct skua__fiber *fiber = worker->current;
+    if (SKUA_UNLIKELY(--worker->budget <= 0)) {
+        take_a_break(fiber);
+    }
+    if (SKUA_UNLIKELY(skua__scope_is_cancelled(fiber->scope))) {
+        return refuse(fiber);
+    }
+    fiber->cancels_ignored = 0;
+    return 0;
+}

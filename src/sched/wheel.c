@@ -1,0 +1,219 @@
+/* The hierarchical wheel, with the geometry of tokio's (which follows Varghese and Lauck, SOSP 1987).
+
+   A timer stands in the level of the highest group of six bits in which its expiry differs from `elapsed`,
+   in the slot that those six bits name. When time reaches a slot of a higher level, its timers move down.
+
+     (I1) A linked timer's expiry_tick is > elapsed, or it is dealt with in the present run.
+     (I2) occupied[l] has bit s exactly if slots[l][s] is not empty.
+     (I3) next_ns <= the moment of the earliest slot. */
+#include "sched/wheel.h"
+
+#include "base/panic.h"
+
+enum { SLOT_BITS = 6, SLOT_MASK = SKUA__WHEEL_SLOTS - 1 };
+
+/* Beyond the top level's reach (52 days): stands at the far end, and moves on from there. */
+#define REACH_TICKS ((UINT64_C(1) << (SLOT_BITS * SKUA__WHEEL_LEVELS)) - 1)
+
+/* The first tick that is not before the moment. */
+static uint64_t tick_after(int64_t ns)
+{
+    return ((uint64_t)ns + (1u << SKUA__WHEEL_TICK_SHIFT) - 1) >> SKUA__WHEEL_TICK_SHIFT;
+}
+
+static int64_t ns_of(uint64_t tick)
+{
+    return (int64_t)(tick << SKUA__WHEEL_TICK_SHIFT);
+}
+
+void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns)
+{
+    wheel->elapsed = (uint64_t)now_ns >> SKUA__WHEEL_TICK_SHIFT;
+    for (int level = 0; level < SKUA__WHEEL_LEVELS; level++) {
+        for (int slot = 0; slot < SKUA__WHEEL_SLOTS; slot++) {
+            skua__list_init(&wheel->slots[level][slot]);
+        }
+    }
+    skua__store(&wheel->next_ns, SKUA__NEVER, relaxed);
+}
+
+static void insert(struct skua__wheel *wheel, struct skua__timer *timer, int64_t deadline_ns)
+{
+    uint64_t expiry = tick_after(deadline_ns);
+    if (expiry <= wheel->elapsed) {
+        expiry = wheel->elapsed + 1;
+    }
+    uint64_t difference = expiry ^ wheel->elapsed;
+    if (difference > REACH_TICKS) {
+        expiry = wheel->elapsed | REACH_TICKS;
+        difference = expiry ^ wheel->elapsed;
+    }
+    int highest_bit = 63 - __builtin_clzll(difference | SLOT_MASK);
+    timer->level = (uint8_t)(highest_bit / SLOT_BITS);
+    timer->slot = (uint8_t)(expiry >> (timer->level * SLOT_BITS) & SLOT_MASK);
+    timer->expiry_tick = expiry;
+    skua__list_push_back(&wheel->slots[timer->level][timer->slot], &timer->link);
+    wheel->occupied[timer->level] |= UINT64_C(1) << timer->slot;
+    wheel->count++;
+}
+
+static void take_out(struct skua__wheel *wheel, struct skua__timer *timer)
+{
+    skua__list_remove(&timer->link);
+    if (skua__list_is_empty(&wheel->slots[timer->level][timer->slot])) {
+        wheel->occupied[timer->level] &= ~(UINT64_C(1) << timer->slot);
+    }
+    wheel->count--;
+}
+
+/* The earliest occupied slot and the tick at which time reaches it; false: the wheel is empty. Slots of a
+   level lie ahead of `elapsed` within its present turn, and lower levels come first. */
+static bool find_next(const struct skua__wheel *wheel, int *level_out, int *slot_out, uint64_t *tick_out)
+{
+    for (int level = 0; level < SKUA__WHEEL_LEVELS; level++) {
+        if (wheel->occupied[level] == 0) {
+            continue;
+        }
+        int shift = level * SLOT_BITS;
+        uint32_t now_slot = (uint32_t)(wheel->elapsed >> shift) & SLOT_MASK;
+        uint64_t ahead = wheel->occupied[level] >> now_slot;
+        skua_assert(ahead != 0);
+        uint32_t slot = now_slot + (uint32_t)__builtin_ctzll(ahead);
+        uint64_t turn = wheel->elapsed >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+        *level_out = level;
+        *slot_out = (int)slot;
+        *tick_out = turn | (uint64_t)slot << shift;
+        return true;
+    }
+    return false;
+}
+
+static void publish_next(struct skua__wheel *wheel)
+{
+    int level, slot;
+    uint64_t tick;
+    int64_t next = find_next(wheel, &level, &slot, &tick) ? ns_of(tick) : SKUA__NEVER;
+    skua__store(&wheel->next_ns, next, relaxed);
+}
+
+/* True if the timer stands in another worker's wheel early enough: then only its deadline changes. Else it
+   is in no wheel afterwards. */
+static bool settle_elsewhere(struct skua__timer *timer, uint64_t ticket, int64_t deadline_ns)
+{
+    struct skua__wheel *wheel = timer->wheel;
+    bool is_early = false;
+    skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+    if (skua__link_is_linked(&timer->link)) {
+        is_early = timer->expiry_tick <= tick_after(deadline_ns);
+        if (is_early) {
+            timer->ticket = ticket;
+            timer->deadline_ns = deadline_ns;
+        } else {
+            take_out(wheel, timer);
+        }
+    }
+    skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+    return is_early;
+}
+
+void skua__wheel_arm(struct skua__wheel *wheel, struct skua__timer *timer, uint64_t ticket,
+                     int64_t deadline_ns)
+{
+    if (timer->wheel != NULL && timer->wheel != wheel &&
+        settle_elsewhere(timer, ticket, deadline_ns)) {
+        return;
+    }
+    skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+    timer->wheel = wheel;
+    timer->ticket = ticket;
+    timer->deadline_ns = deadline_ns;
+    bool is_linked = skua__link_is_linked(&timer->link);
+    if (is_linked && timer->expiry_tick > tick_after(deadline_ns)) {
+        take_out(wheel, timer);
+        is_linked = false;
+    }
+    if (!is_linked) {
+        insert(wheel, timer, deadline_ns);
+        int64_t at = ns_of(timer->expiry_tick);
+        if (at < skua__load(&wheel->next_ns, relaxed)) {
+            skua__store(&wheel->next_ns, at, relaxed);
+        }
+    }
+    skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+}
+
+void skua__timer_disarm(struct skua__timer *timer)
+{
+    struct skua__wheel *wheel = timer->wheel;
+    if (wheel == NULL) {
+        return;
+    }
+    skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+    if (skua__link_is_linked(&timer->link)) {
+        take_out(wheel, timer);
+    }
+    skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+}
+
+/* A timer whose slot has come: claimed, moved on, or dropped since its wait is over. */
+static bool fire(struct skua__wheel *wheel, struct skua__timer *timer, int64_t now_ns)
+{
+    uint64_t word = skua__load(&timer->parker->word, relaxed);
+    if (word != timer->ticket) {
+        return false;
+    }
+    if (timer->deadline_ns > now_ns) {
+        insert(wheel, timer, timer->deadline_ns);
+        return false;
+    }
+    return skua__claim(timer->parker, timer->ticket, SKUA__CAUSE_DEADLINE);
+}
+
+/* Deals with one slot that time has reached; false if the list of those to wake is full. */
+static bool run_slot(struct skua__wheel *wheel, int level, int slot, int64_t now_ns,
+                     struct skua__wake_list *due)
+{
+    struct skua__list *list = &wheel->slots[level][slot];
+    struct skua__link *link;
+    while ((link = skua__list_first(list)) != NULL) {
+        struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
+        take_out(wheel, timer);
+        if (level > 0 && timer->expiry_tick > wheel->elapsed) {
+            insert(wheel, timer, ns_of(timer->expiry_tick));
+        } else if (fire(wheel, timer, now_ns) && skua__wake_list_add(due, timer->parker)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
+{
+    struct skua__wake_list due = {.count = 0};
+    uint64_t now_tick = (uint64_t)now_ns >> SKUA__WHEEL_TICK_SHIFT;
+    size_t woken = 0;
+    bool is_done;
+    do {
+        is_done = true;
+        skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+        int level, slot;
+        uint64_t tick;
+        while (find_next(wheel, &level, &slot, &tick) && tick <= now_tick) {
+            if (tick > wheel->elapsed) {
+                wheel->elapsed = tick;
+            }
+            if (!run_slot(wheel, level, slot, now_ns, &due)) {
+                is_done = false;
+                break;
+            }
+        }
+        if (is_done && now_tick > wheel->elapsed) {
+            wheel->elapsed = now_tick;
+        }
+        publish_next(wheel);
+        skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+        woken += due.count;
+        skua__wake_list_flush(&due);
+    } while (!is_done);
+    return woken;
+}

@@ -1,0 +1,557 @@
+/* Workers: the loop of a worker's thread, dispatch, stealing, parking. README.md has the protocols.
+
+   A worker's thread has two faces. In the *root context*, its native stack, it looks for work: queues, timers,
+   the poller, other workers, sleep. In fibers it runs tasks; a fiber that suspends picks the next local
+   runnable itself and switches straight to it, and goes to the root only when there is none or when
+   upkeep is due.
+
+     (W1) lifo and ring are filled by the worker's own thread only; anybody may take from them.
+     (W2) What is pinned to a worker stands in its inbox only, and is taken out by its own thread only.
+     (W3) In the root context no fiber is current, and no lock is held over a switch.
+     (W4) Between the moment at which a fiber can be found by others (its word says WAITING, or it stands in a
+          ring because it yields) and its switch away, its thread puts nothing into its own queues. So a
+          thread that waits for another to leave a stack (skua__fiber_switch) never waits in a circle. */
+#include "sched/worker.h"
+
+#include "base/futex.h"
+#include "base/panic.h"
+#include "base/random.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    UPKEEP_TICKS = 61,  /* dispatches between looks at the inject queue, timers and the poller */
+    LIFO_RUN_MAX = 3,   /* wakes that may go first in a row while others are ready */
+    INJECT_BATCH = 32,
+    SEARCH_SWEEPS = 24, /* over all victims, before parking */
+    SEARCH_PAUSES = 32,
+    NO_STACK_NAP_NS = 1000 * 1000,
+};
+
+/* --- the calling worker ------------------------------------------------------------------------------ */
+
+static _Thread_local struct skua__worker *current_worker;
+
+SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
+{
+    __asm__ volatile("" ::: "memory"); /* a new look each time, also when all of it is one program to the linker */
+    return current_worker;
+}
+
+/* --- making ready ------------------------------------------------------------------------------------ */
+
+void skua__wake_worker(skua_runtime *runtime, bool fenced)
+{
+    if (SKUA_LIKELY(!skua__idle_wants_wake(&runtime->idle, fenced))) {
+        return;
+    }
+    struct skua__sleeper *sleeper = skua__idle_claim(&runtime->idle);
+    if (sleeper != NULL) {
+        skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_SEARCH);
+    }
+}
+
+void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
+                        struct skua__runnable *last, uint32_t count)
+{
+    skua__inject_push(&runtime->inject, first, last, count);
+    /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes of that
+       word by workers that stop searching or park. */
+    skua__fence(seq_cst);
+    skua__wake_worker(runtime, true);
+}
+
+static void ready_pinned(skua_runtime *runtime, struct skua__runnable *runnable)
+{
+    struct skua__worker *worker = &runtime->workers[runnable->pin - 1];
+    skua__inject_push(&worker->inbox, runnable, runnable, 1);
+    if (worker != skua__worker_self() &&
+        skua__idle_claim_this(&runtime->idle, &worker->sleeper)) {
+        skua__runtime_wake_sleeper(runtime, &worker->sleeper, SKUA__PERMIT_PLAIN);
+    }
+}
+
+/* The ring is full: its older half goes to the inject queue, in one piece. */
+static SKUA_NOINLINE void spill(struct skua__worker *worker, struct skua__runnable *runnable)
+{
+    struct skua__runnable *half[SKUA__RING_SLOTS / 2];
+    uint32_t count = skua__ring_take_half(&worker->ring, half);
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        half[i]->next = half[i + 1];
+    }
+    if (count > 0) {
+        skua__inject_push(&worker->runtime->inject, half[0], half[count - 1], count);
+    }
+    bool is_pushed = skua__ring_push(&worker->ring, runnable);
+    skua_require(is_pushed);
+}
+
+static void ring_put(struct skua__worker *worker, struct skua__runnable *runnable)
+{
+    if (SKUA_UNLIKELY(!skua__ring_push(&worker->ring, runnable))) {
+        spill(worker, runnable);
+    }
+}
+
+/* Put into the LIFO slot; returns what was there. */
+static struct skua__runnable *lifo_put(struct skua__worker *worker, struct skua__runnable *runnable)
+{
+    if (skua__load(&worker->lifo, relaxed) == NULL) {
+        /* release: publishes the runnable; pairs with the acquire in lifo_take(). Only we fill the slot,
+           so it is still empty. */
+        skua__store(&worker->lifo, runnable, release);
+        return NULL;
+    }
+    /* acq_rel: publishes the new runnable like above. */
+    return skua__exchange(&worker->lifo, runnable, acq_rel);
+}
+
+/* By the owner or a thief. */
+static struct skua__runnable *lifo_take(struct skua__worker *worker)
+{
+    if (skua__load(&worker->lifo, relaxed) == NULL) {
+        return NULL;
+    }
+    /* acquire: pairs with the release in lifo_put(). */
+    return skua__exchange(&worker->lifo, NULL, acquire);
+}
+
+void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
+{
+    skua_runtime *runtime = runnable->runtime;
+    if (SKUA_UNLIKELY(runnable->pin != 0)) {
+        ready_pinned(runtime, runnable);
+        return;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || worker->runtime != runtime)) {
+        skua__ready_inject(runtime, runnable, runnable, 1);
+        return;
+    }
+    if (kind == SKUA__READY_WOKEN) {
+        /* Nobody is told: it runs here as soon as the running task stops. If that takes long, the monitor
+           lets another worker take it. */
+        runnable = lifo_put(worker, runnable);
+        if (runnable == NULL) {
+            return;
+        }
+    }
+    ring_put(worker, runnable);
+    if (kind != SKUA__READY_YIELDED) {
+        skua__runtime_light_fence(runtime); /* pairs with the heavy fence of the last one who parks */
+        skua__wake_worker(runtime, false);
+    }
+}
+
+/* --- dispatch ---------------------------------------------------------------------------------------- */
+
+static struct skua__runnable *take_from_inbox(struct skua__worker *worker)
+{
+    struct skua__runnable *runnable = NULL;
+    skua__inject_pop(&worker->inbox, &runnable, 1);
+    return runnable;
+}
+
+/* One from the inject queue to run; its share of the rest goes into the (empty) ring. */
+static struct skua__runnable *take_from_inject(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    uint32_t share = skua__inject_count(&runtime->inject) / runtime->worker_count + 1;
+    uint32_t room = SKUA__RING_SLOTS - skua__ring_count(&worker->ring);
+    struct skua__runnable *batch[INJECT_BATCH];
+    share = share < INJECT_BATCH ? share : INJECT_BATCH;
+    uint32_t count = skua__inject_pop(&runtime->inject, batch, share < room ? share : 1);
+    for (uint32_t i = 1; i < count; i++) {
+        ring_put(worker, batch[i]);
+    }
+    return count > 0 ? batch[0] : NULL;
+}
+
+/* From the LIFO slot, unless it has had its turns while others wait. */
+static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
+{
+    struct skua__runnable *runnable = lifo_take(worker);
+    if (runnable == NULL) {
+        worker->lifo_run = 0;
+        return skua__ring_pop(&worker->ring);
+    }
+    if (++worker->lifo_run > LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
+        worker->lifo_run = 0;
+        ring_put(worker, runnable);
+        runnable = skua__ring_pop(&worker->ring);
+    }
+    return runnable;
+}
+
+static void count_dispatch(struct skua__worker *worker)
+{
+    worker->budget = SKUA__BUDGET;
+    worker->tick++;
+    skua__store(&worker->tick_seen, worker->tick, relaxed);
+}
+
+struct skua__runnable *skua__worker_next(struct skua__worker *worker)
+{
+    count_dispatch(worker);
+    if (SKUA_UNLIKELY(worker->tick % UPKEEP_TICKS == 0)) {
+        return NULL;
+    }
+    if (SKUA_UNLIKELY(skua__inject_count(&worker->inbox) > 0)) {
+        struct skua__runnable *runnable = take_from_inbox(worker);
+        if (runnable != NULL) {
+            return runnable;
+        }
+    }
+    return take_lifo_or_ring(worker);
+}
+
+struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class)
+{
+    struct skua__fiber_cache *cache = &worker->cache[stack_class];
+    struct skua__fiber *fiber = cache->first;
+    if (fiber != NULL) {
+        struct skua__runnable *next = fiber->runnable.next;
+        cache->first = next != NULL ? SKUA_CONTAINER(next, struct skua__fiber, runnable) : NULL;
+        cache->count--;
+    }
+    return fiber;
+}
+
+/* Enough for bursts; what is beyond gives its memory back. */
+enum { CACHED_FIBERS_MAX = 256 };
+
+void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber)
+{
+    struct skua__fiber_cache *cache = &worker->cache[fiber->stack.stack_class];
+    if (cache->count >= CACHED_FIBERS_MAX) {
+        skua__fiber_retire(fiber);
+        return;
+    }
+    fiber->runnable.next = cache->first != NULL ? &cache->first->runnable : NULL;
+    cache->first = fiber;
+    cache->count++;
+}
+
+/* --- upkeep ------------------------------------------------------------------------------------------ */
+
+static bool run_timers(struct skua__worker *worker)
+{
+    if (skua__wheel_next(&worker->wheel) == SKUA__NEVER) {
+        return false;
+    }
+    int64_t now = skua__clock_ns();
+    return now >= skua__wheel_next(&worker->wheel) && skua__wheel_run(&worker->wheel, now) > 0;
+}
+
+/* A look at the poller, if nobody else is at it. */
+static void poll_without_waiting(skua_runtime *runtime)
+{
+    /* acquire: pairs with the release in skua__runtime_set_poller(). */
+    struct skua__poller *poller = skua__load(&runtime->poller, acquire);
+    if (poller != NULL && skua__runtime_take_poll_token(runtime)) {
+        poller->poll(poller, 0);
+        skua__runtime_return_poll_token(runtime);
+    }
+}
+
+/* --- stealing ---------------------------------------------------------------------------------------- */
+
+static struct skua__runnable *steal_from(struct skua__worker *worker, struct skua__worker *victim)
+{
+    struct skua__runnable *loot[SKUA__RING_SLOTS / 2];
+    uint32_t count = skua__ring_take_half(&victim->ring, loot);
+    for (uint32_t i = 1; i < count; i++) {
+        ring_put(worker, loot[i]);
+    }
+    return count > 0 ? loot[0] : NULL;
+}
+
+/* One look at every other worker, the nearest first; equals in random order. */
+static struct skua__runnable *sweep(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    for (uint32_t begin = 0; begin < worker->victim_count;) {
+        uint32_t end = skua__topo_level_end(runtime->topo, worker->index, begin);
+        uint32_t turn = skua__random_below(&worker->random, end - begin);
+        for (uint32_t i = 0; i < end - begin; i++) {
+            uint32_t victim = worker->victims[begin + (turn + i) % (end - begin)];
+            struct skua__runnable *loot = steal_from(worker, &runtime->workers[victim]);
+            if (loot != NULL) {
+                return loot;
+            }
+        }
+        begin = end;
+    }
+    return NULL;
+}
+
+/* The slot of a worker that has not come back to dispatch since we looked: its task runs for long. */
+static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, uint32_t *ticks_seen)
+{
+    skua_runtime *runtime = worker->runtime;
+    for (uint32_t i = 0; i < worker->victim_count; i++) {
+        struct skua__worker *victim = &runtime->workers[worker->victims[i]];
+        uint32_t tick = skua__load(&victim->tick_seen, relaxed);
+        if (tick == ticks_seen[i] && skua__load(&victim->is_running_task, relaxed)) {
+            struct skua__runnable *loot = lifo_take(victim);
+            if (loot != NULL) {
+                return loot;
+            }
+        }
+        ticks_seen[i] = tick;
+    }
+    return NULL;
+}
+
+/* Look everywhere for a while. */
+static struct skua__runnable *search(struct skua__worker *worker)
+{
+    uint32_t ticks_seen[64] = {0};
+    for (int round = 0; round < SEARCH_SWEEPS; round++) {
+        struct skua__runnable *found = take_from_inject(worker);
+        if (found == NULL) {
+            found = sweep(worker);
+        }
+        if (found == NULL && round % 8 == 7 && worker->victim_count <= SKUA_COUNT_OF(ticks_seen)) {
+            found = steal_stale_lifo(worker, ticks_seen);
+        }
+        if (found != NULL) {
+            return found;
+        }
+        for (int i = 0; i < SEARCH_PAUSES; i++) {
+            skua__spin_pause();
+        }
+    }
+    return NULL;
+}
+
+/* --- parking ----------------------------------------------------------------------------------------- */
+
+/* Sleep until the permit comes, the worker's own timers are due, or the poller has woken somebody. */
+static void sleep_until_woken(struct skua__worker *worker, struct skua__poller *poller)
+{
+    struct skua__sleeper *sleeper = &worker->sleeper;
+    int64_t deadline = skua__wheel_next(&worker->wheel);
+    if (poller != NULL) {
+        poller->poll(poller, deadline);
+        return;
+    }
+    while (skua__load(&sleeper->permit, relaxed) == SKUA__PERMIT_NONE) {
+        if (deadline != SKUA__NEVER && skua__clock_ns() >= deadline) {
+            return;
+        }
+        skua__futex_wait(&sleeper->permit, SKUA__PERMIT_NONE, deadline, false);
+    }
+}
+
+/* The permit that somebody who has claimed us is about to give, or has given. */
+static enum skua__permit take_permit(struct skua__sleeper *sleeper)
+{
+    uint32_t permit;
+    /* acquire: pairs with the release in skua__runtime_wake_sleeper(). */
+    while ((permit = skua__load(&sleeper->permit, acquire)) == SKUA__PERMIT_NONE) {
+        skua__futex_wait(&sleeper->permit, SKUA__PERMIT_NONE, SKUA__NEVER, false);
+    }
+    return (enum skua__permit)permit;
+}
+
+static bool may_sleep(struct skua__worker *worker, bool must_recheck)
+{
+    skua_runtime *runtime = worker->runtime;
+    if (must_recheck && runtime->worker_count > 1) {
+        /* What the others had queued before they could see us parked is visible after this. */
+        skua__runtime_heavy_fence(runtime);
+    }
+    if (skua__inject_count(&worker->inbox) > 0 ||
+        skua__load(&runtime->workers_must_end, relaxed)) {
+        return false;
+    }
+    return !must_recheck || !skua__runtime_has_work(runtime);
+}
+
+/* Park, if there is really nothing to do. Returns whether the worker is counted as searching afterwards. */
+static bool park(struct skua__worker *worker, bool is_searching)
+{
+    skua_runtime *runtime = worker->runtime;
+    struct skua__idle *idle = &runtime->idle;
+    /* acquire: pairs with the release in skua__runtime_set_poller(). */
+    struct skua__poller *poller = skua__load(&runtime->poller, acquire);
+    if (poller != NULL && !skua__runtime_take_poll_token(runtime)) {
+        poller = NULL;
+    }
+    bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
+    bool may = may_sleep(worker, must_recheck);
+    if (may) {
+        sleep_until_woken(worker, poller);
+    }
+    if (poller != NULL) {
+        skua__runtime_return_poll_token(runtime);
+    }
+    skua__monitor_wake(runtime);
+    if (skua__idle_unpark(idle, &worker->sleeper, !may)) {
+        return !may; /* work turned up while we were about to sleep: look for it as a searcher */
+    }
+    return take_permit(&worker->sleeper) == SKUA__PERMIT_SEARCH;
+}
+
+/* --- stand-ins --------------------------------------------------------------------------------------- */
+
+static bool is_stand_in(const struct skua__worker *worker)
+{
+    return worker->index >= worker->runtime->worker_count;
+}
+
+/* A stand-in has nothing more to do: it sleeps until the monitor needs it again. It has no timers of its own
+   while nothing runs on it, except for fibers that went elsewhere: the monitor looks after those. */
+static void stand_by(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    skua__idle_park(&runtime->reserve, &worker->sleeper, false, false);
+    if (skua__load(&runtime->workers_must_end, relaxed)) {
+        if (skua__idle_unpark(&runtime->reserve, &worker->sleeper, false)) {
+            return;
+        }
+    }
+    take_permit(&worker->sleeper);
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------- */
+
+/* Something to run, after looking everywhere; NULL: look again. */
+static struct skua__runnable *find_work(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    struct skua__runnable *found = take_from_inject(worker);
+    if (found != NULL) {
+        return found;
+    }
+    if (run_timers(worker)) {
+        return NULL;
+    }
+    poll_without_waiting(runtime);
+    found = take_lifo_or_ring(worker);
+    if (found != NULL || skua__inject_count(&worker->inbox) > 0) {
+        return found;
+    }
+    if (is_stand_in(worker)) {
+        found = search(worker);
+        if (found == NULL) {
+            stand_by(worker);
+        }
+        return found;
+    }
+    bool is_searching = runtime->worker_count > 1 &&
+                        skua__idle_search_begin(&runtime->idle, runtime->worker_count);
+    while (found == NULL && !skua__load(&runtime->workers_must_end, relaxed)) {
+        if (is_searching && (found = search(worker)) != NULL) {
+            break;
+        }
+        is_searching = park(worker, is_searching);
+        if (!is_searching) {
+            return NULL;
+        }
+        found = take_from_inbox(worker);
+    }
+    /* Found while searching. If nobody searches any more, others may have skipped a wake-up because of us. */
+    if (is_searching && skua__idle_search_end(&runtime->idle) && skua__runtime_has_work(runtime)) {
+        skua__wake_worker(runtime, true);
+    }
+    return found;
+}
+
+/* No memory for a stack: put the task back and wait for others to finish. It is not lost, only late. */
+static void postpone(struct skua__worker *worker, struct skua_task *task)
+{
+    static _Atomic bool was_reported;
+    if (!skua__exchange(&was_reported, true, relaxed)) {
+        skua__report("no memory for another stack: tasks wait until others have ended");
+    }
+    skua__inject_push(&worker->runtime->inject, &task->runnable, &task->runnable, 1);
+    _Atomic uint32_t never_rung = 0;
+    skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);
+}
+
+static void run(struct skua__worker *worker, struct skua__runnable *runnable)
+{
+    struct skua__fiber *fiber;
+    if (runnable->kind == SKUA__RUNNABLE_FIBER) {
+        fiber = SKUA_CONTAINER(runnable, struct skua__fiber, runnable);
+    } else {
+        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+        fiber = skua__worker_cached_fiber(worker, task->stack_class);
+        if (fiber == NULL) {
+            fiber = skua__fiber_create(worker->runtime, task->stack_class);
+        }
+        if (fiber == NULL) {
+            postpone(worker, task);
+            return;
+        }
+        fiber->task = task;
+    }
+    worker->budget = SKUA__BUDGET;
+    skua__store(&worker->is_running_task, true, relaxed);
+    skua__fiber_switch(worker, &worker->root, fiber);
+    skua__store(&worker->is_running_task, false, relaxed);
+}
+
+/* What comes up every 61 dispatches: the inject queue first, then timers and events. */
+static struct skua__runnable *upkeep(struct skua__worker *worker)
+{
+    run_timers(worker);
+    poll_without_waiting(worker->runtime);
+    return take_from_inject(worker);
+}
+
+static struct skua__runnable *next_for_root(struct skua__worker *worker)
+{
+    struct skua__runnable *next = worker->pending;
+    worker->pending = NULL;
+    if (next == NULL && worker->tick % UPKEEP_TICKS == 0) {
+        next = upkeep(worker);
+    }
+    if (next == NULL) {
+        next = skua__worker_next(worker);
+    }
+    return next != NULL ? next : find_work(worker);
+}
+
+static void *worker_main(void *arg)
+{
+    struct skua__worker *worker = arg;
+    current_worker = worker;
+    worker->root.fpenv = skua__fpenv_save();
+    skua__sanitize_thread(&worker->root.sanitize);
+    while (!skua__load(&worker->runtime->workers_must_end, relaxed)) {
+        struct skua__runnable *next = next_for_root(worker);
+        if (next != NULL) {
+            run(worker, next);
+        }
+    }
+    current_worker = NULL;
+    return NULL;
+}
+
+static void name_thread(struct skua__worker *worker)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%.10s-%u", worker->runtime->name, worker->index);
+    pthread_setname_np(worker->thread, name);
+}
+
+int skua__worker_start(struct skua__worker *worker)
+{
+    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (error != 0) {
+        return -error;
+    }
+    name_thread(worker);
+    return 0;
+}
+
+void skua__worker_join(struct skua__worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}

@@ -1,0 +1,91 @@
+/* sched/worker.h: a worker: one thread that runs fibers, and what it owns. */
+#ifndef SKUA_SCHED_WORKER_H
+#define SKUA_SCHED_WORKER_H
+
+#include "mem/slab.h"
+#include "sched/fiber.h"
+#include "sched/idle.h"
+#include "sched/inject.h"
+#include "sched/ring.h"
+#include "sched/wheel.h"
+
+#include <pthread.h>
+
+/* How many operations a task may do before it has to let others run. */
+enum { SKUA__BUDGET = 128 };
+
+/* A worker's warm fibers of one stack class, newest first. */
+struct skua__fiber_cache {
+    struct skua__fiber *first;
+    uint32_t count;
+};
+
+struct skua__worker {
+    /* Constant once the thread runs. */
+    skua_runtime *runtime;
+    pthread_t thread;
+    uint32_t index;
+    uint32_t victim_count;
+    const uint32_t *victims; /* nearest first */
+
+    /* Its thread's own. */
+    struct skua__fiber *current; /* the fiber that runs, NULL in the root context */
+    struct skua__fiber *left;    /* what was switched away from, until the other side has noted it */
+    bool left_has_ended;         /* ... and whether it goes to the cache */
+    bool lifo_is_off;            /* the next dispatch looks at the ring first */
+    int32_t budget;              /* operations left to the running task */
+    uint32_t lifo_run;           /* dispatches from the LIFO slot in a row */
+    uint32_t tick;               /* dispatches */
+    struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
+    uint64_t random;
+    struct skua__fiber_cache cache[SKUA__STACK_CLASSES];
+    struct skua__slab_cache tasks;
+    struct skua__fiber root; /* the thread's native stack, as something to switch to */
+
+    /* Written by its thread, read by others. */
+    _Atomic uint32_t tick_seen SKUA_CACHE_ALIGNED; /* a copy of tick for the monitor */
+    _Atomic bool is_running_task;
+    _Atomic uint64_t started, ended; /* tasks, counted where it happened */
+    _Atomic(struct skua__runnable *) lifo; /* what the running task has made ready last */
+
+    /* Shared. */
+    struct skua__ring ring SKUA_CACHE_ALIGNED;
+    struct skua__inject inbox SKUA_CACHE_ALIGNED; /* runnables that are pinned to this worker */
+    struct skua__sleeper sleeper;
+    struct skua__wheel wheel;
+};
+
+/* The calling thread's worker, or NULL. Never inlined, and nothing it returned survives a switch: the only
+   door to the thread-local behind it. */
+struct skua__worker *skua__worker_self(void);
+
+/* Start and join the thread. 0 or -EAGAIN. */
+int skua__worker_start(struct skua__worker *worker);
+void skua__worker_join(struct skua__worker *worker);
+
+/* The next local runnable for the calling worker, or NULL when it is time to go to the root context (nothing
+   to do, or upkeep is due). Counts a dispatch. */
+struct skua__runnable *skua__worker_next(struct skua__worker *worker);
+
+/* A fiber from the worker's cache, or NULL. */
+struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class);
+void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber);
+
+/* How something became ready. */
+enum skua__ready_kind {
+    SKUA__READY_WOKEN,   /* goes first: what woke it is warm */
+    SKUA__READY_SPAWNED, /* goes last, and other workers may want it */
+    SKUA__READY_YIELDED, /* goes last; no reason to wake anybody */
+};
+
+/* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
+void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
+
+/* Append a chain to the runtime's inject queue. Call from anywhere. */
+void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
+                        struct skua__runnable *last, uint32_t count);
+
+/* Wake a parked worker if something is queued and nobody searches. `fenced`: see skua__idle_wants_wake(). */
+void skua__wake_worker(skua_runtime *runtime, bool fenced);
+
+#endif
