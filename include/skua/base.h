@@ -64,9 +64,9 @@ static inline skua_time skua_time_at(int64_t ns)
 #define SKUA_NOW skua_time_at(-1)
 
 /* Durations in nanoseconds, for skua_after(). */
-#define SKUA_US(n) ((int64_t)(n) * 1000)
-#define SKUA_MS(n) ((int64_t)(n) * 1000000)
-#define SKUA_SEC(n) ((int64_t)(n) * 1000000000)
+#define SKUA_US(n) ((int64_t)(n)*1000)
+#define SKUA_MS(n) ((int64_t)(n)*1000000)
+#define SKUA_SEC(n) ((int64_t)(n)*1000000000)
 
 /* The present moment. Call from anywhere. Cost: one vDSO call, about 20 ns. */
 skua_time skua_clock(void);

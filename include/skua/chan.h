@@ -30,13 +30,14 @@ int skua_chan_create(skua_chan **out, size_t item_bytes, size_t capacity) SKUA_M
    -ECANCELED, -ESHUTDOWN (in a forked child).
    Call from: a task or a foreign thread. May switch. Cancel: an item is either sent (0) or not
    (< 0), never both. Cost: O(1), no allocation. */
-int skua_chan_send(skua_chan *chan, const void *item, size_t item_bytes,
-                   skua_time deadline) SKUA_MUST_CHECK;
+int skua_chan_send(skua_chan *chan, const void *item, size_t item_bytes, skua_time deadline)
+    SKUA_MUST_CHECK;
 
 /* Receive one item into *item, waiting while the channel is empty. Returns 1 (got it), 0 (closed and
    drained; *item is untouched), -ETIMEDOUT, -EAGAIN (SKUA_NOW and empty), -ECANCELED, -ESHUTDOWN.
    Call from: a task or a foreign thread. May switch. Cancel: loses nothing. Cost: O(1), no allocation. */
-int skua_chan_recv(skua_chan *chan, void *item, size_t item_bytes, skua_time deadline) SKUA_MUST_CHECK;
+int skua_chan_recv(skua_chan *chan, void *item, size_t item_bytes, skua_time deadline)
+    SKUA_MUST_CHECK;
 
 /* No more sends: waiting and later senders get -EPIPE, receivers drain what is buffered and then get
    0. Closing twice is harmless. Call from anywhere. Never switches. */

@@ -57,8 +57,8 @@ ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
 
 /* Write all of it. *written (may be NULL) tells how much went out, also when it fails. Returns 0 or
    an error of skua_write(). */
-int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written,
-                   skua_time deadline) SKUA_MUST_CHECK;
+int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, skua_time deadline)
+    SKUA_MUST_CHECK;
 
 /* accept4(2) on an adopted listening socket; the new socket is adopted, non-blocking,
    close-on-exec. The peer's address goes to `address` unless NULL, as accept(2) says. Returns the

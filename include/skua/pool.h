@@ -58,8 +58,8 @@ void skua_job_register(skua_job *job);
 int skua_pool_prepare(void) SKUA_MUST_CHECK;
 
 typedef struct skua_pool_opts {
-    uint32_t workers;        /* processes; 0: one per worker of the runtime; at most 1024 */
-    size_t payload_max;      /* largest input or answer in bytes; 0: 64 MiB. Memory is used as needed */
+    uint32_t workers;   /* processes; 0: one per worker of the runtime; at most 1024 */
+    size_t payload_max; /* largest input or answer in bytes; 0: 64 MiB. Memory is used as needed */
     size_t memory_max_bytes; /* what a worker may allocate, counted in address space (RLIMIT_AS) on
                                 top of what it starts with; 0: no limit */
     const char *name;        /* processes are called so (15 characters); NULL: "skua-pool" */

@@ -13,13 +13,13 @@ typedef struct skua_runtime skua_runtime;
 
 /* How to start. Zero everywhere is the default. */
 typedef struct skua_config {
-    uint32_t workers;     /* threads that run tasks; 0: one per core that this process may use
+    uint32_t workers;   /* threads that run tasks; 0: one per core that this process may use
                              (affinity mask and cgroup quota, rounded down, at least 1) */
-    size_t stack_bytes;   /* usable stack of a task; 0: 192 KiB */
-    size_t max_tasks;     /* tasks alive at once; 0: no limit */
+    size_t stack_bytes; /* usable stack of a task; 0: 192 KiB */
+    size_t max_tasks;   /* tasks alive at once; 0: no limit */
     uint32_t blocking_threads_max; /* of skua_blocking(); 0: 64 */
-    int64_t cleanup_ns;   /* at the end, cancelled tasks that take longer are named; 0: 5 s */
-    const char *name;     /* threads are called <name>-<n>; NULL: "skua" */
+    int64_t cleanup_ns; /* at the end, cancelled tasks that take longer are named; 0: 5 s */
+    const char *name;   /* threads are called <name>-<n>; NULL: "skua" */
 } skua_config;
 
 /* Run main_fn(arg) as the first task of a new runtime and wait for it; then cancel the tasks that are

@@ -14,8 +14,8 @@ typedef struct skua_task skua_task;
 
 /* How to spawn. Zero everywhere is the default. */
 typedef struct skua_spawn_opts {
-    const char *name;   /* copied; NULL: "task" */
-    size_t arg_bytes;   /* > 0: *arg is copied into the task, so that it need not outlive the call */
+    const char *name; /* copied; NULL: "task" */
+    size_t arg_bytes; /* > 0: *arg is copied into the task, so that it need not outlive the call */
     size_t stack_bytes; /* at least this much usable stack; 0: the runtime's default */
     uint32_t pin;       /* 0: may migrate; k: always runs on worker (k - 1) % workers */
     bool keep_fpenv;    /* rounding mode and exception masks are the task's own (+2 ns a switch) */

@@ -13,7 +13,7 @@
 
 /* The object that holds `member` at `pointer`. */
 #define SKUA_CONTAINER(pointer, type, member)                                                      \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define SKUA_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

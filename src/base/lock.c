@@ -44,7 +44,8 @@ SKUA_OPAQUE void skua__lock_check_take(enum skua__lock_rank rank)
 {
     for (size_t higher = (size_t)rank + 1; higher < SKUA_COUNT_OF(held); higher++) {
         if (held[higher] != 0) {
-            skua__panic("a lock of rank %d is taken while one of rank %zu is held", (int)rank, higher);
+            skua__panic("a lock of rank %d is taken while one of rank %zu is held", (int)rank,
+                        higher);
         }
     }
     held[rank]++;

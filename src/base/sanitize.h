@@ -57,7 +57,8 @@ void skua__sanitize_leave(struct skua__sanitize *from, const struct skua__saniti
 void skua__sanitize_arrive(struct skua__sanitize *self);
 #define SKUA_NO_SANITIZE_THREAD __attribute__((no_sanitize("thread")))
 #else
-static inline void skua__sanitize_leave(struct skua__sanitize *from, const struct skua__sanitize *to)
+static inline void skua__sanitize_leave(struct skua__sanitize *from,
+                                        const struct skua__sanitize *to)
 {
     (void)from, (void)to;
 }

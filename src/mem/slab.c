@@ -93,7 +93,8 @@ void *skua__slab_take(struct skua__slab *slab, struct skua__slab_cache *cache)
     return object_of(slab, link);
 }
 
-static SKUA_NOINLINE void spill(struct skua__slab *slab, struct skua__slab_cache *cache, size_t count)
+static SKUA_NOINLINE void spill(struct skua__slab *slab, struct skua__slab_cache *cache,
+                                size_t count)
 {
     skua__lock(&slab->lock, SKUA__RANK_MEM);
     while (count-- > 0) {

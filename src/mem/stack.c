@@ -109,7 +109,8 @@ static struct skua__stack_slab *add_slab(struct skua__stacks *stacks, uint32_t s
 {
     size_t stride = class_bytes[stack_class] + SKUA__STACK_GUARD_BYTES;
     size_t count = SLAB_BYTES / stride;
-    struct skua__stack_slab *slab = skua__alloc(sizeof *slab + count * sizeof slab->free_indices[0]);
+    struct skua__stack_slab *slab =
+        skua__alloc(sizeof *slab + count * sizeof slab->free_indices[0]);
     if (slab == NULL) {
         return NULL;
     }
@@ -146,8 +147,9 @@ static bool make_guard(struct skua__stacks *stacks, char *guard)
     }
     if (stacks->guard != SKUA__GUARD_CANARY) {
         stacks->guard = SKUA__GUARD_CANARY;
-        skua__report("the kernel's limit of mappings is near (vm.max_map_count): further stacks are "
-                     "checked for overflow only when their task ends");
+        skua__report(
+            "the kernel's limit of mappings is near (vm.max_map_count): further stacks are "
+            "checked for overflow only when their task ends");
     }
     return true;
 }
@@ -209,8 +211,10 @@ void skua__stack_check(const struct skua__stack *stack)
     }
     static const char zeros[PAGE_BYTES];
     if (memcmp(stack->bottom - PAGE_BYTES, zeros, PAGE_BYTES) != 0) {
-        skua__panic("the stack of %zu bytes was not enough: it has overflowed; give the task a larger "
-                    "stack_bytes", stack->bytes);
+        skua__panic(
+            "the stack of %zu bytes was not enough: it has overflowed; give the task a larger "
+            "stack_bytes",
+            stack->bytes);
     }
 }
 

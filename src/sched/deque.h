@@ -14,7 +14,8 @@
 struct skua__deque_array;
 
 struct skua__deque {
-    _Atomic int64_t top SKUA_CACHE_ALIGNED; /* moved by thieves, and by the owner for the last item */
+    _Atomic int64_t top
+        SKUA_CACHE_ALIGNED; /* moved by thieves, and by the owner for the last item */
     _Atomic int64_t bottom SKUA_CACHE_ALIGNED; /* moved by the owner */
     _Atomic(struct skua__deque_array *) array; /* replaced by the owner */
 };

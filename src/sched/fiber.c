@@ -34,7 +34,8 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     }
     uintptr_t top = (uintptr_t)stack.bottom + stack.bytes;
     uintptr_t colour = (top >> 17) * 5 % COLOURS * COLOUR_BYTES;
-    uintptr_t place = (top - sizeof(struct skua__fiber) - colour) & ~(uintptr_t)(SKUA_CACHE_LINE - 1);
+    uintptr_t place =
+        (top - sizeof(struct skua__fiber) - colour) & ~(uintptr_t)(SKUA_CACHE_LINE - 1);
     struct skua__fiber *fiber = (struct skua__fiber *)place; /* returned stacks read as zeros */
     fiber->runnable.kind = SKUA__RUNNABLE_FIBER;
     fiber->runnable.runtime = runtime;

@@ -49,7 +49,8 @@ void skua__fiber_retire(struct skua__fiber *fiber);
 
 /* Switch from the running context `from` to `to`; returns when somebody switches back, perhaps on another
    thread: no pointer to a worker survives the call. */
-void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from, struct skua__fiber *to);
+void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
+                        struct skua__fiber *to);
 
 /* Suspend the running fiber, which has put itself where somebody will find it, and run what is ready. */
 void skua__fiber_suspend(struct skua__fiber *self);

@@ -67,7 +67,8 @@ bool skua__idle_unpark(struct skua__idle *idle, struct skua__sleeper *sleeper, b
 static struct skua__sleeper *choose(struct skua__idle *idle)
 {
     struct skua__link *first = skua__list_first(&idle->parked);
-    for (struct skua__link *link = first; link != NULL && link != &idle->parked.head; link = link->next) {
+    for (struct skua__link *link = first; link != NULL && link != &idle->parked.head;
+         link = link->next) {
         struct skua__sleeper *sleeper = SKUA_CONTAINER(link, struct skua__sleeper, link);
         if (!sleeper->is_polling) {
             return sleeper;

@@ -17,7 +17,7 @@ struct skua__runnable;
 #endif
 
 struct skua__ring {
-    _Atomic uint32_t head; /* moved by consumers, by compare-and-swap */
+    _Atomic uint32_t head;                    /* moved by consumers, by compare-and-swap */
     _Atomic uint32_t tail SKUA_CACHE_ALIGNED; /* moved by the owner */
     _Atomic(struct skua__runnable *) slots[SKUA__RING_SLOTS];
 };

@@ -172,8 +172,8 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     runtime->max_tasks = config->max_tasks;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
-    runtime->blocking_threads_max = config->blocking_threads_max > 0 ? config->blocking_threads_max
-                                                                     : BLOCKING_THREADS_DEFAULT;
+    runtime->blocking_threads_max =
+        config->blocking_threads_max > 0 ? config->blocking_threads_max : BLOCKING_THREADS_DEFAULT;
     int stack_class = skua__stack_class(config->stack_bytes > 0 ? config->stack_bytes
                                                                 : SKUA__STACK_BYTES_DEFAULT);
     if (stack_class < 0) {

@@ -24,8 +24,8 @@ struct skua_runtime {
     struct skua__topo *topo;
 
     /* Read by all, hardly ever written. */
-    _Atomic bool is_stopping SKUA_CACHE_ALIGNED;     /* no new tasks */
-    _Atomic bool workers_must_end;                   /* no task is left */
+    _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
+    _Atomic bool workers_must_end;               /* no task is left */
     _Atomic(struct skua__poller *) poller;
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
 
@@ -33,13 +33,13 @@ struct skua_runtime {
     struct skua__idle idle SKUA_CACHE_ALIGNED;
     struct skua__inject inject SKUA_CACHE_ALIGNED;
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
-    _Atomic uint32_t poll_count;                    /* how often the token was taken: for the monitor */
+    _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
     struct skua__slab tasks;
     struct skua__stacks stacks;
-    _Atomic size_t live_tasks;       /* counted only when max_tasks is set */
-    _Atomic uint64_t submitted;      /* tasks started by foreign threads */
-    _Atomic uint32_t ended_bell;     /* rung by each task that ends while the runtime is stopping */
+    _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
+    _Atomic uint64_t submitted;  /* tasks started by foreign threads */
+    _Atomic uint32_t ended_bell; /* rung by each task that ends while the runtime is stopping */
 
     /* The monitor's. */
     pthread_t monitor;

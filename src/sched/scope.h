@@ -18,8 +18,9 @@ struct skua__fiber;
 enum {
     SKUA__SCOPE_OPEN = 1 << 0,
     SKUA__SCOPE_CANCELLED = 1 << 1, /* this or an outer one; what blocking calls look at */
-    SKUA__SCOPE_REQUESTED = 1 << 2, /* skua_scope_cancel() or skua_task_cancel() on this very scope */
-    SKUA__SCOPE_EXPIRED = 1 << 3,   /* its own deadline has fired */
+    SKUA__SCOPE_REQUESTED =
+        1 << 2,                   /* skua_scope_cancel() or skua_task_cancel() on this very scope */
+    SKUA__SCOPE_EXPIRED = 1 << 3, /* its own deadline has fired */
     SKUA__SCOPE_SHIELD = 1 << 4,
 };
 
@@ -31,7 +32,8 @@ struct skua__scope {
     struct skua__scope *parent; /* NULL: a root */
     struct skua__list children; /* under the lock */
     struct skua__link sibling;  /* under the parent's lock */
-    struct skua__fiber *fiber;  /* whose it is; NULL before the start and after the end; under the lock */
+    struct skua__fiber
+        *fiber; /* whose it is; NULL before the start and after the end; under the lock */
 };
 
 _Static_assert(sizeof(struct skua__scope) <= sizeof(skua_scope), "skua_scope is too small");

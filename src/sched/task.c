@@ -95,7 +95,8 @@ static void task_free(struct skua_task *task)
 static int task_make(struct skua_task **out, skua_runtime *runtime, struct skua__worker *worker,
                      skua_fn fn, void *arg, const skua_spawn_opts *opts)
 {
-    struct skua_task *task = skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
+    struct skua_task *task =
+        skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
     if (task == NULL) {
         return -ENOMEM;
     }
@@ -426,7 +427,8 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(record->text, (size_t)length + 1, format, arguments);
         va_end(arguments);
-        record->error = (skua_error){.code = code, .line = line, .file = file, .text = record->text};
+        record->error =
+            (skua_error){.code = code, .line = line, .file = file, .text = record->text};
     }
     skua__free(task->error);
     task->error = record;

@@ -14,8 +14,8 @@ enum { SKUA__TASK_INLINE_ARG_BYTES = 48 };
 
 /* flags */
 enum {
-    SKUA__TASK_DONE = 1 << 0,      /* status is valid */
-    SKUA__TASK_SEEN = 1 << 1,      /* somebody has looked at the status */
+    SKUA__TASK_DONE = 1 << 0, /* status is valid */
+    SKUA__TASK_SEEN = 1 << 1, /* somebody has looked at the status */
     SKUA__TASK_KEEP_FPENV = 1 << 2,
     SKUA__TASK_ARG_ALLOCATED = 1 << 3,
 };

@@ -10,7 +10,8 @@
 /* A task that goes on in spite of so many -ECANCELED in a row is named. */
 enum { CANCELS_IGNORED_MAX = 1000 };
 
-#define SEQUENCE_ONE (UINT64_C(1) << SKUA__SEQUENCE_SHIFT)
+/* skua_after() of nothing: such a wait ends before it begins, without a timer. */
+enum { LONG_AGO_NS = 1 };
 
 static struct skua__fiber *fiber_of(struct skua__parker *parker)
 {
@@ -105,10 +106,14 @@ static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadli
             skua__claim(&fiber->parker, ticket, SKUA__CAUSE_CANCEL)) {
             return -ECANCELED;
         }
-        if (skua__scope_has_deadline(fiber->scope)) {
+        if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
             int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
             timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
         }
+    }
+    if (SKUA_UNLIKELY(deadline_ns <= LONG_AGO_NS) &&
+        skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
+        return -ETIMEDOUT;
     }
     if (timer_ns != SKUA__NEVER) {
         skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);

@@ -68,7 +68,8 @@ static void take_out(struct skua__wheel *wheel, struct skua__timer *timer)
 
 /* The earliest occupied slot and the tick at which time reaches it; false: the wheel is empty. Slots of a
    level lie ahead of `elapsed` within its present turn, and lower levels come first. */
-static bool find_next(const struct skua__wheel *wheel, int *level_out, int *slot_out, uint64_t *tick_out)
+static bool find_next(const struct skua__wheel *wheel, int *level_out, int *slot_out,
+                      uint64_t *tick_out)
 {
     for (int level = 0; level < SKUA__WHEEL_LEVELS; level++) {
         if (wheel->occupied[level] == 0) {

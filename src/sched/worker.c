@@ -23,8 +23,8 @@
 #include <string.h>
 
 enum {
-    UPKEEP_TICKS = 61,  /* dispatches between looks at the inject queue, timers and the poller */
-    LIFO_RUN_MAX = 3,   /* wakes that may go first in a row while others are ready */
+    UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
+    LIFO_RUN_MAX = 3,  /* wakes that may go first in a row while others are ready */
     INJECT_BATCH = 32,
     SEARCH_SWEEPS = 24, /* over all victims, before parking */
     SEARCH_PAUSES = 32,
@@ -37,7 +37,9 @@ static _Thread_local struct skua__worker *current_worker;
 
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 {
-    __asm__ volatile("" ::: "memory"); /* a new look each time, also when all of it is one program to the linker */
+    __asm__ volatile(
+        "" ::
+            : "memory"); /* a new look each time, also when all of it is one program to the linker */
     return current_worker;
 }
 
@@ -68,8 +70,7 @@ static void ready_pinned(skua_runtime *runtime, struct skua__runnable *runnable)
 {
     struct skua__worker *worker = &runtime->workers[runnable->pin - 1];
     skua__inject_push(&worker->inbox, runnable, runnable, 1);
-    if (worker != skua__worker_self() &&
-        skua__idle_claim_this(&runtime->idle, &worker->sleeper)) {
+    if (worker != skua__worker_self() && skua__idle_claim_this(&runtime->idle, &worker->sleeper)) {
         skua__runtime_wake_sleeper(runtime, &worker->sleeper, SKUA__PERMIT_PLAIN);
     }
 }
@@ -141,7 +142,8 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
     }
     ring_put(worker, runnable);
     if (kind != SKUA__READY_YIELDED) {
-        skua__runtime_light_fence(runtime); /* pairs with the heavy fence of the last one who parks */
+        skua__runtime_light_fence(
+            runtime); /* pairs with the heavy fence of the last one who parks */
         skua__wake_worker(runtime, false);
     }
 }
@@ -365,8 +367,7 @@ static bool may_sleep(struct skua__worker *worker, bool must_recheck)
         /* What the others had queued before they could see us parked is visible after this. */
         skua__runtime_heavy_fence(runtime);
     }
-    if (skua__inject_count(&worker->inbox) > 0 ||
-        skua__load(&runtime->workers_must_end, relaxed)) {
+    if (skua__inject_count(&worker->inbox) > 0 || skua__load(&runtime->workers_must_end, relaxed)) {
         return false;
     }
     return !must_recheck || !skua__runtime_has_work(runtime);
@@ -443,8 +444,8 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
         }
         return found;
     }
-    bool is_searching = runtime->worker_count > 1 &&
-                        skua__idle_search_begin(&runtime->idle, runtime->worker_count);
+    bool is_searching =
+        runtime->worker_count > 1 && skua__idle_search_begin(&runtime->idle, runtime->worker_count);
     while (found == NULL && !skua__load(&runtime->workers_must_end, relaxed)) {
         if (is_searching && (found = search(worker)) != NULL) {
             break;

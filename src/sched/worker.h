@@ -30,12 +30,12 @@ struct skua__worker {
 
     /* Its thread's own. */
     struct skua__fiber *current; /* the fiber that runs, NULL in the root context */
-    struct skua__fiber *left;    /* what was switched away from, until the other side has noted it */
-    bool left_has_ended;         /* ... and whether it goes to the cache */
-    bool lifo_is_off;            /* the next dispatch looks at the ring first */
-    int32_t budget;              /* operations left to the running task */
-    uint32_t lifo_run;           /* dispatches from the LIFO slot in a row */
-    uint32_t tick;               /* dispatches */
+    struct skua__fiber *left; /* what was switched away from, until the other side has noted it */
+    bool left_has_ended;      /* ... and whether it goes to the cache */
+    bool lifo_is_off;         /* the next dispatch looks at the ring first */
+    int32_t budget;           /* operations left to the running task */
+    uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
+    uint32_t tick;            /* dispatches */
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
     struct skua__fiber_cache cache[SKUA__STACK_CLASSES];
@@ -45,7 +45,7 @@ struct skua__worker {
     /* Written by its thread, read by others. */
     _Atomic uint32_t tick_seen SKUA_CACHE_ALIGNED; /* a copy of tick for the monitor */
     _Atomic bool is_running_task;
-    _Atomic uint64_t started, ended; /* tasks, counted where it happened */
+    _Atomic uint64_t started, ended;       /* tasks, counted where it happened */
     _Atomic(struct skua__runnable *) lifo; /* what the running task has made ready last */
 
     /* Shared. */
