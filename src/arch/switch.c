@@ -7,8 +7,8 @@
 void skua__switch_start(void);
 
 #if defined(__x86_64__)
-/* r15 r14 r13 r12 rbx rbp rip, and two words above so that rsp is a multiple of 16 at the start. */
-enum { FRAME_WORDS = 9, ENTRY_WORD = 4, RESUME_WORD = 6 };
+/* The address to go on at and the entry function, so that rsp is a multiple of 16 once they are popped. */
+enum { FRAME_WORDS = 2, RESUME_WORD = 0, ENTRY_WORD = 1 };
 #elif defined(__aarch64__)
 enum { FRAME_WORDS = 20, ENTRY_WORD = 0, RESUME_WORD = 11 };
 #endif

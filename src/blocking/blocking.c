@@ -27,7 +27,7 @@
    ever idle for long enough to end); withdrawing a started call (what may be abandoned has to own a
    copy of its argument). */
 #define _GNU_SOURCE 1
-#include <skua/blocking.h>
+#include "blocking/blocking.h"
 
 #include "base/futex.h"
 #include "base/list.h"
@@ -39,9 +39,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <skua/blocking.h>
 #include <stdio.h>
 
-static const int64_t IDLE_NS = INT64_C(5) * 1000 * 1000 * 1000;
+_Atomic int64_t skua__blocking_idle_ns = SKUA_SEC(5);
 
 enum {
     NAME_BYTES = 16,   /* what the kernel keeps of a thread's name, with the final zero */
@@ -188,7 +189,7 @@ static bool retire(struct thread *self)
 /* Sleep in the idle list. Gives the next call, or NULL for the end of the thread. */
 static struct call *rest(struct thread *self)
 {
-    int64_t until = skua__clock_ns() + IDLE_NS;
+    int64_t until = skua__clock_ns() + skua__load(&skua__blocking_idle_ns, relaxed);
     /* acquire: pairs with the release in ring(): the call that was handed over is seen. */
     while (skua__load(&self->bell, acquire) == 0) {
         if (until != SKUA__NEVER && skua__clock_ns() >= until) {

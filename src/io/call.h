@@ -1,11 +1,11 @@
 /* io/call.h: the system calls on fds, as results instead of errno.
 
-   Each returns what the call returns, or a negative errno; EINTR is retried inside. They are functions of
-   a file of their own, which no compiler looks into: errno is an address of the thread, and a fiber
-   may be on another thread after a wait.
+   Each returns what the call returns, or a negative errno; EINTR is retried inside. They are
+   functions of a file of their own, which no compiler looks into: errno is an address of the
+   thread, and a fiber may be on another thread after a wait.
 
-   None of them waits longer than the kernel makes it: on sockets they never block, on other fds only if
-   O_NONBLOCK is not set. */
+   None of them waits longer than the kernel makes it: on sockets they never block, on other fds
+   only if O_NONBLOCK is not set. */
 #ifndef SKUA_IO_CALL_H
 #define SKUA_IO_CALL_H
 
@@ -21,8 +21,8 @@ enum skua__fd_type {
 ssize_t skua__call_read(int fd, bool is_socket, void *buffer, size_t bytes);
 ssize_t skua__call_write(int fd, bool is_socket, const void *buffer, size_t bytes);
 
-/* At the file's own position, only as far as nothing has to be waited for: else -EAGAIN, or -EOPNOTSUPP
-   where the file system (or terminal) does not offer that. */
+/* At the file's own position, only as far as nothing has to be waited for: else -EAGAIN, or
+   -EOPNOTSUPP where the file system (or terminal) does not offer that. */
 ssize_t skua__call_read_nowait(int fd, void *buffer, size_t bytes);
 ssize_t skua__call_write_nowait(int fd, const void *buffer, size_t bytes);
 
@@ -31,7 +31,8 @@ int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address
 
 int skua__call_connect(int fd, const struct sockaddr *address, socklen_t address_bytes);
 
-/* Non-blocking and close-on-exec. The second form gives -EAGAIN unless all that it takes is in memory. */
+/* Non-blocking and close-on-exec. The second form gives -EAGAIN unless all that it takes is in
+   memory. */
 int skua__call_open(const char *path, int flags, mode_t mode);
 int skua__call_open_cached(const char *path, int flags);
 
@@ -42,8 +43,8 @@ int skua__call_type(int fd);
 
 int skua__call_set_nonblocking(int fd);
 
-/* Which of `events` hold, all of them after a hang-up or an error; waits for one until `deadline_ns`
-   (0: looks only). 0: the deadline. -EBADF, -ENOMEM. */
+/* Which of `events` hold, all of them after a hang-up or an error; waits for one until
+   `deadline_ns` (0: looks only). 0: the deadline. -EBADF, -ENOMEM. */
 int skua__call_poll(int fd, int events, int64_t deadline_ns);
 
 #endif

@@ -1,7 +1,7 @@
 /* io/fd.h: what Skua knows of each file descriptor.
 
-   A table of records, two levels deep, that grows and never moves: a record is found without a lock and
-   stays until the runtime ends. Its word says what the number is to us at the moment:
+   A table of records, two levels deep, that grows and never moves: a record is found without a lock
+   and stays until the runtime ends. Its word says what the number is to us at the moment:
 
        63          32 31     29  28     27   24 23          0
        +-------------+---------+--------+------+-------------+
@@ -20,8 +20,8 @@
        adopted -> CLOSING              skua__fd_close(), with the next generation
        CLOSING -> NONE, then close(2)  whoever gives back the last hold
 
-   A hold keeps the number from being closed, and thus from meaning another file, during a system call. Who
-   is parked holds nothing: he comes back with the generation, and finds out. */
+   A hold keeps the number from being closed, and thus from meaning another file, during a system
+   call. Who is parked holds nothing: he comes back with the generation, and finds out. */
 #ifndef SKUA_IO_FD_H
 #define SKUA_IO_FD_H
 
@@ -71,7 +71,6 @@ struct skua__fd_chunk {
 struct skua__io {
     struct skua__service service;
     struct skua__io_poller poller;
-    skua_runtime *runtime;
     _Atomic(struct skua__fd_chunk *) chunks[SKUA__FD_CHUNKS];
 };
 
@@ -124,15 +123,17 @@ static inline bool skua__fd_is_adopted(uint64_t word)
 bool skua__fd_hold(struct skua__fd *fd, struct skua__fd_look *look);
 void skua__fd_drop(struct skua__fd *fd);
 
-/* Give the number to us. 0, -EEXIST, -EBUSY (waited for as a foreign one), and the poller's errors. */
+/* Give the number to us. 0, -EEXIST, -EBUSY (waited for as a foreign one), and the poller's errors.
+   */
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket);
 
 /* False: it is not adopted. */
 bool skua__fd_close(struct skua__io *io, int number);
 
-/* Wait until something has happened in one of the directions `events` since the look. Returns the events
-   (0: try again, nothing is known), -EBADF (closed meanwhile), -EBUSY, -ETIMEDOUT, -ECANCELED. Nothing may
-   be held. With `is_once` the fd is armed for this wait only; then also the poller's errors. */
+/* Wait until something has happened in one of the directions `events` since the look. Returns the
+   events (0: try again, nothing is known), -EBADF (closed meanwhile), -EBUSY, -ETIMEDOUT,
+   -ECANCELED. Nothing may be held. With `is_once` the fd is armed for this wait only; then also the
+   poller's errors. */
 int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                   int events, bool is_once, int64_t deadline_ns);
 

@@ -1,5 +1,5 @@
-/* io/poller.h: where readiness comes from. The contract of the back ends, one of which is chosen by CMake
-   (poller_epoll.c is the only one so far).
+/* io/poller.h: where readiness comes from. The contract of the back ends, one of which is chosen by
+   CMake (poller_epoll.c is the only one so far).
 
    An adopted fd is added once, edge-triggered, for both directions; a foreign one is armed for one
    event each time somebody waits for it. With each registration goes a generation; it comes back
@@ -34,8 +34,8 @@ int skua__io_poller_open(struct skua__io_poller *poller, skua__io_deliver delive
 /* Nobody may be polling any more. All registrations end. */
 void skua__io_poller_close(struct skua__io_poller *poller);
 
-/* 0, -EPERM (always ready: a regular file, some devices), -EBADF, -ENOMEM, -ENOSPC (the user's limit of
-   watches). What an unnoticed close(2) has left behind is replaced. */
+/* 0, -EPERM (always ready: a regular file, some devices), -EBADF, -ENOMEM, -ENOSPC (the user's
+   limit of watches). What an unnoticed close(2) has left behind is replaced. */
 int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint32_t generation);
 
 /* Report once, at once if it is so already. Arming again replaces the events. Errors as for add. */

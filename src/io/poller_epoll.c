@@ -2,14 +2,15 @@
 
    Invariants:
      (P1) Every registration carries fd | generation << 32.
-     (P2) The bell is an eventfd, registered edge-triggered: every write to it is an event, whatever its
-          counter says, so nobody has to read it.
-     (P3) poll() returns to the scheduler only for a reason: somebody was woken, the bell, the deadline, a
-          signal. Events that concern nobody (a socket becomes writable when it is added) are
-          swallowed here, which is cheaper than a worker that looks for work in vain.
+     (P2) The bell is an eventfd, registered edge-triggered: every write to it is an event, whatever
+          its counter says, so nobody has to read it.
+     (P3) poll() returns to the scheduler only for a reason: somebody was woken, the bell, the
+          deadline, a signal. Events that concern nobody (a socket becomes writable when it is
+          added) are swallowed here, which is cheaper than a worker that looks for work in vain.
 
-   Rejected: EPOLLONESHOT for all fds, with a re-arming for each wait (0.25 us each, where an edge costs
-   nothing); one epoll set a worker (an event would wait until its worker is idle, with others asleep). */
+   Rejected: EPOLLONESHOT for all fds, with a re-arming for each wait (0.25 us each, where an edge
+   costs nothing); one epoll set a worker (an event would wait until its worker is idle, with others
+   asleep). */
 #define _GNU_SOURCE 1
 #include "io/poller.h"
 
@@ -30,7 +31,8 @@ enum { EVENTS_MAX = 256, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 
 static const uint64_t BELL = UINT64_MAX;
 
 /* What one look has brought. */
-struct catch {
+struct catch
+{
     bool has_woken;
     bool has_rung;
 };

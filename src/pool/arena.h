@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 enum {
-    SKUA__ANSWERS = 4,                          /* answer areas of a worker */
-    SKUA__ARENA_KEEP_BYTES = 4 * 1024 * 1024,   /* of each area, what is not given back after use */
+    SKUA__ANSWERS = 4,                        /* answer areas of a worker */
+    SKUA__ARENA_KEEP_BYTES = 4 * 1024 * 1024, /* of each area, what is not given back after use */
 };
 
 struct skua__shared;

@@ -38,7 +38,8 @@ void skua__after_flush(struct skua__after *after)
 {
     skua__wake_list_flush(&after->wakes);
     for (size_t i = 0; i < after->bell_count; i++) {
-        skua__jobring_bell(after->bells[i]); /* only the address is used: it may be unmapped by now */
+        skua__jobring_bell(
+            after->bells[i]); /* only the address is used: it may be unmapped by now */
     }
     after->bell_count = 0;
 }
@@ -146,7 +147,7 @@ static void lend(struct skua__process *process, struct skua__call *call, size_t 
     call->must_copy = process->free_answers == 0; /* (C4) */
 }
 
-bool skua__process_drain(struct skua__process *process, struct skua__after *after)
+bool skua__process_take(struct skua__process *process, struct skua__after *after)
 {
     struct skua__call *call = process->call;
     if (process->state != SKUA__PROCESS_BUSY || call->state != SKUA__CALL_RUNNING) {
@@ -167,13 +168,24 @@ bool skua__process_drain(struct skua__process *process, struct skua__after *afte
         if (response.bytes > 0) {
             lend(process, call, (size_t)response.bytes);
         }
+        process->call = NULL;
         finish(call, after, response.status);
+    }
+    return true;
+}
+
+bool skua__process_drain(struct skua__process *process, struct skua__after *after)
+{
+    if (!skua__process_take(process, after)) {
+        return false;
+    }
+    if (process->state == SKUA__PROCESS_BUSY) { /* else it has lied */
         skua__process_settle(process, after);
     }
     return true;
 }
 
-/* What is left of the call. */
+/* How long to wait: SKUA_NOW limits only the search for a process. */
 static int64_t limit_ns(skua_time deadline)
 {
     return skua__is_now(deadline) ? SKUA__NEVER : skua__deadline_ns(deadline);
@@ -191,7 +203,8 @@ static void seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
 {
     struct skua__link *idle = skua__list_first(&pool->idle);
     if (pool->state == SKUA__POOL_BROKEN) {
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': the zygote was killed", call->job->name);
+        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': the zygote was killed",
+                        call->job->name);
     } else if (pool->state == SKUA__POOL_CLOSING) {
         finish(call, after, -ESHUTDOWN);
     } else if (is_over(deadline)) {
@@ -229,14 +242,18 @@ static void load(skua_pool *pool, struct skua__call *call, struct skua__after *a
     }
 }
 
-/* The caller gives up. */
+/* The caller gives up, unless the answer is there. */
 static void withdraw(struct skua__call *call, struct skua__after *after, int cause)
 {
     struct skua__process *process = call->process;
     struct skua__process *last = NULL;
+    call->waiter.parker = NULL;
     if (call->state == SKUA__CALL_PENDING) {
         skua__list_remove(&call->link);
     } else if (call->state == SKUA__CALL_RUNNING) {
+        if (skua__process_drain(process, after)) {
+            return;
+        }
         skua__process_doom(process); /* (C5) */
     } else if (call->state == SKUA__CALL_GRANTED) {
         if (process->state == SKUA__PROCESS_BUSY) {
@@ -244,7 +261,6 @@ static void withdraw(struct skua__call *call, struct skua__after *after, int cau
         }
         last = skua__process_unref(process);
     }
-    call->waiter.parker = NULL;
     finish(call, after, cause);
     skua__process_free(last); /* rare: the process died between the grant and now */
 }
@@ -278,7 +294,8 @@ static void enter(skua_pool *pool)
 
 static void leave(skua_pool *pool)
 {
-    struct skua__after after = {.bell_count = 0};
+    struct skua__after after;
+    skua__after_init(&after);
     skua__pool_lock(pool);
     if (--pool->callers == 0) {
         skua__pool_notify(pool, &after);
@@ -290,7 +307,8 @@ static void leave(skua_pool *pool)
 /* Until the call is DONE. */
 static void run(skua_pool *pool, struct skua__call *call, skua_time deadline)
 {
-    struct skua__after after = {.bell_count = 0};
+    struct skua__after after;
+    skua__after_init(&after);
     int cause = skua__cancel_point();
     skua__pool_lock(pool);
     enter(pool);
@@ -366,7 +384,8 @@ static void take_back(struct skua__loan *loan)
 {
     struct skua__process *process = loan->process;
     skua_pool *pool = process->pool;
-    struct skua__after after = {.bell_count = 0};
+    struct skua__after after;
+    skua__after_init(&after);
     skua__pool_lock(pool);
     skua_require((process->free_answers & (1u << loan->answer)) == 0); /* else released twice */
     process->free_answers |= 1u << loan->answer;

@@ -70,16 +70,21 @@ static void leave_idle(struct skua__process *process)
     }
 }
 
+void skua__process_kill(const struct skua__process *process)
+{
+    if (process->pidfd >= 0) {
+        /* It may be dead by now, which is as good. */
+        syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+    }
+}
+
 void skua__process_doom(struct skua__process *process)
 {
     leave_idle(process);
     process->call = NULL;
     process->state = SKUA__PROCESS_DOOMED;
     process->pool->worker_count--;
-    if (process->pidfd >= 0) {
-        /* It may be dead by now, which is as good. */
-        syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
-    }
+    skua__process_kill(process);
 }
 
 /* The story of a death. */
@@ -93,19 +98,19 @@ static void fail_call(struct skua__process *process, int status, struct skua__af
                         "job '%s': worker %d ended because the zygote was killed", job, pid);
     } else if (WIFSIGNALED(status)) {
         const char *name = sigdescr_np(WTERMSIG(status));
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': worker %d was killed by signal %d (%s)",
-                        job, pid, WTERMSIG(status), name != NULL ? name : "real-time signal");
+        skua__call_fail(call, after, -EOWNERDEAD,
+                        "job '%s': worker %d was killed by signal %d (%s)", job, pid,
+                        WTERMSIG(status), name != NULL ? name : "real-time signal");
     } else {
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': worker %d exited with code %d", job, pid,
-                        WEXITSTATUS(status));
+        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': worker %d exited with code %d", job,
+                        pid, WEXITSTATUS(status));
     }
 }
 
 struct skua__process *skua__process_died(struct skua__process *process, int status,
                                          struct skua__after *after)
 {
-    /* It may have answered before it died. */
-    skua__process_drain(process, after);
+    skua__process_take(process, after); /* it may have answered before it died */
     leave_idle(process);
     if (process->call != NULL && process->call->state == SKUA__CALL_RUNNING) {
         fail_call(process, status, after);

@@ -65,7 +65,7 @@ struct skua__call {
 enum skua__process_state {
     SKUA__PROCESS_STARTING, /* requested */
     SKUA__PROCESS_IDLE,     /* in pool->idle */
-    SKUA__PROCESS_BUSY,     /* has a call */
+    SKUA__PROCESS_BUSY,     /* has a call, or has just lost it */
     SKUA__PROCESS_FULL,
     SKUA__PROCESS_DOOMED, /* killed by us, has no call; waits for DIED */
     SKUA__PROCESS_GONE,   /* only references keep the record, for its memory */
@@ -76,7 +76,7 @@ struct skua__process {
     struct skua__link link; /* in pool->processes until it is GONE */
     struct skua__link idle;
     enum skua__process_state state;
-    uint32_t references; /* the list of processes, a GRANTED call, each answer on loan */
+    uint32_t references;   /* the list of processes, a GRANTED call, each answer on loan */
     uint32_t free_answers; /* a bit for each */
     uint32_t answer;       /* that the running job writes */
     uint64_t ticket;       /* of the running job */
@@ -103,11 +103,11 @@ struct skua_pool {
     struct skua__lock lock;
     /* (L) */
     enum skua__pool_state state;
-    bool reactor_sleeps; /* new requests ask for the bell */
-    bool reactor_deep;   /* and it will not look by itself */
-    bool ended;          /* all processes are gone; the reactor may end */
-    bool started;        /* all workers have been there once */
-    int start_error;     /* why that failed */
+    bool reactor_sleeps;   /* new requests ask for the bell */
+    bool reactor_deep;     /* and it will not look by itself */
+    bool ended;            /* all processes are gone; the reactor may end */
+    bool started;          /* all workers have been there once */
+    int start_error;       /* why that failed */
     uint32_t worker_count; /* processes neither DOOMED nor GONE */
     uint32_t callers;      /* calls in progress */
     uint32_t loans;        /* answers on loan */
@@ -150,6 +150,13 @@ static inline void skua__pool_unlock(skua_pool *pool)
     skua__unlock(&pool->lock, SKUA__RANK_POOL);
 }
 
+/* Only the counts: it is on the path of every call. */
+static inline void skua__after_init(struct skua__after *after)
+{
+    after->wakes.count = 0;
+    after->bell_count = 0;
+}
+
 /* True: flush before going on. One completion with what it sets off adds at most two entries. */
 static inline bool skua__after_is_full(const struct skua__after *after)
 {
@@ -168,6 +175,8 @@ struct skua__process *skua__process_unref(struct skua__process *process) SKUA_MU
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) Kill it; from now on it has no call and does not count as a worker. */
 void skua__process_doom(struct skua__process *process);
+/* (L) The kill alone. */
+void skua__process_kill(const struct skua__process *process);
 /* (L) It is dead (`status` of waitpid; -1: with the zygote): its call fails unless it is answered. */
 struct skua__process *skua__process_died(struct skua__process *process, int status,
                                          struct skua__after *after) SKUA_MUST_CHECK;
@@ -176,7 +185,10 @@ struct skua__process *skua__process_died(struct skua__process *process, int stat
 
 /* The process has no call: let it have the next one, or be idle. */
 void skua__process_settle(struct skua__process *process, struct skua__after *after);
-/* Take what the process has answered. True: there was something. */
+/* Take what the process has answered, if anything. True: its call is DONE. The process has no call now, and
+   its next step is the caller's to decide. */
+bool skua__process_take(struct skua__process *process, struct skua__after *after);
+/* The same, and the process goes on with the next call. */
 bool skua__process_drain(struct skua__process *process, struct skua__after *after);
 /* The call has failed. `format` may be NULL. */
 void skua__call_fail(struct skua__call *call, struct skua__after *after, int status,
@@ -194,5 +206,7 @@ void skua__pool_orphan(skua_pool *pool);
 /* supervise.c and reactor.c: the pool's tasks. */
 int skua__pool_supervise(void *pool);
 int skua__pool_react(void *pool);
+/* All processes are gone: end the reactor and wait for it. The caller is a task in a shield. */
+void skua__pool_end_reactor(skua_pool *pool);
 
 #endif

@@ -130,8 +130,7 @@ static void run_job(const struct skua__arena *arena, size_t payload_max,
 static void ring_bell(int bell)
 {
     const uint64_t one = 1;
-    while (write(bell, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    while (write(bell, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
 void skua__worker_process(const struct skua__worker_setup *setup)

@@ -107,8 +107,7 @@ static void bury(void)
     if (!is_readable(zygote.pidfd, END_MS)) {
         kill(zygote.pid, SIGKILL); /* our child and not reaped, so the number is still its own */
     }
-    while (waitpid(zygote.pid, NULL, __WALL) < 0 && errno == EINTR) {
-    }
+    while (waitpid(zygote.pid, NULL, __WALL) < 0 && errno == EINTR) {}
     close(zygote.pidfd);
     zygote.pid = 0;
 }

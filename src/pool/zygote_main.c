@@ -48,8 +48,8 @@ struct client {
     struct skua__link link;
     struct skua__list children;
     int control;
-    bool leaving; /* (Y4) */
-    bool blocked; /* something could not be sent; wait for room */
+    bool leaving;      /* (Y4) */
+    bool blocked;      /* something could not be sent; wait for room */
     size_t poll_index; /* 0: not polled in this turn */
 };
 
@@ -103,11 +103,11 @@ static bool tell(struct client *client, const struct skua__message *message, int
 static void report(struct client *client, struct child *child)
 {
     if (!child->told) {
-        const struct skua__message message = {
-            .kind = child->pid != 0 ? SKUA__MESSAGE_FORKED : SKUA__MESSAGE_REFUSED,
-            .id = child->id,
-            .pid = child->pid,
-            .value = child->refusal};
+        const struct skua__message message = {.kind = child->pid != 0 ? SKUA__MESSAGE_FORKED
+                                                                      : SKUA__MESSAGE_REFUSED,
+                                              .id = child->id,
+                                              .pid = child->pid,
+                                              .value = child->refusal};
         if (!tell(client, &message, child->pidfd)) {
             return;
         }
@@ -118,10 +118,8 @@ static void report(struct client *client, struct child *child)
         }
     }
     if (child->ended) {
-        const struct skua__message message = {.kind = SKUA__MESSAGE_DIED,
-                                              .id = child->id,
-                                              .pid = child->pid,
-                                              .value = child->status};
+        const struct skua__message message = {
+            .kind = SKUA__MESSAGE_DIED, .id = child->id, .pid = child->pid, .value = child->status};
         if (!tell(client, &message, -1)) {
             return;
         }
@@ -177,8 +175,7 @@ static SKUA_NORETURN void become_worker(const struct skua__message *message, con
     skua__worker_process(&setup);
 }
 
-static void make_worker(struct client *client, const struct skua__message *message,
-                        const int fds[])
+static void make_worker(struct client *client, const struct skua__message *message, const int fds[])
 {
     struct child *child = skua__alloc(sizeof *child);
     if (child == NULL) {
@@ -256,12 +253,12 @@ static void welcome(int control)
 static bool reap(struct child *child)
 {
     siginfo_t info = {.si_pid = 0};
-    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        info.si_pid == 0) {
         return false;
     }
     kill(-child->pid, SIGKILL); /* what it has left behind (Y2) */
-    while (waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR) {}
     child->ended = true;
     return true;
 }

@@ -20,12 +20,6 @@ enum { COLOURS = 8, COLOUR_BYTES = 128 };
 
 static void fiber_main(void *self);
 
-struct skua__fiber *skua__fiber_self(void)
-{
-    struct skua__worker *worker = skua__worker_self();
-    return worker != NULL ? worker->current : NULL;
-}
-
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class)
 {
     struct skua__stack stack;
@@ -59,7 +53,7 @@ void skua__fiber_retire(struct skua__fiber *fiber)
 /* --- switching -------------------------------------------------------------------------------------- */
 
 /* First thing on the new stack: the one that was left is complete now and may be resumed by others. */
-static SKUA_OPAQUE void arrived(void)
+static inline void arrived(void)
 {
     struct skua__worker *worker = skua__worker_self();
     struct skua__fiber *left = worker->left;
@@ -73,7 +67,7 @@ static SKUA_OPAQUE void arrived(void)
 }
 
 /* The fiber is ready, but the thread that made it so may have been faster than the one that is leaving. */
-static void wait_until_left(struct skua__fiber *fiber)
+static SKUA_NOINLINE void wait_until_left(struct skua__fiber *fiber)
 {
     int spins = 0;
     /* acquire: pairs with the release in arrived(). */
@@ -86,26 +80,31 @@ static void wait_until_left(struct skua__fiber *fiber)
     }
 }
 
-SKUA_OPAQUE void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
-                                    struct skua__fiber *to)
+/* In line, so that the registers are saved once. */
+static inline void switch_fibers(struct skua__worker *worker, struct skua__fiber *from,
+                                 struct skua__fiber *to)
 {
-    wait_until_left(to);
+    /* acquire: pairs with the release in arrived(). */
+    if (SKUA_UNLIKELY(skua__load(&to->on_cpu, acquire))) {
+        wait_until_left(to);
+    }
     skua__store(&to->on_cpu, true, relaxed);
     worker->left = from;
     worker->current = to == &worker->root ? NULL : to;
     skua__sanitize_leave(&from->sanitize, &to->sanitize);
-    skua__switch(&from->context, to->context, to);
+    skua__switch_inline(&from->context, to->context, to);
     skua__sanitize_arrive(&from->sanitize);
     arrived();
 }
 
-/* The program's errno belongs to the task. Not inlined: the address of errno is the thread's, and must be
-   found anew after a switch. */
-static SKUA_OPAQUE int errno_get(void)
+SKUA_OPAQUE void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
+                                    struct skua__fiber *to)
 {
-    return errno;
+    switch_fibers(worker, from, to);
 }
 
+/* The program's errno belongs to the task. Not inlined: the address of errno is the thread's, and must be
+   found anew after a switch. */
 static SKUA_OPAQUE void errno_set(int value)
 {
     errno = value;
@@ -130,20 +129,20 @@ static struct skua__fiber *destination(struct skua__worker *worker, struct skua_
     return fiber;
 }
 
-void skua__fiber_suspend(struct skua__fiber *self)
+SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
     struct skua__runnable *next = skua__worker_next(worker);
     if (next == &self->runnable) {
         return;
     }
-    self->saved_errno = errno_get();
-    if (self->keep_fpenv) {
+    self->saved_errno = errno;
+    if (SKUA_UNLIKELY(self->keep_fpenv)) {
         self->fpenv = skua__fpenv_save();
         skua__fpenv_restore(worker->root.fpenv); /* the others have the thread's */
     }
-    skua__fiber_switch(worker, self, destination(worker, next));
-    if (self->keep_fpenv) {
+    switch_fibers(worker, self, destination(worker, next));
+    if (SKUA_UNLIKELY(self->keep_fpenv)) {
         skua__fpenv_restore(self->fpenv);
     }
     errno_set(self->saved_errno);
@@ -151,7 +150,7 @@ void skua__fiber_suspend(struct skua__fiber *self)
 
 void skua__fiber_yield(struct skua__fiber *self)
 {
-    skua__ready(&self->runnable, SKUA__READY_YIELDED);
+    skua__ready_yielded(skua__worker_self(), &self->runnable);
     skua__fiber_suspend(self);
 }
 
@@ -169,7 +168,7 @@ static SKUA_OPAQUE void find_next_task(struct skua__fiber *self)
     }
     struct skua__fiber *to = destination(worker, next);
     worker->left_has_ended = true;
-    skua__fiber_switch(worker, self, to);
+    switch_fibers(worker, self, to);
 }
 
 static void fiber_main(void *arg)

@@ -38,9 +38,6 @@ struct skua__fiber {
     struct skua__sanitize sanitize;
 };
 
-/* The fiber that is running, or NULL on a foreign thread. */
-struct skua__fiber *skua__fiber_self(void);
-
 /* Make a fiber with a stack of the class for `runtime`, or NULL. */
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class);
 

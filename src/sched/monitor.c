@@ -129,7 +129,7 @@ static void add_stand_in(skua_runtime *runtime)
 static bool find_stuck(skua_runtime *runtime, struct view *view)
 {
     bool work_is_stuck = false;
-    uint32_t busy = 0, stuck = 0;
+    uint32_t busy = 0, stuck = 0, helpers = 0;
     for (uint32_t i = 0; i < runtime->worker_count + runtime->extra_started; i++) {
         struct skua__worker *worker = &runtime->workers[i];
         uint32_t tick = skua__load(&worker->tick_seen, relaxed);
@@ -138,7 +138,11 @@ static bool find_stuck(skua_runtime *runtime, struct view *view)
         view->ticks[i] = tick;
         busy += is_running;
         stuck += is_stuck;
+        helpers += i >= runtime->worker_count && is_running && !is_stuck;
         work_is_stuck = work_is_stuck || (is_stuck && has_own_work(worker));
+    }
+    if (helpers > 0) {
+        return false; /* a stand-in is at it, and gets on */
     }
     bool all_are_stuck = busy >= runtime->worker_count && stuck == busy;
     return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);

@@ -26,7 +26,7 @@ void skua__scope_init_root(struct skua__scope *scope)
 {
     scope->deadline_ns = SKUA__NEVER;
     scope->parent = NULL;
-    scope->fiber = NULL;
+    skua__store(&scope->fiber, NULL, relaxed);
     skua__list_init(&scope->children);
     skua__store(&scope->flags, SKUA__SCOPE_OPEN, relaxed);
 }
@@ -47,7 +47,8 @@ static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
         skua__panic("the scope is open already, or its storage was not zeroed");
     }
     struct skua__scope *parent = fiber->scope;
-    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent, .fiber = fiber};
+    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
+    skua__store(&scope->fiber, fiber, relaxed);
     skua__list_init(&scope->children);
     skua__lock(&parent->lock, SKUA__RANK_SCOPE);
     if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
@@ -123,7 +124,8 @@ void skua_scope_cancel(skua_scope *storage)
     if (!has_flag(scope, SKUA__SCOPE_OPEN)) {
         skua__panic("a scope is cancelled that is not open");
     }
-    skua__scope_cancel(scope, SKUA__SCOPE_REQUESTED, scope->fiber->runnable.runtime);
+    struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
+    skua__scope_cancel(scope, SKUA__SCOPE_REQUESTED, fiber->runnable.runtime);
 }
 
 bool skua_scope_expired(const skua_scope *scope)
@@ -160,10 +162,13 @@ static void mark(struct skua__scope *scope, uint32_t flags)
    that the wait is one inside of it (S2). */
 static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
 {
-    if (scope->fiber == NULL || list->count == SKUA__WAKE_CHUNK) {
+    /* acquire: pairs with the release in skua__task_run(): the fiber is whole. A task that starts just now
+       and is not seen will see the flag at its first wait (S4). */
+    struct skua__fiber *fiber = skua__load(&scope->fiber, acquire);
+    if (fiber == NULL || list->count == SKUA__WAKE_CHUNK) {
         return;
     }
-    struct skua__parker *parker = &scope->fiber->parker;
+    struct skua__parker *parker = &fiber->parker;
     /* acquire: pairs with the release in skua__wait_begin(). */
     uint64_t word = skua__load(&parker->word, acquire);
     if ((word & SKUA__STATE_MASK) == SKUA__STATE_WAITING && skua__claim(parker, word, cause)) {
@@ -180,7 +185,8 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
     for (struct skua__link *link = head->next; link != head; link = link->next) {
         struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
         bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
-        is_innermost = is_innermost && child->fiber != scope->fiber;
+        is_innermost = is_innermost &&
+                       skua__load(&child->fiber, relaxed) != skua__load(&scope->fiber, relaxed);
         if (!is_shield || child->deadline_ns != SKUA__NEVER) {
             skua__lock(&child->lock, SKUA__RANK_SCOPE);
             claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);

@@ -24,6 +24,12 @@ static bool has_flag(const struct skua_task *task, uint32_t flag)
     return (skua__load(&task->flags, relaxed) & flag) != 0;
 }
 
+/* Flags have one writer at a time: the spawner, and then the task's fiber. */
+static void set_flag(struct skua_task *task, uint16_t flag)
+{
+    skua__store(&task->flags, skua__load(&task->flags, relaxed) | flag, relaxed);
+}
+
 /* --- making and freeing ------------------------------------------------------------------------------ */
 
 static int set_argument(struct skua_task *task, void *arg, size_t arg_bytes)
@@ -39,7 +45,7 @@ static int set_argument(struct skua_task *task, void *arg, size_t arg_bytes)
         if (task->arg == NULL) {
             return -ENOMEM;
         }
-        skua__store(&task->flags, SKUA__TASK_ARG_ALLOCATED, relaxed);
+        set_flag(task, SKUA__TASK_ARG_ALLOCATED);
     }
     memcpy(task->arg, arg, arg_bytes);
     return 0;
@@ -68,7 +74,7 @@ static int set_options(struct skua_task *task, skua_runtime *runtime, void *arg,
     }
     int status = set_argument(task, arg, opts->arg_bytes);
     if (opts->keep_fpenv) {
-        skua__fetch_or(&task->flags, SKUA__TASK_KEEP_FPENV, relaxed);
+        set_flag(task, SKUA__TASK_KEEP_FPENV);
     }
     return status;
 }
@@ -102,6 +108,8 @@ static int task_make(struct skua_task **out, skua_runtime *runtime, struct skua_
     }
     task->runnable = (struct skua__runnable){.runtime = runtime, .kind = SKUA__RUNNABLE_TASK};
     skua__store(&task->flags, 0, relaxed);
+    skua__store(&task->is_seen, false, relaxed);
+    task->status = 0;
     task->fn = fn;
     task->name = NULL;
     task->error = NULL;
@@ -236,10 +244,10 @@ static bool finish(struct skua_task *task, struct skua__wake_list *list)
     struct skua__link *link;
     bool is_full = false;
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    task->scope.fiber = NULL;
+    skua__store(&task->scope.fiber, NULL, relaxed);
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
-    skua__fetch_or(&task->flags, SKUA__TASK_DONE, release);
+    skua__store(&task->flags, skua__load(&task->flags, relaxed) | SKUA__TASK_DONE, release);
     while (!is_full && (link = skua__list_pop_front(&task->joiners)) != NULL) {
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (skua__waiter_claim(joiner)) {
@@ -300,9 +308,8 @@ SKUA_OPAQUE void skua__task_run(struct skua__fiber *fiber)
     fiber->cancels_ignored = 0;
     fiber->keep_fpenv = has_flag(task, SKUA__TASK_KEEP_FPENV);
     fiber->scope = &task->scope;
-    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    task->scope.fiber = fiber;
-    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    /* release: publishes the fiber to cancellers; pairs with the acquire in claim_wait(). */
+    skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
     task_end(fiber, task, status);
 }
@@ -351,7 +358,7 @@ void skua_task_release(skua_task *task)
     }
     if (before == 1) {
         if (SKUA_UNLIKELY(task->status < 0) && skua_task_state(task) == SKUA_FAILED &&
-            !has_flag(task, SKUA__TASK_SEEN)) {
+            !skua__load(&task->is_seen, relaxed)) {
             report_unseen(task);
         }
         task_free(task);
@@ -387,9 +394,7 @@ skua_task_status skua_task_state(const skua_task *task)
 
 static void mark_seen(struct skua_task *task)
 {
-    if (!has_flag(task, SKUA__TASK_SEEN)) {
-        skua__fetch_or(&task->flags, SKUA__TASK_SEEN, relaxed);
-    }
+    skua__store(&task->is_seen, true, relaxed);
 }
 
 const skua_error *skua_task_error(skua_task *task)

@@ -29,9 +29,10 @@ struct skua__error_record {
    refs is 0. */
 struct skua_task {
     struct skua__runnable runnable;
-    _Atomic uint32_t refs; /* the handles, and one of the task itself until it has ended */
-    _Atomic uint32_t flags;
-    int status; /* written before DONE */
+    _Atomic uint32_t refs;  /* the handles, and one of the task itself until it has ended */
+    _Atomic uint16_t flags; /* written by the spawner, then by the task's end */
+    _Atomic bool is_seen;   /* somebody has looked at the status */
+    int status;             /* written before DONE */
     uint32_t stack_class;
     skua_fn fn;
     void *arg;

@@ -33,15 +33,16 @@ enum {
 
 /* --- the calling worker ------------------------------------------------------------------------------ */
 
-static _Thread_local struct skua__worker *current_worker;
+/* Not static: skua__worker_self() names it in assembly, where the compiler does not see the use. */
+__attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *skua__current_worker;
 
+#if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 {
-    __asm__ volatile(
-        "" ::
-            : "memory"); /* a new look each time, also when all of it is one program to the linker */
-    return current_worker;
+    __asm__ volatile("" ::: "memory"); /* not a pure function, whatever the compiler may find */
+    return skua__current_worker;
 }
+#endif
 
 /* --- making ready ------------------------------------------------------------------------------------ */
 
@@ -141,10 +142,17 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
         }
     }
     ring_put(worker, runnable);
-    if (kind != SKUA__READY_YIELDED) {
-        skua__runtime_light_fence(
-            runtime); /* pairs with the heavy fence of the last one who parks */
-        skua__wake_worker(runtime, false);
+    /* Pairs with the heavy fence of the last one who parks. */
+    skua__runtime_light_fence(runtime);
+    skua__wake_worker(runtime, false);
+}
+
+void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable)
+{
+    if (SKUA_UNLIKELY(runnable->pin != 0)) {
+        ready_pinned(worker->runtime, runnable);
+    } else {
+        ring_put(worker, runnable);
     }
 }
 
@@ -192,13 +200,14 @@ static void count_dispatch(struct skua__worker *worker)
 {
     worker->budget = SKUA__BUDGET;
     worker->tick++;
+    worker->upkeep_in--;
     skua__store(&worker->tick_seen, worker->tick, relaxed);
 }
 
 struct skua__runnable *skua__worker_next(struct skua__worker *worker)
 {
     count_dispatch(worker);
-    if (SKUA_UNLIKELY(worker->tick % UPKEEP_TICKS == 0)) {
+    if (SKUA_UNLIKELY(worker->upkeep_in <= 0)) {
         return NULL;
     }
     if (SKUA_UNLIKELY(skua__inject_count(&worker->inbox) > 0)) {
@@ -501,6 +510,7 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
 /* What comes up every 61 dispatches: the inject queue first, then timers and events. */
 static struct skua__runnable *upkeep(struct skua__worker *worker)
 {
+    worker->upkeep_in = UPKEEP_TICKS;
     run_timers(worker);
     poll_without_waiting(worker->runtime);
     return take_from_inject(worker);
@@ -510,7 +520,7 @@ static struct skua__runnable *next_for_root(struct skua__worker *worker)
 {
     struct skua__runnable *next = worker->pending;
     worker->pending = NULL;
-    if (next == NULL && worker->tick % UPKEEP_TICKS == 0) {
+    if (next == NULL && worker->upkeep_in <= 0) {
         next = upkeep(worker);
     }
     if (next == NULL) {
@@ -522,7 +532,7 @@ static struct skua__runnable *next_for_root(struct skua__worker *worker)
 static void *worker_main(void *arg)
 {
     struct skua__worker *worker = arg;
-    current_worker = worker;
+    skua__current_worker = worker;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);
     while (!skua__load(&worker->runtime->workers_must_end, relaxed)) {
@@ -531,7 +541,7 @@ static void *worker_main(void *arg)
             run(worker, next);
         }
     }
-    current_worker = NULL;
+    skua__current_worker = NULL;
     return NULL;
 }
 

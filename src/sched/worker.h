@@ -2,6 +2,7 @@
 #ifndef SKUA_SCHED_WORKER_H
 #define SKUA_SCHED_WORKER_H
 
+#include "arch/tls.h"
 #include "mem/slab.h"
 #include "sched/fiber.h"
 #include "sched/idle.h"
@@ -32,10 +33,10 @@ struct skua__worker {
     struct skua__fiber *current; /* the fiber that runs, NULL in the root context */
     struct skua__fiber *left; /* what was switched away from, until the other side has noted it */
     bool left_has_ended;      /* ... and whether it goes to the cache */
-    bool lifo_is_off;         /* the next dispatch looks at the ring first */
     int32_t budget;           /* operations left to the running task */
     uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
     uint32_t tick;            /* dispatches */
+    int32_t upkeep_in;        /* dispatches until the next upkeep */
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
     struct skua__fiber_cache cache[SKUA__STACK_CLASSES];
@@ -55,9 +56,25 @@ struct skua__worker {
     struct skua__wheel wheel;
 };
 
-/* The calling thread's worker, or NULL. Never inlined, and nothing it returned survives a switch: the only
-   door to the thread-local behind it. */
+/* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a switch.
+   This is the only reader of the library's one thread-local. */
+#if SKUA__TLS_HAS_LOAD
+static inline struct skua__worker *skua__worker_self(void)
+{
+    struct skua__worker *worker;
+    SKUA__TLS_LOAD(worker, skua__current_worker);
+    return worker;
+}
+#else
 struct skua__worker *skua__worker_self(void);
+#endif
+
+/* The fiber that is running, or NULL on a foreign thread. */
+static inline struct skua__fiber *skua__fiber_self(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    return worker != NULL ? worker->current : NULL;
+}
 
 /* Start and join the thread. 0 or -EAGAIN. */
 int skua__worker_start(struct skua__worker *worker);
@@ -75,11 +92,13 @@ void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *f
 enum skua__ready_kind {
     SKUA__READY_WOKEN,   /* goes first: what woke it is warm */
     SKUA__READY_SPAWNED, /* goes last, and other workers may want it */
-    SKUA__READY_YIELDED, /* goes last; no reason to wake anybody */
 };
 
 /* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
+
+/* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken for it. */
+void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable);
 
 /* Append a chain to the runtime's inject queue. Call from anywhere. */
 void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,

@@ -1,7 +1,7 @@
 /* The context switch of x86-64, after the System V psABI: rbx, rbp and r12 to r15 belong to the callee.
 
-   A suspended context, from its stack pointer upwards:
-       r15  r14  r13  r12  rbx  rbp  address to go on at
+   A suspended context, from its stack pointer upwards: the address to go on at, and then what the code there
+   expects; here r15  r14  r13  r12  rbx  rbp  return address.
 
    endbr64 is there since both ends are reached by indirect jumps. Shadow stacks are not supported;
    the property note below says so (IBT only), and the linker then turns them off for the program. */
@@ -33,9 +33,16 @@ skua__switch:
         pushq   %r15
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
+        leaq    1f(%rip), %rcx
+        pushq   %rcx
+        .cfi_adjust_cfa_offset 8
         movq    %rsp, (%rdi)
-        movq    %rsi, %rsp      /* from here on: the other stack, of the same shape */
+        movq    %rsi, %rsp      /* from here on: the other stack */
         movq    %rdx, %rax
+        popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        jmpq    *%rcx
+1:      endbr64
         popq    %r15
         .cfi_adjust_cfa_offset -8
         .cfi_restore r15
@@ -61,8 +68,8 @@ skua__switch:
         .cfi_endproc
         .size   skua__switch, . - skua__switch
 
-/* Where a fresh context starts: rbx holds the entry function, rax the value. The unwinder is told that
-   there is no caller. The call leaves rsp 8 below a multiple of 16 at entry, as the ABI wants. */
+/* Where a fresh context starts: on its stack stands the entry function, in rax the value. The unwinder is told
+   that there is no caller. The call leaves rsp 8 below a multiple of 16 at entry, as the ABI wants. */
         .globl  skua__switch_start
         .hidden skua__switch_start
         .type   skua__switch_start, @function
@@ -71,6 +78,7 @@ skua__switch_start:
         .cfi_startproc
         .cfi_undefined rip
         endbr64
+        popq    %rbx
         movq    %rax, %rdi
         xorl    %ebp, %ebp
         callq   *%rbx

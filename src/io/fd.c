@@ -1,0 +1,343 @@
+/* The table of file descriptors: who owns a number, who waits for it, and what its events do.
+
+   Invariants:
+     (F1) A record is found without a lock and stays where it is until the runtime ends.
+     (F2) Kind and generation change under the record's lock, but for CLOSING -> NONE, which belongs
+          to whoever brings it about by compare-and-swap with no holds left. The number is closed
+          after that, so that it cannot be adopted anew while it still reads CLOSING.
+     (F3) Nobody waits on an adopted fd of an earlier generation: closing takes the waiters out, and
+          fd_wait() links only under the generation that it was asked for.
+     (F4) No event is lost: the counters were read before the system call that said EAGAIN. An event
+          that came after that has changed its counter, so the wait does not begin; one that comes
+          later finds the waiter linked. Both are decided under the lock.
+     (F5) A FOREIGN or SHARED fd is registered exactly while somebody waits on it, for the
+          directions of those who wait.
+
+   Go keeps one "ready" bit a direction where we have counters. A bit cannot be taken back by a read
+   that drains the fd, so the next read that finds nothing has to be done twice; and it can be set
+   only when nobody is woken, which loses the event for a second reader that has just seen EAGAIN.
+
+   Threads: any worker and the holder of the poll token, all through the record's lock; it is held
+   over epoll_ctl when arming, which only those who wait for this very fd can notice. */
+#include "io/fd.h"
+
+#include "base/mem.h"
+#include "io/call.h"
+
+static void fd_lock(struct skua__fd *fd)
+{
+    skua__lock(&fd->lock, SKUA__RANK_IO);
+}
+
+static void fd_unlock(struct skua__fd *fd)
+{
+    skua__unlock(&fd->lock, SKUA__RANK_IO);
+}
+
+static uint64_t kind_bits(enum skua__fd_kind kind, bool is_socket)
+{
+    return (uint64_t)kind << SKUA__FD_KIND_SHIFT | (uint64_t)is_socket << SKUA__FD_SOCKET_SHIFT;
+}
+
+/* Both fields that a change of owner replaces. */
+static const uint64_t OWNER_MASK =
+    (uint64_t)SKUA__FD_KIND_MASK << SKUA__FD_KIND_SHIFT | (uint64_t)1 << SKUA__FD_SOCKET_SHIFT;
+static const uint64_t GENERATION_ONE = (uint64_t)1 << SKUA__FD_GENERATION_SHIFT;
+
+static uint64_t word_of(struct skua__fd *fd)
+{
+    return skua__load(&fd->word, relaxed);
+}
+
+/* --- the table --- */
+
+static struct skua__fd_chunk *make_chunk(int first_number)
+{
+    struct skua__fd_chunk *chunk = skua__alloc_aligned(SKUA_CACHE_LINE, sizeof *chunk);
+    for (int i = 0; chunk != NULL && i < SKUA__FD_CHUNK_RECORDS; i++) {
+        chunk->records[i].number = first_number + i;
+    }
+    return chunk;
+}
+
+int skua__fd_make(struct skua__io *io, int number, struct skua__fd **out)
+{
+    int chunk_index = number / SKUA__FD_CHUNK_RECORDS;
+    if (number < 0 || chunk_index >= SKUA__FD_CHUNKS) {
+        return number < 0 ? -EBADF : -ENOSPC;
+    }
+    *out = skua__fd_find(io, number);
+    if (*out != NULL) {
+        return 0;
+    }
+    struct skua__fd_chunk *chunk = make_chunk(chunk_index * SKUA__FD_CHUNK_RECORDS);
+    if (chunk == NULL) {
+        return -ENOMEM;
+    }
+    struct skua__fd_chunk *none = NULL;
+    /* release: publishes the records; pairs with the acquire in skua__fd_find(). */
+    if (!skua__cas(&io->chunks[chunk_index], &none, chunk, release, relaxed)) {
+        skua__free(chunk);
+    }
+    *out = skua__fd_find(io, number);
+    return 0;
+}
+
+/* --- holds --- */
+
+bool skua__fd_hold(struct skua__fd *fd, struct skua__fd_look *look)
+{
+    /* acquire: pairs with the release in skua__fd_adopt(): the fd is set up. */
+    look->word = skua__fetch_add(&fd->word, 1, acquire);
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        /* acquire: pairs with the release in count_event(); it orders this load before the system
+           call that follows (F4). */
+        look->events[direction] = skua__load(&fd->events[direction], acquire);
+    }
+    if (SKUA_UNLIKELY(!skua__fd_is_adopted(look->word))) {
+        skua__fd_drop(fd);
+        return false;
+    }
+    return true;
+}
+
+void skua__fd_drop(struct skua__fd *fd)
+{
+    /* acq_rel: orders our system calls, and those of earlier holders, before the close(2) of the
+       last; pairs with itself. */
+    uint64_t word = skua__fetch_sub(&fd->word, 1, acq_rel) - 1;
+    if (SKUA_LIKELY((word & SKUA__FD_HOLDS_MASK) != 0 ||
+                    skua__fd_kind_of(word) != SKUA__FD_CLOSING)) {
+        return;
+    }
+    int number = fd->number;
+    /* release: orders all of this life of the number before the next one's adoption; pairs with the
+       acquire of the lock there, and in skua__fd_hold(). */
+    if (skua__cas(&fd->word, &word, word & ~OWNER_MASK, release, relaxed)) {
+        skua__call_close(number);
+    }
+}
+
+/* --- owners --- */
+
+int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket)
+{
+    struct skua__fd *fd = NULL;
+    int status = skua__fd_make(io, number, &fd);
+    if (status < 0) {
+        return status;
+    }
+    fd_lock(fd);
+    uint64_t word = word_of(fd);
+    if (skua__fd_kind_of(word) != SKUA__FD_NONE) {
+        fd_unlock(fd);
+        return skua__fd_kind_of(word) == SKUA__FD_FOREIGN ? -EBUSY : -EEXIST;
+    }
+    if (kind == SKUA__FD_STREAM) {
+        status = skua__io_poller_add(&io->poller, number, skua__fd_generation(word));
+        if (status == -EPERM) {
+            kind = SKUA__FD_FILE; /* /dev/null and its like */
+            status = 0;
+        }
+    }
+    if (status == 0) {
+        /* release: publishes the fd, set up and registered; pairs with the acquire in
+           skua__fd_hold(). */
+        skua__fetch_or(&fd->word, kind_bits(kind, is_socket), release);
+    }
+    fd_unlock(fd);
+    return status;
+}
+
+/* Take a waiter out of the directions in which it stands. */
+static void unlink_waiter(struct skua__fd *fd, const struct skua__waiter *waiter)
+{
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        if (fd->waiters[direction] == waiter) {
+            fd->waiters[direction] = NULL;
+        }
+    }
+}
+
+/* End the waits in the directions `events`. */
+static void claim_waiters(struct skua__fd *fd, int events, int result,
+                          struct skua__wake_list *wakes)
+{
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        struct skua__waiter *waiter = fd->waiters[direction];
+        if ((events >> direction & 1) == 0 || waiter == NULL) {
+            continue;
+        }
+        unlink_waiter(fd, waiter);
+        if (skua__waiter_claim(waiter)) {
+            waiter->result = result;
+            skua__wake_list_add(wakes, waiter->parker);
+        }
+    }
+}
+
+bool skua__fd_close(struct skua__io *io, int number)
+{
+    struct skua__fd *fd = skua__fd_find(io, number);
+    if (fd == NULL) {
+        return false;
+    }
+    struct skua__wake_list wakes = {0};
+    fd_lock(fd);
+    uint64_t word = word_of(fd), closing = 0;
+    do {
+        if (!skua__fd_is_adopted(word)) {
+            fd_unlock(fd);
+            return false;
+        }
+        /* The added one is our own hold. */
+        closing = ((word & ~OWNER_MASK) | kind_bits(SKUA__FD_CLOSING, false)) + GENERATION_ONE + 1;
+    } while (!skua__cas(&fd->word, &word, closing, relaxed, relaxed));
+    claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, -EBADF, &wakes);
+    fd_unlock(fd);
+
+    if (skua__fd_kind_of(word) != SKUA__FD_FILE) {
+        skua__io_poller_remove(&io->poller, number);
+    }
+    skua__wake_list_flush(&wakes);
+    skua__fd_drop(fd);
+    return true;
+}
+
+/* --- waits --- */
+
+static int directions_waited_for(const struct skua__fd *fd)
+{
+    return (fd->waiters[0] != NULL ? SKUA_READABLE : 0) |
+           (fd->waiters[1] != NULL ? SKUA_WRITABLE : 0);
+}
+
+/* May a wait begin? 1, or what fd_wait() returns instead. */
+static int may_wait(struct skua__fd *fd, const struct skua__fd_look *look, int events, bool is_once)
+{
+    uint64_t word = word_of(fd);
+    enum skua__fd_kind kind = skua__fd_kind_of(word);
+    bool is_theirs = kind == SKUA__FD_NONE || kind == SKUA__FD_FOREIGN;
+    if (is_once && !is_theirs && kind != SKUA__FD_SHARED) {
+        return 0; /* adopted meanwhile */
+    }
+    if (!is_theirs && skua__fd_generation(word) != skua__fd_generation(look->word)) {
+        return -EBADF;
+    }
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        if ((events >> direction & 1) != 0 &&
+            skua__load(&fd->events[direction], relaxed) != look->events[direction]) {
+            return 0; /* (F4) */
+        }
+    }
+    return (events & directions_waited_for(fd)) != 0 ? -EBUSY : 1;
+}
+
+/* Register a FOREIGN or SHARED fd for `events` besides what it is registered for (F5). */
+static int arm(struct skua__io *io, struct skua__fd *fd, int events)
+{
+    uint64_t word = word_of(fd);
+    int status = skua__io_poller_arm(&io->poller, fd->number, skua__fd_generation(word),
+                                     events | directions_waited_for(fd));
+    if (status == 0 && skua__fd_kind_of(word) == SKUA__FD_NONE) {
+        skua__fetch_or(&fd->word, kind_bits(SKUA__FD_FOREIGN, false), relaxed);
+    }
+    return status;
+}
+
+/* The last one who waited leaves: a foreign number is its owner's again. */
+static void disarm(struct skua__io *io, struct skua__fd *fd, uint32_t generation)
+{
+    uint64_t word = word_of(fd);
+    if (skua__fd_generation(word) != generation || directions_waited_for(fd) != 0) {
+        return;
+    }
+    skua__io_poller_remove(&io->poller, fd->number);
+    if (skua__fd_kind_of(word) == SKUA__FD_FOREIGN) {
+        skua__fetch_add(&fd->word, GENERATION_ONE - kind_bits(SKUA__FD_FOREIGN, false), relaxed);
+    }
+}
+
+/* After the park: what has come of it. */
+static int leave(struct skua__io *io, struct skua__fd *fd, struct skua__waiter *waiter, int cause,
+                 bool is_once, uint32_t generation)
+{
+    if (cause < 0 || is_once) {
+        fd_lock(fd);
+        unlink_waiter(fd, waiter);
+        if (is_once) {
+            disarm(io, fd, generation);
+        }
+        fd_unlock(fd);
+    }
+    if (cause >= 0) {
+        return waiter->result;
+    }
+    return cause == SKUA__RECHECK ? 0 : cause;
+}
+
+int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
+                  int events, bool is_once, int64_t deadline_ns)
+{
+    fd_lock(fd);
+    int status = may_wait(fd, look, events, is_once);
+    if (status == 1 && is_once) {
+        int armed = arm(io, fd, events);
+        status = armed < 0 ? armed : 1;
+    }
+    if (status != 1) {
+        fd_unlock(fd);
+        return status;
+    }
+    struct skua__wait wait;
+    struct skua__waiter waiter;
+    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__waiter_init(&waiter, &wait, 0, NULL);
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        if ((events >> direction & 1) != 0) {
+            fd->waiters[direction] = &waiter;
+        }
+    }
+    uint32_t generation = skua__fd_generation(word_of(fd));
+    fd_unlock(fd);
+    int cause = skua__wait_park(&wait, deadline_ns);
+    return leave(io, fd, &waiter, cause, is_once, generation);
+}
+
+/* --- events --- */
+
+static void count_event(struct skua__fd *fd, int direction)
+{
+    uint32_t count = skua__load(&fd->events[direction], relaxed) + 1; /* only under the lock */
+    /* release: publishes that the fd is ready; pairs with the acquire in skua__fd_hold(): who reads
+       the new count finds, in the system call after that, what the event spoke of. */
+    skua__store(&fd->events[direction], count, release);
+}
+
+bool skua__fd_deliver(void *target, int number, uint32_t generation, int events)
+{
+    struct skua__io *io = target;
+    struct skua__fd *fd = skua__fd_find(io, number);
+    struct skua__wake_list wakes = {0};
+    fd_lock(fd);
+    uint64_t word = word_of(fd);
+    if (skua__fd_generation(word) != generation) {
+        fd_unlock(fd);
+        return false; /* of an earlier life */
+    }
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        if ((events >> direction & 1) != 0) {
+            count_event(fd, direction);
+        }
+    }
+    claim_waiters(fd, events, events, &wakes);
+    bool is_stream = skua__fd_kind_of(word) == SKUA__FD_STREAM;
+    if (!is_stream && directions_waited_for(fd) != 0 && arm(io, fd, 0) < 0) {
+        /* Closed by its owner: those who wait shall see for themselves. */
+        claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, 0, &wakes);
+    }
+    fd_unlock(fd);
+    bool has_woken = wakes.count > 0;
+    skua__wake_list_flush(&wakes);
+    return has_woken;
+}

@@ -1,0 +1,237 @@
+/* Streams: sockets, pipes, terminals. Everything is one loop (do_in_task): hold the fd, try the
+   system call, let go, and only after EAGAIN wait for an event; then from the start.
+
+   (S1) During a system call the fd is held, so its number cannot change its meaning. While parked
+        it is not: each turn begins with a new hold, and ends with -EBADF under another generation.
+   (S2) An attempt that was successful is the result, whatever cancels or deadlines have come
+        meanwhile.
+   (S3) Attempts never switch; errno stays inside call.c.
+
+   Foreign threads have no records and nobody who wakes them: they wait in poll(2), which comes
+   first there, because their fds need not be non-blocking. */
+#include "io/stream.h"
+
+#include "io/call.h"
+
+#include <skua/runtime.h>
+#include <skua/task.h>
+
+/* A unix socket whose backlog is full says so, but nothing ever says that it no longer is. */
+static const int64_t BACKLOG_NAP_NS = SKUA_MS(1);
+
+static ssize_t do_on_thread(int fd, const struct skua__operation *operation, skua_time deadline)
+{
+    int64_t deadline_ns = skua__is_now(deadline) ? 0 : skua__deadline_ns(deadline);
+    bool is_socket = skua__call_type(fd) == SKUA__TYPE_SOCKET;
+    for (;;) {
+        int ready = skua__call_poll(fd, operation->direction, deadline_ns);
+        if (ready <= 0) {
+            return ready < 0 ? ready : deadline_ns == 0 ? -EAGAIN : -ETIMEDOUT;
+        }
+        ssize_t result = operation->attempt(fd, is_socket, operation->arg);
+        if (result != -EAGAIN || deadline_ns == 0) {
+            return result;
+        }
+    }
+}
+
+static ssize_t do_in_task(int number, const struct skua__operation *operation, skua_time deadline)
+{
+    struct skua__io *io = NULL;
+    int status = skua__io_get(&io);
+    if (status < 0) {
+        return status;
+    }
+    struct skua__fd *fd = skua__fd_find(io, number);
+    struct skua__fd_look look;
+    if (fd == NULL || !skua__fd_hold(fd, &look)) {
+        return -EBADF;
+    }
+    const uint32_t generation = skua__fd_generation(look.word);
+    const bool is_socket = skua__fd_is_socket(look.word);
+    if (skua__fd_kind_of(look.word) != SKUA__FD_STREAM) {
+        if (operation->is_file) {
+            return skua__file_do(io, fd, &look, operation->arg, deadline);
+        }
+        skua__fd_drop(fd);
+        return is_socket ? -EOPNOTSUPP : -ENOTSOCK; /* a shared listener would block the worker */
+    }
+    for (;;) {
+        ssize_t result = operation->attempt(number, is_socket, operation->arg);
+        skua__fd_drop(fd);
+        if (result != -EAGAIN || skua__is_now(deadline)) {
+            return result;
+        }
+        status =
+            skua__fd_wait(io, fd, &look, operation->direction, false, skua__deadline_ns(deadline));
+        if (status < 0) {
+            return status;
+        }
+        if (!skua__fd_hold(fd, &look)) {
+            return -EBADF;
+        }
+        if (skua__fd_generation(look.word) != generation) {
+            skua__fd_drop(fd);
+            return -EBADF; /* (S1) */
+        }
+    }
+}
+
+ssize_t skua__stream_do(int fd, const struct skua__operation *operation, skua_time deadline)
+{
+    int status = skua__cancel_point();
+    if (status < 0) {
+        return status;
+    }
+    return skua_runtime_current() == NULL ? do_on_thread(fd, operation, deadline)
+                                          : do_in_task(fd, operation, deadline);
+}
+
+/* --- reading and writing --- */
+
+static ssize_t try_read(int fd, bool is_socket, void *arg)
+{
+    const struct skua__transfer *transfer = arg;
+    return skua__call_read(fd, is_socket, transfer->buffer, transfer->bytes);
+}
+
+static ssize_t try_write(int fd, bool is_socket, void *arg)
+{
+    const struct skua__transfer *transfer = arg;
+    return skua__call_write(fd, is_socket, transfer->buffer, transfer->bytes);
+}
+
+ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline)
+{
+    struct skua__transfer transfer = {.buffer = buffer, .bytes = bytes};
+    const struct skua__operation operation = {
+        .attempt = try_read, .arg = &transfer, .direction = SKUA_READABLE, .is_file = true};
+    return skua__stream_do(fd, &operation, deadline);
+}
+
+ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
+{
+    struct skua__transfer transfer = {
+        .buffer = (void *)(uintptr_t)buffer, .bytes = bytes, .is_write = true};
+    const struct skua__operation operation = {
+        .attempt = try_write, .arg = &transfer, .direction = SKUA_WRITABLE, .is_file = true};
+    return skua__stream_do(fd, &operation, deadline);
+}
+
+int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, skua_time deadline)
+{
+    size_t done = 0;
+    ssize_t put = 0;
+    while (done < bytes && put >= 0) {
+        put = skua_write(fd, (const char *)buffer + done, bytes - done, deadline);
+        done += put > 0 ? (size_t)put : 0;
+    }
+    if (written != NULL) {
+        *written = done;
+    }
+    return put < 0 ? (int)put : 0;
+}
+
+/* --- connections --- */
+
+struct accept_arg {
+    struct sockaddr *address;
+    socklen_t *address_bytes;
+};
+
+static ssize_t try_accept(int fd, bool is_socket, void *arg)
+{
+    const struct accept_arg *accept = arg;
+    (void)is_socket;
+    return skua__call_accept(fd, accept->address, accept->address_bytes);
+}
+
+/* A new socket of ours, non-blocking from birth. On a foreign thread it stays a plain one. */
+static int own_socket(int fd)
+{
+    struct skua__io *io = NULL;
+    if (skua_runtime_current() == NULL) {
+        return fd;
+    }
+    int status = skua__io_get(&io);
+    if (status == 0) {
+        status = skua__fd_adopt(io, fd, SKUA__FD_STREAM, true);
+    }
+    if (status < 0) {
+        skua__call_close(fd);
+    }
+    return status < 0 ? status : fd;
+}
+
+int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
+                skua_time deadline)
+{
+    struct accept_arg arg = {.address = address, .address_bytes = address_bytes};
+    const struct skua__operation operation = {
+        .attempt = try_accept, .arg = &arg, .direction = SKUA_READABLE};
+    int fd = (int)skua__stream_do(listener, &operation, deadline);
+    return fd < 0 ? fd : own_socket(fd);
+}
+
+struct connect_arg {
+    const struct sockaddr *address;
+    socklen_t address_bytes;
+    bool has_begun;
+    bool is_backlog_full;
+};
+
+/* Each try calls connect(2) again: while it goes on it says EALREADY, afterwards what has become of
+   it. (A look at SO_ERROR would be wrong here: a new TCP socket has an event before it is
+   connected.) */
+static ssize_t try_connect(int fd, bool is_socket, void *arg)
+{
+    struct connect_arg *connect = arg;
+    (void)is_socket;
+    int status = skua__call_connect(fd, connect->address, connect->address_bytes);
+    switch (status) {
+    case -EINPROGRESS:
+    case -EALREADY:
+    case -EINTR:
+        connect->has_begun = true;
+        return -EAGAIN;
+    case -EISCONN:
+        return connect->has_begun ? 0 : -EISCONN;
+    case -EAGAIN:
+        connect->is_backlog_full = true;
+        return -ENOBUFS;
+    default:
+        return status;
+    }
+}
+
+/* 0 when it is time for another try. */
+static int nap(skua_time deadline)
+{
+    if (skua__is_now(deadline)) {
+        return -EAGAIN;
+    }
+    if (skua__clock_ns() >= skua__deadline_ns(deadline)) {
+        return -ETIMEDOUT;
+    }
+    skua_time until = skua_after(BACKLOG_NAP_NS);
+    return skua_sleep(until.ns < skua__deadline_ns(deadline) ? until : deadline);
+}
+
+int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes,
+                 skua_time deadline)
+{
+    struct connect_arg arg = {.address = address, .address_bytes = address_bytes};
+    const struct skua__operation operation = {
+        .attempt = try_connect, .arg = &arg, .direction = SKUA_WRITABLE};
+    for (;;) {
+        arg.is_backlog_full = false;
+        int status = (int)skua__stream_do(fd, &operation, deadline);
+        if (!arg.is_backlog_full) {
+            return status;
+        }
+        status = nap(deadline);
+        if (status < 0) {
+            return status;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+/* The supervisor: a task of each pool that talks to the zygote. It asks for workers, learns of their deaths,
+   and takes everything down in the end.
+
+   Invariants
+   (S1) It alone asks for workers and adds and removes processes; it alone uses the control socket, but for
+        the shutdown that tells the zygote that the pool closes.
+   (S2) The control socket ends after the last DIED, or because the zygote is dead. In the second case the
+        kernel kills the workers, and the supervisor sees each of them dead before it goes on.
+   (S3) A worker that cannot be made is asked for again, after a pause that doubles up to BACKOFF_MAX_NS, and
+        that a success ends. So are workers that die before they have done anything.
+   (S4) When it ends there is no process, no fd and no other task of the pool.
+
+   If the runtime cancels it the program has forgotten the pool, or is ending: the pool is closed, and the
+   rest happens in a shield. */
+#include "base/panic.h"
+#include "pool/state.h"
+
+#include <skua/io.h>
+#include <skua/scope.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BACKOFF_MIN_NS = 10 * 1000 * 1000, BACKOFF_MAX_NS = 1000 * 1000 * 1000 };
+
+static void nap(int64_t duration_ns)
+{
+    int error = skua_sleep(skua_after(duration_ns));
+    (void)error; /* cancelled: the next wait will say so again */
+}
+
+/* Forget a process that was never there, or is dead. */
+static void remove_process(struct skua__process *process, int status)
+{
+    skua_pool *pool = process->pool;
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    struct skua__process *last = skua__process_died(process, status, &after);
+    skua__pool_unlock(pool);
+    skua__after_flush(&after);
+    skua__process_free(last);
+}
+
+/* A worker could not be made: the creator is told, or it is tried again later. */
+static void cannot_make(skua_pool *pool, int error)
+{
+    struct skua__after after;
+    skua__after_init(&after);
+    if (pool->backoff_ns == 0) {
+        skua__report("pool '%s': no new worker: %s; trying again", pool->name,
+                     skua_error_text(error));
+    }
+    pool->backoff_ns = pool->backoff_ns == 0 ? BACKOFF_MIN_NS : 2 * pool->backoff_ns;
+    pool->backoff_ns = pool->backoff_ns < BACKOFF_MAX_NS ? pool->backoff_ns : BACKOFF_MAX_NS;
+    pool->retry_ns = skua__clock_ns() + pool->backoff_ns;
+    skua__pool_lock(pool);
+    if (!pool->started && pool->start_error == 0) {
+        pool->start_error = error;
+        skua__pool_notify(pool, &after);
+    }
+    skua__pool_unlock(pool);
+    skua__after_flush(&after);
+}
+
+/* Ask for one worker. */
+static int request_worker(skua_pool *pool)
+{
+    struct skua__process *process;
+    int error = skua__process_create(&process, pool, pool->next_id);
+    if (error < 0) {
+        return error;
+    }
+    struct skua__message message = {.kind = SKUA__MESSAGE_FORK,
+                                    .id = pool->next_id,
+                                    .payload_max = pool->payload_max,
+                                    .memory_max_bytes = pool->memory_max_bytes};
+    memcpy(message.name, pool->name, sizeof message.name);
+    error = skua__message_send(pool->control, &message, (const int[]){process->memfd, pool->bell});
+    if (error < 0) {
+        skua__process_free(process);
+        return error;
+    }
+    pool->next_id++;
+    skua__pool_lock(pool);
+    skua__list_push_back(&pool->processes, &process->link);
+    pool->worker_count++;
+    skua__pool_unlock(pool);
+    return 0;
+}
+
+static uint32_t missing_workers(skua_pool *pool)
+{
+    skua__pool_lock(pool);
+    const bool wanted = pool->state == SKUA__POOL_OPEN && pool->start_error == 0;
+    const uint32_t missing = wanted ? pool->workers - pool->worker_count : 0;
+    skua__pool_unlock(pool);
+    return missing;
+}
+
+/* Ask for the workers that are missing. Returns when to look again. */
+static skua_time top_up(skua_pool *pool)
+{
+    uint32_t missing = missing_workers(pool);
+    if (missing > 0 && skua__clock_ns() >= pool->retry_ns) {
+        int error = 0;
+        for (; missing > 0 && error == 0; missing -= error == 0) {
+            error = request_worker(pool);
+        }
+        if (error < 0 && error != -EPIPE) { /* the dead zygote is seen on the socket */
+            cannot_make(pool, error);
+        }
+    }
+    return missing > 0 ? skua_time_at(pool->retry_ns) : SKUA_FOREVER;
+}
+
+static struct skua__process *find_process(skua_pool *pool, uint32_t id)
+{
+    for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
+         link = link->next) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
+        if (process->id == id) {
+            return process;
+        }
+    }
+    return NULL;
+}
+
+/* The zygote sent a process but no pidfd: there was no room for one. It has to go, since only a pidfd
+   makes it safe to kill it later. */
+static void send_away(struct skua__process *process)
+{
+    skua_pool *pool = process->pool;
+    const struct skua__message message = {.kind = SKUA__MESSAGE_KILL, .id = process->id};
+    skua__pool_lock(pool);
+    if (process->state != SKUA__PROCESS_DOOMED) {
+        skua__process_doom(process);
+    }
+    skua__pool_unlock(pool);
+    if (skua__message_send(pool->control, &message, NULL) < 0) {
+        skua__report("pool '%s': a worker that cannot be watched is left over", pool->name);
+    }
+    cannot_make(pool, -EMFILE);
+}
+
+static void welcome(struct skua__process *process, pid_t pid, int pidfd)
+{
+    skua_pool *pool = process->pool;
+    struct skua__after after;
+    skua__after_init(&after);
+    close(process->memfd);
+    process->memfd = -1;
+    if (pidfd < 0) {
+        send_away(process);
+        return;
+    }
+    skua__pool_lock(pool);
+    process->pid = pid;
+    process->pidfd = pidfd;
+    if (process->state == SKUA__PROCESS_STARTING) { /* else the pool is closing */
+        skua__process_settle(process, &after);
+    }
+    if (!pool->started && ++pool->present == pool->workers) {
+        pool->started = true;
+        skua__pool_notify(pool, &after);
+    }
+    skua__pool_unlock(pool);
+    skua__after_flush(&after);
+}
+
+static void bid_farewell(struct skua__process *process, int status)
+{
+    skua_pool *pool = process->pool;
+    skua__pool_lock(pool);
+    const bool did_nothing = process->ticket == 0 && process->state == SKUA__PROCESS_IDLE;
+    skua__pool_unlock(pool);
+    remove_process(process, status);
+    if (did_nothing && WIFEXITED(status)) {
+        cannot_make(pool, -ECHILD); /* it did not get through its own set-up */
+    } else {
+        pool->backoff_ns = 0;
+    }
+}
+
+/* One message of the zygote's. */
+static void obey(skua_pool *pool, const struct skua__message *message, int pidfd)
+{
+    struct skua__process *process = find_process(pool, message->id);
+    if (process == NULL) {
+        skua__report("pool '%s': the zygote speaks of an unknown worker", pool->name);
+        if (pidfd >= 0) {
+            close(pidfd);
+        }
+    } else if (message->kind == SKUA__MESSAGE_FORKED) {
+        welcome(process, message->pid, pidfd);
+    } else if (message->kind == SKUA__MESSAGE_REFUSED) {
+        remove_process(process, 0);
+        cannot_make(pool, message->value);
+    } else if (message->kind == SKUA__MESSAGE_DIED) {
+        bid_farewell(process, message->value);
+    }
+}
+
+/* All messages that are there. False: the socket has ended. */
+static bool listen_to_zygote(skua_pool *pool)
+{
+    for (;;) {
+        struct skua__message message;
+        int fds[SKUA__MESSAGE_FDS];
+        int result = skua__message_receive(pool->control, &message, fds);
+        if (result == 1) {
+            obey(pool, &message, fds[0]);
+        } else {
+            return result == -EAGAIN || result == -EPROTO;
+        }
+    }
+}
+
+/* Serve until the control socket ends. The shield is opened when the runtime cancels. */
+static void serve(skua_pool *pool, skua_scope *shield)
+{
+    bool is_shielded = false;
+    do {
+        const skua_time retry = top_up(pool);
+        int ready = skua_wait_fd(pool->control, SKUA_READABLE, retry);
+        if (ready == -ECANCELED && !is_shielded) {
+            is_shielded = true;
+            skua_shield_open(shield, SKUA_FOREVER);
+            skua__pool_stop(pool, SKUA__POOL_CLOSING);
+        } else if (ready < 0 && ready != -ETIMEDOUT) {
+            nap(SKUA_MS(1)); /* no memory to wait with, say */
+        }
+    } while (listen_to_zygote(pool));
+    if (!is_shielded) {
+        skua_shield_open(shield, SKUA_FOREVER);
+    }
+}
+
+/* The zygote is dead, and its workers die with it: see that they do (S2). */
+static void bury_all(skua_pool *pool)
+{
+    for (;;) {
+        struct skua__link *first = skua__list_first(&pool->processes);
+        if (first == NULL) {
+            return;
+        }
+        struct skua__process *process = SKUA_CONTAINER(first, struct skua__process, link);
+        skua__pool_lock(pool);
+        skua__process_kill(process);
+        skua__pool_unlock(pool);
+        while (process->pidfd >= 0 &&
+               skua_wait_fd(process->pidfd, SKUA_READABLE, SKUA_FOREVER) < 0) {
+            nap(SKUA_MS(1));
+        }
+        remove_process(process, -1);
+    }
+}
+
+/* Everything but the struct, and but for callers that are on their way out. */
+static void take_down(skua_pool *pool)
+{
+    skua__pool_end_reactor(pool);
+    skua__pool_lock(pool);
+    const int control = pool->control;
+    const int bell = pool->bell;
+    pool->control = pool->bell = -1;
+    skua__pool_unlock(pool);
+    close(control);
+    skua_close(bell);
+}
+
+int skua__pool_supervise(void *arg)
+{
+    skua_pool *pool = arg;
+    SKUA_SCOPE(shield);
+    serve(pool, &shield);
+    skua__pool_stop(pool, SKUA__POOL_BROKEN); /* unless it is closing */
+    bury_all(pool);
+    take_down(pool);
+    skua__pool_orphan(pool);
+    return skua_scope_close(&shield, 0);
+}
