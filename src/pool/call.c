@@ -15,6 +15,9 @@
         on to, the workers go on.
    (C5) A job that has started and whose caller has left is killed with its process, never awaited.
 
+   (C6) A call whose worker was dead before it took the request has not begun, and gets another one: workers
+        that are killed while idle fail no job.
+
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
@@ -26,7 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHORT_BYTES = 8192 };
+enum {
+    SHORT_BYTES = 8192,
+    RESTARTS_MAX = 8, /* a worker could lie about what it has taken */
+};
 
 /* Behind it lies a copied answer. */
 union copied {
@@ -107,6 +113,33 @@ static void grant(struct skua__process *process, struct skua__call *call, struct
     }
 }
 
+/* The oldest waiting call gets the first idle process, if there are both. */
+static void hand_out(skua_pool *pool, struct skua__after *after)
+{
+    struct skua__link *idle = skua__list_first(&pool->idle);
+    struct skua__link *next = idle != NULL ? skua__list_pop_front(&pool->pending) : NULL;
+    if (next != NULL) {
+        struct skua__call *call = SKUA_CONTAINER(next, struct skua__call, link);
+        grant(SKUA_CONTAINER(idle, struct skua__process, idle), call, after);
+        if (call->state == SKUA__CALL_GRANTED) {
+            wake_caller(call, after);
+        }
+    }
+}
+
+bool skua__call_restart(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    if (pool->state != SKUA__POOL_OPEN || call->restarts == RESTARTS_MAX) {
+        return false;
+    }
+    call->restarts++;
+    call->process = NULL;
+    call->state = SKUA__CALL_PENDING;
+    skua__list_push_front(&pool->pending, &call->link);
+    hand_out(pool, after);
+    return true;
+}
+
 void skua__process_settle(struct skua__process *process, struct skua__after *after)
 {
     skua_pool *pool = process->pool;
@@ -118,14 +151,7 @@ void skua__process_settle(struct skua__process *process, struct skua__after *aft
     process->state = SKUA__PROCESS_IDLE;
     /* The last one to finish is the first to go on: its caches are warm. */
     skua__list_push_front(&pool->idle, &process->idle);
-    struct skua__link *next = skua__list_pop_front(&pool->pending);
-    if (next != NULL) {
-        struct skua__call *call = SKUA_CONTAINER(next, struct skua__call, link);
-        grant(process, call, after);
-        if (call->state == SKUA__CALL_GRANTED) {
-            wake_caller(call, after);
-        }
-    }
+    hand_out(pool, after);
 }
 
 /* The worker has written what no honest worker writes. */

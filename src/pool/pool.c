@@ -66,9 +66,9 @@ static bool has_started(const skua_pool *pool)
     return pool->started || pool->start_error != 0 || pool->state != SKUA__POOL_OPEN;
 }
 
-static bool has_no_callers(const skua_pool *pool)
+static bool is_deserted(const skua_pool *pool)
 {
-    return pool->callers == 0;
+    return pool->finished && pool->callers == 0;
 }
 
 /* A process's part in the end of its pool. */
@@ -149,7 +149,6 @@ __attribute__((destructor)) static void report_orphans(void)
         skua_pool *pool = SKUA_CONTAINER(link, skua_pool, orphan);
         skua__report("pool '%s' was never destroyed; it was closed with its runtime", pool->name);
         if (pool->callers == 0 && pool->loans == 0) {
-            skua_task_release(pool->supervisor);
             skua__free(pool);
         }
     }
@@ -177,7 +176,7 @@ static int start_tasks(skua_pool *pool)
     if (error < 0) {
         return error;
     }
-    error = skua_spawn(&pool->supervisor, skua__pool_supervise, pool, &supervisor);
+    error = skua_spawn(NULL, skua__pool_supervise, pool, &supervisor);
     if (error < 0) {
         SKUA_SCOPE(shield);
         skua_shield_open(&shield, SKUA_FOREVER);
@@ -275,15 +274,12 @@ void skua_pool_destroy(skua_pool *pool)
     SKUA_SCOPE(shield);
     skua_shield_open(&shield, SKUA_FOREVER);
     skua__pool_stop(pool, SKUA__POOL_CLOSING);
-    int error = skua_join(pool->supervisor, NULL, SKUA_FOREVER);
-    skua_require(error == 0);
-    error = watch(pool, has_no_callers, SKUA__HARD);
+    int error = watch(pool, is_deserted, SKUA__HARD);
     skua_require(error == 0);
     if (pool->loans != 0) {
         skua__panic("pool '%s' is destroyed with %u answers on loan", pool->name, pool->loans);
     }
     adopt(pool);
-    skua_task_release(pool->supervisor);
     skua__free(pool);
     error = skua_scope_close(&shield, 0);
     skua_require(error == 0);

@@ -113,7 +113,10 @@ struct skua__process *skua__process_died(struct skua__process *process, int stat
     skua__process_take(process, after); /* it may have answered before it died */
     leave_idle(process);
     if (process->call != NULL && process->call->state == SKUA__CALL_RUNNING) {
-        fail_call(process, status, after);
+        if (!skua__jobring_is_untouched(&process->ring) ||
+            !skua__call_restart(process->pool, process->call, after)) {
+            fail_call(process, status, after);
+        }
     }
     if (process->state != SKUA__PROCESS_DOOMED) {
         process->pool->worker_count--;

@@ -65,6 +65,12 @@ int skua__jobring_take(struct skua__jobring *ring, struct skua__response *respon
     return 1;
 }
 
+bool skua__jobring_is_untouched(const struct skua__jobring *ring)
+{
+    const uint32_t read = skua__load(&ring->shared->request_read, relaxed);
+    return skua__jobring_in_flight(ring) > 0 && read != ring->request_write;
+}
+
 void skua__jobring_set_sleeps(struct skua__jobring *ring, bool sleeps)
 {
     skua__store(&ring->shared->parent_sleeps, sleeps ? 1 : 0, relaxed);

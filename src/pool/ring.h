@@ -69,6 +69,9 @@ void skua__jobring_bell(struct skua__shared *shared);
    index is not one that an honest worker could have written. */
 int skua__jobring_take(struct skua__jobring *ring, struct skua__response *response);
 
+/* Parent, of a dead worker: the last request was not taken out of the ring. */
+bool skua__jobring_is_untouched(const struct skua__jobring *ring);
+
 /* Parent: from now on the worker announces its responses (`sleeps`), or need not. After turning it on,
    the parent looks into the ring once more before it sleeps. */
 void skua__jobring_set_sleeps(struct skua__jobring *ring, bool sleeps);

@@ -10,9 +10,9 @@
                            |  grant        | response    |                |       |           ^
                            v               |             +----------------+       |           |
                           BUSY ------------+             |     (a short input is copied at once)
-                           |               |             +<-----------------------+
+                           |               |             +<-----------------------+-----------+
                            |             FULL: all its answers are on loan      the process died before
-       cancel, deadline,   v                                                    the input was there
+       cancel, deadline,   v                                                    it took the request
        liar, pool closes: DOOMED --DIED--> GONE */
 #ifndef SKUA_POOL_STATE_H
 #define SKUA_POOL_STATE_H
@@ -54,7 +54,8 @@ struct skua__call {
     int status;
     struct skua__loan *loan; /* DONE: the answer; NULL: it is empty */
     size_t answer_bytes;
-    bool must_copy; /* the answer's memory is needed for the next job */
+    uint32_t restarts; /* how often its worker died before taking it */
+    bool must_copy;    /* the answer's memory is needed for the next job */
     /* Constant. */
     const skua_job *job;
     skua_bytes in;
@@ -106,6 +107,7 @@ struct skua_pool {
     bool reactor_sleeps;   /* new requests ask for the bell */
     bool reactor_deep;     /* and it will not look by itself */
     bool ended;            /* all processes are gone; the reactor may end */
+    bool finished;         /* the supervisor is through: the pool may be freed when nobody calls */
     bool started;          /* all workers have been there once */
     int start_error;       /* why that failed */
     uint32_t worker_count; /* processes neither DOOMED nor GONE */
@@ -124,7 +126,6 @@ struct skua_pool {
     int64_t retry_ns; /* do not ask for workers before */
     skua_task *reactor;
     /* Constant. */
-    skua_task *supervisor;
     uint32_t workers;
     uint32_t job_count;
     size_t payload_max;
@@ -190,6 +191,9 @@ void skua__process_settle(struct skua__process *process, struct skua__after *aft
 bool skua__process_take(struct skua__process *process, struct skua__after *after);
 /* The same, and the process goes on with the next call. */
 bool skua__process_drain(struct skua__process *process, struct skua__after *after);
+/* The RUNNING call has not begun and its process is lost: it is the next one to get a process. False: that
+   has happened too often to be by chance. */
+bool skua__call_restart(skua_pool *pool, struct skua__call *call, struct skua__after *after);
 /* The call has failed. `format` may be NULL. */
 void skua__call_fail(struct skua__call *call, struct skua__after *after, int status,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));

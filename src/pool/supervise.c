@@ -47,7 +47,7 @@ static void cannot_make(skua_pool *pool, int error)
 {
     struct skua__after after;
     skua__after_init(&after);
-    if (pool->backoff_ns == 0) {
+    if (pool->backoff_ns == 0 && pool->started) {
         skua__report("pool '%s': no new worker: %s; trying again", pool->name,
                      skua_error_text(error));
     }
@@ -269,6 +269,18 @@ static void take_down(skua_pool *pool)
     skua_close(bell);
 }
 
+/* The last access to the pool. */
+static void finish(skua_pool *pool)
+{
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    pool->finished = true;
+    skua__pool_notify(pool, &after);
+    skua__pool_unlock(pool);
+    skua__after_flush(&after);
+}
+
 int skua__pool_supervise(void *arg)
 {
     skua_pool *pool = arg;
@@ -278,5 +290,6 @@ int skua__pool_supervise(void *arg)
     bury_all(pool);
     take_down(pool);
     skua__pool_orphan(pool);
+    finish(pool);
     return skua_scope_close(&shield, 0);
 }
