@@ -27,25 +27,29 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline) SKUA
 /* Hand a file descriptor to Skua: it is made non-blocking and registered; from now on it is closed
    by skua_close(). Standard input, output and error, which other processes share, stay as they are:
    reads and writes on them go through the blocking pool. Returns 0, -EBADF, -EEXIST (adopted
-   already), -ENOMEM, -ENOSPC, -ESHUTDOWN. Call from: a task. Never switches. */
+   already), -ENOMEM, -ENOSPC, -ESHUTDOWN.
+   Call from: a task. Never switches. */
 int skua_fd_adopt(int fd) SKUA_MUST_CHECK;
 
 /* Close an adopted fd; tasks that wait on it get -EBADF. A number that is not adopted panics: it
-   may be somebody else's. Call from: a task. Never switches. */
+   may be somebody else's.
+   Call from: a task. Never switches. */
 void skua_close(int fd);
 
 /* Wait until fd is readable or writable (`events`: SKUA_READABLE | SKUA_WRITABLE), or has an error
    or hang-up (then all the asked events are reported). Works for adopted and for foreign fds; a
    foreign one is registered for this wait only, since its owner may close it and reuse the number.
    Regular files are always ready. Returns the events (> 0), -ETIMEDOUT, -EAGAIN (SKUA_NOW),
-   -ECANCELED, -EBADF, -EBUSY, -ENOMEM. Call from: a task or a foreign thread. May switch. Cancel:
+   -ECANCELED, -EBADF, -EBUSY, -ENOMEM.
+   Call from: a task or a foreign thread. May switch. Cancel:
    loses nothing. */
 int skua_wait_fd(int fd, int events, skua_time deadline) SKUA_MUST_CHECK;
 
 /* read(2): up to `bytes` bytes, waiting until there is something. Returns the number (0: end of
    file), or -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EBUSY, -EBADF (also: closed meanwhile), or
    what read says. EINTR never surfaces. A regular file is read in place while the page cache has
-   it, else on the blocking pool. Call from: a task or a foreign thread. May switch. Cancel: no byte
+   it, else on the blocking pool.
+   Call from: a task or a foreign thread. May switch. Cancel: no byte
    is lost (on the blocking pool a read that has started is awaited). Cost: one system call when
    ready. */
 ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;

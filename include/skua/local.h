@@ -17,7 +17,8 @@ typedef struct skua_local {
 
 /* Bind `value` to `key` for this task and the tasks that it spawns from now on. The pointer is
    stored as it is; nobody frees what it points to. Returns 0, -ENOMEM, or -EPERM on a foreign
-   thread. Call from: a task. Never switches. Cost: O(number of bindings). */
+   thread.
+   Call from: a task. Never switches. Cost: O(number of bindings). */
 int skua_local_set(const skua_local *key, void *value) SKUA_MUST_CHECK;
 
 /* The value bound to `key`, or NULL. Call from anywhere (NULL on a foreign thread). */

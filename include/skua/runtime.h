@@ -22,10 +22,10 @@ typedef struct skua_config {
     const char *name;   /* threads are called <name>-<n>; NULL: "skua" */
 } skua_config;
 
-/* Run main_fn(arg) as the first task of a new runtime and wait for it; then cancel the tasks that are
-   left, wait until they have ended, and take everything down: no thread, process, fd or byte is left.
-   Returns what main_fn returned, or -EDEADLK (called inside a task), -ENOMEM, -EAGAIN (no threads to be
-   had), -EMFILE, -EINVAL, -ESHUTDOWN (in a forked child). `config` may be NULL.
+/* Run main_fn(arg) as the first task of a new runtime and wait for it; then cancel the tasks that
+   are left, wait until they have ended, and take everything down: no thread, process, fd or byte is
+   left. Returns what main_fn returned, or -EDEADLK (called inside a task), -ENOMEM, -EAGAIN (no
+   threads to be had), -EMFILE, -EINVAL, -ESHUTDOWN (in a forked child). `config` may be NULL.
    Call from: a thread that is not a worker. Blocks it. */
 int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CHECK;
 
@@ -34,7 +34,8 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CH
 int skua_runtime_create(skua_runtime **out, const skua_config *config) SKUA_MUST_CHECK;
 
 /* Cancel what still runs, wait until all tasks have ended, take everything down; NULL is allowed.
-   The tasks' references stay valid until released. Call from: a foreign thread; nobody else may use
+   The tasks' references stay valid until released.
+   Call from: a foreign thread; nobody else may use
    the runtime any more. Inside a task of the runtime it panics. */
 void skua_runtime_destroy(skua_runtime *runtime);
 

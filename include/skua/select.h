@@ -15,7 +15,8 @@ typedef enum skua_case_kind {
     SKUA_CASE_TIME, /* a moment has come */
 } skua_case_kind;
 
-/* One thing to wait for. Fill it with the initialisers below; cases[] can be used again as it is. */
+/* One thing to wait for. Fill it with the initialisers below; cases[] can be used again as it is.
+   */
 typedef struct skua_case {
     skua_case_kind kind;
     int result;   /* of the case that fired: what the plain call would have returned */
@@ -50,12 +51,13 @@ enum { SKUA_CASES_MAX = 256 };
 
 /* Wait until one of the cases can happen and let exactly that one happen. Returns its index, with
    what the plain call would have returned in its `result` (a receive: 1, or 0 for ended; a send: 0,
-   or -EPIPE; a task: 0, the status is read by skua_join; a moment: 0). Otherwise nothing has happened:
-   -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EINVAL (too many cases, or a bad kind), -ESHUTDOWN.
-   Among ready cases the choice is random unless SKUA_IN_ORDER is given. The same channel may stand in
-   several cases. Without any case that can fire it waits for the deadline or a cancel.
-   Call from: a task or a foreign thread. May switch. Cancel: loses nothing. Cost: O(count log count);
-   locks all its channels in address order (as Go's select does). */
+   or -EPIPE; a task: 0, the status is read by skua_join; a moment: 0). Otherwise nothing has
+   happened: -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EINVAL (too many cases, or a bad kind),
+   -ESHUTDOWN. Among ready cases the choice is random unless SKUA_IN_ORDER is given. The same
+   channel may stand in several cases. Without any case that can fire it waits for the deadline or a
+   cancel.
+   Call from: a task or a foreign thread. May switch. Cancel: loses nothing. Cost: O(count
+   log count); locks all its channels in address order (as Go's select does). */
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

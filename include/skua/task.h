@@ -31,10 +31,12 @@ typedef struct skua_spawn_opts {
    Call from: a task. Never blocks, never switches. Cost: no lock, no system call when warm. */
 int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts) SKUA_MUST_CHECK;
 
-/* Wait until the task has ended. Consumes nothing: any number of tasks and foreign threads may join,
-   any number of times. Returns 0 with fn's return value in *status (which may be NULL); -ETIMEDOUT,
-   -EAGAIN and -ECANCELED speak of the caller only: the task goes on. -EDEADLK: a task joins itself.
-   Call from: a task or a foreign thread. May switch. Cancel: nothing is lost; join again. */
+/* Wait until the task has ended. Consumes nothing: any number of tasks and foreign threads may
+   join, any number of times. Returns 0 with fn's return value in *status (which may be NULL);
+   -ETIMEDOUT, -EAGAIN and -ECANCELED speak of the caller only: the task goes on. -EDEADLK: a task
+   joins itself.
+   Call from: a task or a foreign thread. May switch. Cancel: nothing is lost; join
+   again. */
 int skua_join(skua_task *task, int *status, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Take another reference. Returns `task`. Call from anywhere, while holding a reference. */
@@ -48,9 +50,10 @@ void skua_task_release(skua_task *task);
 /* Release tasks[0..count), skipping NULLs, and NULL the slots. */
 void skua_task_release_all(skua_task **tasks, size_t count);
 
-/* Ask the task to end: from now on every blocking call in it returns -ECANCELED (outside of shields),
-   the one it is waiting in included. Level-triggered; returns at once; cancelling an ended task does
-   nothing. The task decides what to do: it is never killed. Call from anywhere. Never switches. */
+/* Ask the task to end: from now on every blocking call in it returns -ECANCELED (outside of
+   shields), the one it is waiting in included. Level-triggered; returns at once; cancelling an
+   ended task does nothing. The task decides what to do: it is never killed. Call from anywhere.
+   Never switches. */
 void skua_task_cancel(skua_task *task);
 
 /* SKUA_CANCELLED: it ended with -ECANCELED after having been cancelled. */
@@ -82,7 +85,8 @@ int skua_sleep(skua_time until) SKUA_MUST_CHECK;
    Call from: a task; on a foreign thread it gives the processor away. May switch. */
 int skua_yield(void);
 
-/* For loops that compute for long: yields when the task has had its share. Returns 0, or -ECANCELED.
+/* For loops that compute for long: yields when the task has had its share. Returns 0, or
+   -ECANCELED.
    Call from: a task. May switch. Cost: a few loads. */
 int skua_checkpoint(void);
 

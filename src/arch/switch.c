@@ -7,7 +7,8 @@
 void skua__switch_start(void);
 
 #if defined(__x86_64__)
-/* The address to go on at and the entry function, so that rsp is a multiple of 16 once they are popped. */
+/* The address to go on at and the entry function, so that rsp is a multiple of 16 once they are
+   popped. */
 enum { FRAME_WORDS = 2, RESUME_WORD = 0, ENTRY_WORD = 1 };
 #elif defined(__aarch64__)
 enum { FRAME_WORDS = 20, ENTRY_WORD = 0, RESUME_WORD = 11 };

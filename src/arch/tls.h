@@ -1,9 +1,10 @@
 /* arch/tls.h: reading a thread-local so that the compiler cannot remember where it was.
 
-   A fiber may go on on another thread after any switch, but compilers believe that a function stays on one
-   thread: they keep the address of a thread-local in a register across calls (and across inlining, with
-   link-time optimisation). A volatile asm statement that computes address and value anew each time is what
-   they cannot keep. On processors without such a form the reader is a function that is never inlined. */
+   A fiber may go on on another thread after any switch, but compilers believe that a function stays
+   on one thread: they keep the address of a thread-local in a register across calls (and across
+   inlining, with link-time optimisation). A volatile asm statement that computes address and value
+   anew each time is what they cannot keep. On processors without such a form the reader is a
+   function that is never inlined. */
 #ifndef SKUA_ARCH_TLS_H
 #define SKUA_ARCH_TLS_H
 

@@ -1,4 +1,5 @@
-/* The futex door, and membarrier beside it: both are how threads of this process meet in the kernel. */
+/* The futex door, and membarrier beside it: both are how threads of this process meet in the
+   kernel. */
 #include "base/futex.h"
 
 #include "base/clock.h"

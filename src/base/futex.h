@@ -9,15 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sleep while *word == expected, until the moment `deadline_ns` (SKUA__NEVER: no limit). `shared`: the
-   word is in memory shared with another process. */
+/* Sleep while *word == expected, until the moment `deadline_ns` (SKUA__NEVER: no limit). `shared`:
+   the word is in memory shared with another process. */
 void skua__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns, bool shared);
 
 /* Wake up to `count` sleepers. Touches only the address, not the word: it may be gone already. */
 void skua__futex_wake(_Atomic uint32_t *word, int count, bool shared);
 
-/* Make every running thread of this process execute a full fence (membarrier). Returns false where the
-   kernel will not do that; `skua__fence_everywhere_prepare` tells beforehand, and must come first. */
+/* Make every running thread of this process execute a full fence (membarrier). Returns false where
+   the kernel will not do that; `skua__fence_everywhere_prepare` tells beforehand, and must come
+   first. */
 bool skua__fence_everywhere_prepare(void);
 void skua__fence_everywhere(void);
 

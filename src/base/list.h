@@ -1,5 +1,5 @@
-/* base/list.h: an intrusive, circular, doubly linked list. All operations are O(1); a zeroed link is
-   "in no list". */
+/* base/list.h: an intrusive, circular, doubly linked list. All operations are O(1); a zeroed link
+   is "in no list". */
 #ifndef SKUA_BASE_LIST_H
 #define SKUA_BASE_LIST_H
 

@@ -1,18 +1,18 @@
-/* base/lock.h: the lock of the library: one word, taken by one compare-and-swap and given back by one
-   plain store.
+/* base/lock.h: the lock of the library: one word, taken by one compare-and-swap and given back by
+   one plain store.
 
-   Held for a handful of instructions and never across a switch of fibers, so it is contended only for
-   moments, unless the kernel preempts the holder. Waiters therefore spin, then give the processor away,
-   then nap for ever longer (50 us to 1 ms). The usual futex lock would be told of the unlock instead, but
-   its unlock is a second read-modify-write: 5 ns more on every message of every channel, to serve a case
-   that hardly happens.
+   Held for a handful of instructions and never across a switch of fibers, so it is contended only
+   for moments, unless the kernel preempts the holder. Waiters therefore spin, then give the
+   processor away, then nap for ever longer (50 us to 1 ms). The usual futex lock would be told of
+   the unlock instead, but its unlock is a second read-modify-write: 5 ns more on every message of
+   every channel, to serve a case that hardly happens.
 
-   Ranks say in which order locks may be taken (docs/internals.md has the table): a thread that holds a
-   lock of rank r takes only locks of a higher rank, or of the same rank where the room orders them itself
-   (channels by address, scopes from outer to inner). Debug builds check it.
+   Ranks say in which order locks may be taken (docs/internals.md has the table): a thread that
+   holds a lock of rank r takes only locks of a higher rank, or of the same rank where the room
+   orders them itself (channels by address, scopes from outer to inner). Debug builds check it.
 
-   A zeroed lock is unlocked. The unlock is the last access to the word: the object may then be freed by
-   whoever takes the lock next. */
+   A zeroed lock is unlocked. The unlock is the last access to the word: the object may then be
+   freed by whoever takes the lock next. */
 #ifndef SKUA_BASE_LOCK_H
 #define SKUA_BASE_LOCK_H
 
@@ -61,7 +61,8 @@ static inline void skua__lock(struct skua__lock *lock, enum skua__lock_rank rank
 static inline void skua__unlock(struct skua__lock *lock, enum skua__lock_rank rank)
 {
     skua__lock_check_give(rank);
-    /* release: publishes what was done under the lock; pairs with the acquire of the next holder. */
+    /* release: publishes what was done under the lock; pairs with the acquire of the next holder.
+       */
     skua__store(&lock->word, 0, release);
 }
 

@@ -1,5 +1,5 @@
-/* base/sanitize.h: what sanitizers and valgrind have to be told about stacks of our own. The only file
-   that knows these tools; without them everything here is nothing. */
+/* base/sanitize.h: what sanitizers and valgrind have to be told about stacks of our own. The only
+   file that knows these tools; without them everything here is nothing. */
 #ifndef SKUA_BASE_SANITIZE_H
 #define SKUA_BASE_SANITIZE_H
 
@@ -51,7 +51,8 @@ void skua__sanitize_thread(struct skua__sanitize *context);
 void skua__sanitize_init(struct skua__sanitize *context, const void *bottom, size_t bytes);
 void skua__sanitize_fini(struct skua__sanitize *context);
 
-/* Around a switch: leaving on the old stack, immediately before; arrived on the new one, first thing. */
+/* Around a switch: leaving on the old stack, immediately before; arrived on the new one, first
+   thing. */
 #if SKUA_ASAN || SKUA_TSAN
 void skua__sanitize_leave(struct skua__sanitize *from, const struct skua__sanitize *to);
 void skua__sanitize_arrive(struct skua__sanitize *self);

@@ -1,17 +1,19 @@
 /* Channels: a ring of items and two queues of waiters under one lock.
 
-     (C1) Receivers wait only while the buffer is empty and no sender waits; senders wait only while the buffer is
-          full. So at most one of the two queues holds waiters that are still to be served.
-     (C2) An item moves under the lock: into the buffer, out of it, or straight between the variables of a sender
-          and a receiver, one of which waits with its frame alive until it is woken.
-     (C3) A waiter is served by a claim. One whose claim fails is on its way out (cancelled, late, or won by
-          another case of its select) and is dropped from the queue.
-     (C4) A waiter that comes back without having been served takes itself out of the queue under the lock
-          before its frame ends.
+     (C1) Receivers wait only while the buffer is empty and no sender waits; senders wait only while
+          the buffer is full. So at most one of the two queues holds waiters that are still to be
+          served.
+     (C2) An item moves under the lock: into the buffer, out of it, or straight between the
+          variables of a sender and a receiver, one of which waits with its frame alive until it is
+          woken.
+     (C3) A waiter is served by a claim. One whose claim fails is on its way out (cancelled, late,
+          or won by another case of its select) and is dropped from the queue.
+     (C4) A waiter that comes back without having been served takes itself out of the queue under
+          the lock before its frame ends.
 
-   One lock and no lock-free path: an uncontended operation is one compare-and-swap and one store, which is what
-   a lock-free ring costs too, and hand-over, close and select stay simple enough to be right. Wakes are done
-   after the unlock. */
+   One lock and no lock-free path: an uncontended operation is one compare-and-swap and one store,
+   which is what a lock-free ring costs too, and hand-over, close and select stay simple enough to
+   be right. Wakes are done after the unlock. */
 #include "chan/chan.h"
 
 #include "base/mem.h"
@@ -22,7 +24,7 @@
 
 enum { ITEM_BYTES_MAX = 64 * 1024 };
 
-/* --- the buffer -------------------------------------------------------------------------------------- */
+/* --- the buffer ------------------------------------------------------------------------------- */
 
 static char *item_at(skua_chan *chan, size_t index)
 {
@@ -56,7 +58,7 @@ static void buffer_take(skua_chan *chan, void *item)
     chan->count--;
 }
 
-/* --- trying ------------------------------------------------------------------------------------------ */
+/* --- trying ----------------------------------------------------------------------------------- */
 
 /* The oldest waiter that can be served; it is claimed and out of the queue. Or NULL. */
 static struct skua__waiter *claim_first(struct skua__list *queue)
@@ -125,7 +127,7 @@ void skua__chan_check_size(const skua_chan *chan, size_t item_bytes)
     }
 }
 
-/* --- sending and receiving --------------------------------------------------------------------------- */
+/* --- sending and receiving -------------------------------------------------------------------- */
 
 static void wake_if(struct skua__parker *parker)
 {
@@ -209,7 +211,7 @@ int skua_chan_recv(skua_chan *chan, void *item, size_t item_bytes, skua_time dea
     return status;
 }
 
-/* --- closing ----------------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 /* Claims up to a chunk of the waiters, all of whom get `result`. True: there may be more. */
 static bool dismiss(struct skua__list *queue, int result, struct skua__wake_list *list)
@@ -222,8 +224,8 @@ static bool dismiss(struct skua__list *queue, int result, struct skua__wake_list
     return list->count == SKUA__WAKE_CHUNK;
 }
 
-/* Dismisses all waiters of a queue, a chunk at a time; entered and left with the lock held. Newcomers cannot
-   wait any more, or get the same answer. */
+/* Dismisses all waiters of a queue, a chunk at a time; entered and left with the lock held.
+   Newcomers cannot wait any more, or get the same answer. */
 static void dismiss_all(skua_chan *chan, struct skua__list *queue, int result)
 {
     struct skua__wake_list list = {.count = 0};
@@ -253,7 +255,7 @@ void skua_chan_close(skua_chan *chan)
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
-/* --- making and sharing ------------------------------------------------------------------------------ */
+/* --- making and sharing ----------------------------------------------------------------------- */
 
 int skua_chan_create(skua_chan **out, size_t item_bytes, size_t capacity)
 {

@@ -1,17 +1,21 @@
 /* Select: wait for the first of several cases, of which exactly one happens.
 
-   All the objects' locks are taken in address order, as in Go. Then, under all of them: a case that is ready
-   happens at once; otherwise a waiter for every case is linked, all with the same ticket and each with the
-   index of its case as the cause to claim with. Whoever serves one of them claims the ticket, once, so the
-   others cannot be served any more. Afterwards all the locks are taken again and the rest is unlinked.
+   All the objects' locks are taken in address order, as in Go. Then, under all of them: a case that
+   is ready happens at once; otherwise a waiter for every case is linked, all with the same ticket
+   and each with the index of its case as the cause to claim with. Whoever serves one of them claims
+   the ticket, once, so the others cannot be served any more. Afterwards all the locks are taken
+   again and the rest is unlinked.
 
      (L1) Between linking and unlinking no waiter's frame goes away.
-     (L2) A waiter of ours that a partner finds after the ticket was claimed is dropped by that partner (C3).
+     (L2) A waiter of ours that a partner finds after the ticket was claimed is dropped by that
+          partner (C3).
 
-   A moment among the cases only lowers the deadline of the wait; it is told apart afterwards by the clock.
+   A moment among the cases only lowers the deadline of the wait; it is told apart afterwards by the
+   clock.
 
-   Rejected: locking one channel at a time with a claim word for each select. Two selects that face each other
-   then need both words at once; it is faster only when many selects share one channel. */
+   Rejected: locking one channel at a time with a claim word for each select. Two selects that face
+   each other then need both words at once; it is faster only when many selects share one channel.
+   */
 #include "base/mem.h"
 #include "base/panic.h"
 #include "base/random.h"
@@ -38,7 +42,7 @@ struct selection {
     struct skua__wake_list wakes;
 };
 
-/* --- the objects ------------------------------------------------------------------------------------- */
+/* --- the objects ------------------------------------------------------------------------------ */
 
 static bool is_channel_case(const skua_case *entry)
 {
@@ -79,7 +83,7 @@ static int check_cases(const skua_case cases[], size_t count)
     return 0;
 }
 
-/* --- locking in address order ------------------------------------------------------------------------ */
+/* --- locking in address order ----------------------------------------------------------------- */
 
 /* Sorts by insertion: selects are short, and mostly in the same order from call to call. */
 static void sort_locks(struct selection *selection)
@@ -129,7 +133,7 @@ static void unlock_all(const struct selection *selection)
     }
 }
 
-/* --- trying ------------------------------------------------------------------------------------------ */
+/* --- trying ----------------------------------------------------------------------------------- */
 
 /* Lets the case happen if it can, under its lock. */
 static bool attempt(struct selection *selection, skua_case *entry)
@@ -156,7 +160,8 @@ static bool attempt(struct selection *selection, skua_case *entry)
     return true;
 }
 
-/* Numbers for fair choices; where a thread's selects start need not be unpredictable, only spread. */
+/* Numbers for fair choices; where a thread's selects start need not be unpredictable, only spread.
+   */
 static uint32_t first_case(const struct selection *selection)
 {
     static _Atomic uint64_t turn;
@@ -182,7 +187,7 @@ static int attempt_all(struct selection *selection)
     return -1;
 }
 
-/* --- waiting ----------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* Links a waiter for each case, the channels' under their locks. False: a task ended meanwhile. */
 static bool link_all(struct selection *selection, const struct skua__wait *wait)
@@ -250,8 +255,8 @@ static int wait_for_any(struct selection *selection, skua_time deadline)
     skua__wait_begin(&wait, SKUA__SOFT);
     bool all_linked = link_all(selection, &wait);
     unlock_all(selection);
-    /* If a task has ended while we linked, the wait is parked all the same but must end at once: claimed by
-       ourselves unless somebody was faster. */
+    /* If a task has ended while we linked, the wait is parked all the same but must end at once:
+       claimed by ourselves unless somebody was faster. */
     int cause = skua__wait_park(&wait, all_linked ? earliest_deadline(selection, deadline) : 1);
     unlink_all(selection);
     if (cause >= 0) {

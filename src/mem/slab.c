@@ -1,5 +1,5 @@
-/* Type-stable objects in chunks of 64 KiB. The chunk list only grows, at its head, so that a visitor needs
-   the lock only to fetch the head. */
+/* Type-stable objects in chunks of 64 KiB. The chunk list only grows, at its head, so that a
+   visitor needs the lock only to fetch the head. */
 #include "mem/slab.h"
 
 #include "base/mem.h"

@@ -1,9 +1,9 @@
 /* mem/slab.h: type-stable objects of one size.
 
-   An object's memory keeps its kind until the set is destroyed, and all objects, live or free, can be
-   visited: whoever visits tells them apart by a field of the object's own that stays valid when it is
-   free. Workers keep small caches of their own (struct skua__slab_cache), so that a take and a
-   return are usually a few instructions. */
+   An object's memory keeps its kind until the set is destroyed, and all objects, live or free, can
+   be visited: whoever visits tells them apart by a field of the object's own that stays valid when
+   it is free. Workers keep small caches of their own (struct skua__slab_cache), so that a take and
+   a return are usually a few instructions. */
 #ifndef SKUA_MEM_SLAB_H
 #define SKUA_MEM_SLAB_H
 
@@ -42,8 +42,8 @@ void *skua__slab_take(struct skua__slab *slab, struct skua__slab_cache *cache);
 /* Give it back. `cache` may be NULL. */
 void skua__slab_return(struct skua__slab *slab, struct skua__slab_cache *cache, void *object);
 
-/* Call visit(object, arg) for all objects there are, live and free, new ones possibly left out. Objects
-   may be taken and returned meanwhile. */
+/* Call visit(object, arg) for all objects there are, live and free, new ones possibly left out.
+   Objects may be taken and returned meanwhile. */
 void skua__slab_visit(struct skua__slab *slab, void (*visit)(void *object, void *arg), void *arg);
 
 #endif

@@ -1,12 +1,13 @@
 /* Stacks in slabs. The only door to mmap for private memory.
 
    Invariants:
-     (I1) A slab is filled from its low end; stacks below `used` exist, those above were never touched.
+     (I1) A slab is filled from its low end; stacks below `used` exist, those above were never
+          touched.
      (I2) The guard of a stack is made when the stack is first taken, and stays.
-     (I3) Free stacks stand in their slab's array of free indices: nothing is kept inside a returned stack,
-          since its memory has gone back to the kernel.
-     (I4) Slabs are added at the head of their class's list and never removed before fini, so that the fault
-          handler may walk the list without the lock.
+     (I3) Free stacks stand in their slab's array of free indices: nothing is kept inside a returned
+          stack, since its memory has gone back to the kernel.
+     (I4) Slabs are added at the head of their class's list and never removed before fini, so that
+          the fault handler may walk the list without the lock.
 
    Rejected: one mmap a stack (65,530 mappings end at 32,000 stacks); guards for the whole slab at
    once (a program with ten tasks would pay for a thousand). */

@@ -1,13 +1,14 @@
 /* mem/stack.h: stacks with guards, cut from slabs of 64 MiB.
 
-   A stack has a class (its usable size) and below it a guard of 64 KiB: larger than the frame that a
-   careless function jumps over it with. The best guard that the kernel offers is taken:
+   A stack has a class (its usable size) and below it a guard of 64 KiB: larger than the frame that
+   a careless function jumps over it with. The best guard that the kernel offers is taken:
      MADV_GUARD_INSTALL (Linux 6.13)   costs no mapping of its own: a million guarded stacks
-     mprotect                          two mappings a stack, so only up to a quarter of vm.max_map_count
-     canary                            the guard stays accessible, but it must be zero when the stack is
+     mprotect                          two mappings a stack, so only up to a quarter of
+     vm.max_map_count canary                            the guard stays accessible, but it must be
+     zero when the stack is
                                        given back: an overflow is found late instead of at once
-   Memory is touched only when used, and stays mapped until the set is destroyed: what lies in a stack (the
-   fiber at its top) can be read by a latecomer at any time. */
+   Memory is touched only when used, and stays mapped until the set is destroyed: what lies in a
+   stack (the fiber at its top) can be read by a latecomer at any time. */
 #ifndef SKUA_MEM_STACK_H
 #define SKUA_MEM_STACK_H
 
@@ -54,11 +55,12 @@ int skua__stacks_take(struct skua__stacks *stacks, uint32_t stack_class, struct 
 /* Give a stack back, with its memory; its contents read as zeros from now on. */
 void skua__stacks_return(struct skua__stacks *stacks, const struct skua__stack *stack);
 
-/* Canary mode: panics if the guard was written to. Else nothing. Cheap enough for each task's end. */
+/* Canary mode: panics if the guard was written to. Else nothing. Cheap enough for each task's end.
+   */
 void skua__stack_check(const struct skua__stack *stack);
 
-/* Where a fault at `address` belongs: true if it is in a guard; *top is the top of that stack. For the
-   signal handler: takes no lock. */
+/* Where a fault at `address` belongs: true if it is in a guard; *top is the top of that stack. For
+   the signal handler: takes no lock. */
 bool skua__stacks_find_guard(struct skua__stacks *stacks, const void *address, char **top);
 
 #endif

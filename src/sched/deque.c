@@ -2,8 +2,8 @@
 
      (I1) Items stand in [top, bottom); top never goes back.
      (I2) Whoever moves top from t to t + 1 owns item t.
-     (I3) The owner takes item b without touching top only while top < b: then no thief can get that far
-          before it sees the lowered bottom.
+     (I3) The owner takes item b without touching top only while top < b: then no thief can get that
+          far before it sees the lowered bottom.
      (I4) Outgrown arrays stay allocated until fini: a thief may still be reading one. */
 #include "sched/deque.h"
 
@@ -72,8 +72,8 @@ static struct skua__deque_array *grow(struct skua__deque *deque, int64_t top, in
 int skua__deque_push(struct skua__deque *deque, void *item)
 {
     int64_t bottom = skua__load(&deque->bottom, relaxed);
-    /* acquire: pairs with the compare-and-swap of top in steal: the thief has read its slot before we
-       overwrite it, one lap later. */
+    /* acquire: pairs with the compare-and-swap of top in steal: the thief has read its slot before
+       we overwrite it, one lap later. */
     int64_t top = skua__load(&deque->top, acquire);
     struct skua__deque_array *array = skua__load(&deque->array, relaxed);
     if (SKUA_UNLIKELY(bottom - top > array->mask)) {
@@ -94,8 +94,8 @@ void *skua__deque_pop(struct skua__deque *deque)
     int64_t bottom = skua__load(&deque->bottom, relaxed) - 1;
     struct skua__deque_array *array = skua__load(&deque->array, relaxed);
     skua__store(&deque->bottom, bottom, relaxed);
-    /* seq_cst: orders the lowered bottom before the load of top; pairs with the fence in steal. Without
-       it owner and thief could both miss the other and take the same item. */
+    /* seq_cst: orders the lowered bottom before the load of top; pairs with the fence in steal.
+       Without it owner and thief could both miss the other and take the same item. */
     skua__fence(seq_cst);
     int64_t top = skua__load(&deque->top, relaxed);
     if (top > bottom) {
@@ -104,8 +104,8 @@ void *skua__deque_pop(struct skua__deque *deque)
     }
     void *item = skua__load(slot_of(array, bottom), relaxed);
     if (top == bottom) {
-        /* The last item: thieves race for it too. seq_cst: orders with their swaps of top; it pairs with
-           the swap in steal. */
+        /* The last item: thieves race for it too. seq_cst: orders with their swaps of top; it pairs
+           with the swap in steal. */
         if (!skua__cas(&deque->top, &top, top + 1, seq_cst, relaxed)) {
             item = NULL;
         }
@@ -128,7 +128,8 @@ void *skua__deque_steal(struct skua__deque *deque)
     /* acquire: pairs with the release in grow: the copied slots are there. */
     struct skua__deque_array *array = skua__load(&deque->array, acquire);
     void *item = skua__load(slot_of(array, top), relaxed);
-    /* seq_cst: orders with the owner's swap for the last item; pairs with the acquire of top in push. */
+    /* seq_cst: orders with the owner's swap for the last item; pairs with the acquire of top in
+       push. */
     return skua__cas(&deque->top, &top, top + 1, seq_cst, relaxed) ? item : NULL;
 }
 

@@ -1,8 +1,9 @@
-/* sched/deque.h: the Chase-Lev work-stealing deque: the owner pushes and pops at the bottom, thieves take
-   from the top.
+/* sched/deque.h: the Chase-Lev work-stealing deque: the owner pushes and pops at the bottom,
+   thieves take from the top.
 
-   After Le, Pop, Cohen, Zappa Nardelli, "Correct and Efficient Work-Stealing for Weak Memory Models"
-   (PPoPP 2013), with the missing reload of the array after growing, and with signed positions. */
+   After Le, Pop, Cohen, Zappa Nardelli, "Correct and Efficient Work-Stealing for Weak Memory
+   Models" (PPoPP 2013), with the missing reload of the array after growing, and with signed
+   positions. */
 #ifndef SKUA_SCHED_DEQUE_H
 #define SKUA_SCHED_DEQUE_H
 

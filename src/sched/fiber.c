@@ -11,11 +11,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* While another thread is about to switch away from a stack: pauses before the processor is given away. */
+/* While another thread is about to switch away from a stack: pauses before the processor is given
+   away. */
 enum { SPINS_BEFORE_YIELD = 200 };
 
-/* The control block's place: colours keep the blocks of neighbouring stacks, which all lie at the same
-   offset in their pages, from falling into the same few sets of the cache. */
+/* The control block's place: colours keep the blocks of neighbouring stacks, which all lie at the
+   same offset in their pages, from falling into the same few sets of the cache. */
 enum { COLOURS = 8, COLOUR_BYTES = 128 };
 
 static void fiber_main(void *self);
@@ -35,7 +36,8 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->runnable.runtime = runtime;
     fiber->stack = stack;
     fiber->timer.parker = &fiber->parker;
-    /* A sequence that this address has never seen: a claimer that slept through a retirement must fail. */
+    /* A sequence that this address has never seen: a claimer that slept through a retirement must
+       fail. */
     uint64_t epoch = (uint64_t)skua__clock_ns() >> 10;
     skua__store(&fiber->parker.word, epoch << (SKUA__SEQUENCE_SHIFT + 8), relaxed);
     skua__sanitize_init(&fiber->sanitize, stack.bottom, stack.bytes);
@@ -50,23 +52,26 @@ void skua__fiber_retire(struct skua__fiber *fiber)
     skua__stacks_return(&fiber->runnable.runtime->stacks, &fiber->stack);
 }
 
-/* --- switching -------------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
-/* First thing on the new stack: the one that was left is complete now and may be resumed by others. */
+/* First thing on the new stack: the one that was left is complete now and may be resumed by others.
+   */
 static inline void arrived(void)
 {
     struct skua__worker *worker = skua__worker_self();
     struct skua__fiber *left = worker->left;
     bool has_ended = worker->left_has_ended;
     worker->left_has_ended = false;
-    /* release: publishes the saved context and registers; pairs with the acquire in wait_until_left(). */
+    /* release: publishes the saved context and registers; pairs with the acquire in
+       wait_until_left(). */
     skua__store(&left->on_cpu, false, release);
     if (has_ended) {
         skua__worker_cache_fiber(worker, left);
     }
 }
 
-/* The fiber is ready, but the thread that made it so may have been faster than the one that is leaving. */
+/* The fiber is ready, but the thread that made it so may have been faster than the one that is
+   leaving. */
 static SKUA_NOINLINE void wait_until_left(struct skua__fiber *fiber)
 {
     int spins = 0;
@@ -103,8 +108,8 @@ SKUA_OPAQUE void skua__fiber_switch(struct skua__worker *worker, struct skua__fi
     switch_fibers(worker, from, to);
 }
 
-/* The program's errno belongs to the task. Not inlined: the address of errno is the thread's, and must be
-   found anew after a switch. */
+/* The program's errno belongs to the task. Not inlined: the address of errno is the thread's, and
+   must be found anew after a switch. */
 static SKUA_OPAQUE void errno_set(int value)
 {
     errno = value;

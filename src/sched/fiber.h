@@ -1,14 +1,16 @@
 /* sched/fiber.h: fibers: one thread of control with a stack.
 
-   A fiber runs tasks, one after the other: when its task has ended it takes the next fresh task that is
-   ready, on the warm stack, or goes to its worker's cache. The control block lies at the top of the stack, in
-   the page that the first frames use too: a parked task costs one page.
+   A fiber runs tasks, one after the other: when its task has ended it takes the next fresh task
+   that is ready, on the warm stack, or goes to its worker's cache. The control block lies at the
+   top of the stack, in the page that the first frames use too: a parked task costs one page.
 
    Life of a fiber:
-       create -> [ run task -> suspend <-> resume -> end of task ]* -> cache -> ... -> retired (memory returned)
+       create -> [ run task -> suspend <-> resume -> end of task ]* -> cache -> ... -> retired
+       (memory returned)
 
-   `on_cpu` is true while a thread executes on the stack. Who resumes a fiber waits until it is false: a
-   fiber can be claimed and made ready by another thread a moment before it has switched away. */
+   `on_cpu` is true while a thread executes on the stack. Who resumes a fiber waits until it is
+   false: a fiber can be claimed and made ready by another thread a moment before it has switched
+   away. */
 #ifndef SKUA_SCHED_FIBER_H
 #define SKUA_SCHED_FIBER_H
 
@@ -44,12 +46,13 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
 /* Give its stack back. It must be in nobody's hands. */
 void skua__fiber_retire(struct skua__fiber *fiber);
 
-/* Switch from the running context `from` to `to`; returns when somebody switches back, perhaps on another
-   thread: no pointer to a worker survives the call. */
+/* Switch from the running context `from` to `to`; returns when somebody switches back, perhaps on
+   another thread: no pointer to a worker survives the call. */
 void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
                         struct skua__fiber *to);
 
-/* Suspend the running fiber, which has put itself where somebody will find it, and run what is ready. */
+/* Suspend the running fiber, which has put itself where somebody will find it, and run what is
+   ready. */
 void skua__fiber_suspend(struct skua__fiber *self);
 
 /* Let others run first. */

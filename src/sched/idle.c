@@ -37,8 +37,8 @@ bool skua__idle_park(struct skua__idle *idle, struct skua__sleeper *sleeper, boo
     skua__store(&sleeper->permit, SKUA__PERMIT_NONE, relaxed);
     skua__list_push_front(&idle->parked, &sleeper->link);
     uint64_t change = PARKED_ONE - (was_searching ? SEARCHING_ONE : 0);
-    /* seq_cst: orders the count before the caller's last look; pairs with the fence (here or by membarrier)
-       on the submitter's side. */
+    /* seq_cst: orders the count before the caller's last look; pairs with the fence (here or by
+       membarrier) on the submitter's side. */
     uint64_t after = skua__fetch_add(&idle->state, change, seq_cst) + change;
     skua__unlock(&idle->lock, SKUA__RANK_IDLE);
     return after >> 32 == 0;

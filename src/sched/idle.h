@@ -1,4 +1,5 @@
-/* sched/idle.h: which workers search, which are parked, and how one is woken. README.md has the protocol.
+/* sched/idle.h: which workers search, which are parked, and how one is woken. README.md has the
+   protocol.
 
    One word counts both:
 
@@ -7,8 +8,9 @@
        |   searching   |    parked     |
        +---------------+---------------+
 
-   A worker that finds nothing to do becomes a searcher, or parks. Parked workers stand in a list under a
-   lock; taking one out of it is the claim to wake it, and who takes it out moves the counts. */
+   A worker that finds nothing to do becomes a searcher, or parks. Parked workers stand in a list
+   under a lock; taking one out of it is the claim to wake it, and who takes it out moves the
+   counts. */
 #ifndef SKUA_SCHED_IDLE_H
 #define SKUA_SCHED_IDLE_H
 
@@ -51,20 +53,21 @@ static inline uint32_t skua__idle_searching(const struct skua__idle *idle)
 /* Become a searcher, unless half of the `workers` that are awake search already. */
 bool skua__idle_search_begin(struct skua__idle *idle, uint32_t workers);
 
-/* Stop searching because something was found. True: nobody searches any more; the caller now looks at all
-   queues, and wakes one worker if there is more to do. */
+/* Stop searching because something was found. True: nobody searches any more; the caller now looks
+   at all queues, and wakes one worker if there is more to do. */
 bool skua__idle_search_end(struct skua__idle *idle);
 
-/* Enter the list. True: nobody searches now; the caller must make all running threads fence, and then look
-   at all queues once more before it sleeps. */
+/* Enter the list. True: nobody searches now; the caller must make all running threads fence, and
+   then look at all queues once more before it sleeps. */
 bool skua__idle_park(struct skua__idle *idle, struct skua__sleeper *sleeper, bool was_searching,
                      bool is_polling);
 
-/* Leave the list again. False: too late, somebody has claimed the sleeper and its permit is coming. */
+/* Leave the list again. False: too late, somebody has claimed the sleeper and its permit is coming.
+   */
 bool skua__idle_unpark(struct skua__idle *idle, struct skua__sleeper *sleeper, bool as_searcher);
 
-/* Claim a sleeper to wake it as a searcher, if one is parked and nobody searches; a polling one only if
-   there is no other. The caller gives it SKUA__PERMIT_SEARCH. NULL: nobody. */
+/* Claim a sleeper to wake it as a searcher, if one is parked and nobody searches; a polling one
+   only if there is no other. The caller gives it SKUA__PERMIT_SEARCH. NULL: nobody. */
 struct skua__sleeper *skua__idle_claim(struct skua__idle *idle);
 
 /* Claim this very sleeper, if it is parked. The caller gives it SKUA__PERMIT_PLAIN. */
@@ -73,8 +76,8 @@ bool skua__idle_claim_this(struct skua__idle *idle, struct skua__sleeper *sleepe
 /* Claim any sleeper, whoever searches. The caller gives it SKUA__PERMIT_PLAIN. */
 struct skua__sleeper *skua__idle_claim_any(struct skua__idle *idle);
 
-/* The test after work was made visible: true if skua__idle_claim() should be tried. `fenced`: the caller has
-   executed a full fence since. Costs one load in the usual cases. */
+/* The test after work was made visible: true if skua__idle_claim() should be tried. `fenced`: the
+   caller has executed a full fence since. Costs one load in the usual cases. */
 static inline bool skua__idle_wants_wake(const struct skua__idle *idle, bool fenced)
 {
     uint64_t state = skua__load(&idle->state, relaxed);
@@ -82,8 +85,8 @@ static inline bool skua__idle_wants_wake(const struct skua__idle *idle, bool fen
         return false;
     }
     if (state >> 32 != 0) {
-        /* Somebody searches, and will look at all queues when it stops. It must then see what we have just
-           published, or we must see that it has stopped. */
+        /* Somebody searches, and will look at all queues when it stops. It must then see what we
+           have just published, or we must see that it has stopped. */
         if (fenced) {
             return false;
         }

@@ -1,4 +1,5 @@
-/* The inject queue. A lock is enough: it is off the path of every task that stays among the workers. */
+/* The inject queue. A lock is enough: it is off the path of every task that stays among the
+   workers. */
 #include "sched/inject.h"
 
 void skua__inject_push(struct skua__inject *inject, struct skua__runnable *first,

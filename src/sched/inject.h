@@ -1,5 +1,5 @@
-/* sched/inject.h: an unbounded FIFO of runnables under a lock: for what comes from outside of the workers,
-   for what overflows a ring, and as the inbox of pinned tasks. */
+/* sched/inject.h: an unbounded FIFO of runnables under a lock: for what comes from outside of the
+   workers, for what overflows a ring, and as the inbox of pinned tasks. */
 #ifndef SKUA_SCHED_INJECT_H
 #define SKUA_SCHED_INJECT_H
 

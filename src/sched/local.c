@@ -1,5 +1,6 @@
-/* Task-locals. A set of bindings is never changed once a second task may see it: setting a value makes a new
-   set. Tasks have few locals and set them rarely, so an array that is searched from the front is best. */
+/* Task-locals. A set of bindings is never changed once a second task may see it: setting a value
+   makes a new set. Tasks have few locals and set them rarely, so an array that is searched from the
+   front is best. */
 #include "sched/local.h"
 
 #include "base/atomic.h"

@@ -1,15 +1,16 @@
 /* The monitor: one thread that looks after workers which do not look after themselves.
 
    Every 10 ms, while any worker is awake, it
-     - holds the poll token if nobody polled since the last look (the workers are busy): it then sleeps in the
-       poller instead, so that events are noticed at once and go to the inject queue;
+     - holds the poll token if nobody polled since the last look (the workers are busy): it then
+       sleeps in the poller instead, so that events are noticed at once and go to the inject queue;
      - runs the timers of workers that are late with them;
      - wakes a parked worker if work is queued that nobody takes;
-     - wakes a stand-in worker if a task has kept its worker for a whole period while other work waits.
-   When all workers have been parked for a while it sleeps without a limit: an idle runtime uses no CPU.
+     - wakes a stand-in worker if a task has kept its worker for a whole period while other work
+   waits. When all workers have been parked for a while it sleeps without a limit: an idle runtime
+   uses no CPU.
 
-   Nothing here is needed for a runtime whose tasks suspend now and then; it bounds the harm of those that do
-   not. No signals are used: they belong to the program. */
+   Nothing here is needed for a runtime whose tasks suspend now and then; it bounds the harm of
+   those that do not. No signals are used: they belong to the program. */
 #include "base/futex.h"
 #include "base/panic.h"
 #include "sched/runtime.h"
@@ -29,8 +30,8 @@ struct view {
 
 void skua__monitor_wake(skua_runtime *runtime)
 {
-    /* Called after a read-modify-write of the idle word, which orders this load; pairs with the fence in
-       sleep_without_limit(). */
+    /* Called after a read-modify-write of the idle word, which orders this load; pairs with the
+       fence in sleep_without_limit(). */
     if (SKUA_UNLIKELY(skua__load(&runtime->monitor_sleeps, relaxed) != 0)) {
         skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
         skua__futex_wake(&runtime->monitor_bell, 1, false);
@@ -42,8 +43,8 @@ static bool all_are_parked(const skua_runtime *runtime)
     return skua__idle_parked(&runtime->idle) == runtime->worker_count;
 }
 
-/* All timers that nobody would run in time: those of stand-ins, which do not look after them while they stand
-   by, and of workers that are stuck. */
+/* All timers that nobody would run in time: those of stand-ins, which do not look after them while
+   they stand by, and of workers that are stuck. */
 static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
 {
     int64_t next = SKUA__NEVER;
@@ -69,8 +70,8 @@ static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
 static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
 {
     skua__store(&runtime->monitor_sleeps, 1, relaxed);
-    /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes of that
-       word, after which skua__monitor_wake() looks at the flag. */
+    /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
+       of that word, after which skua__monitor_wake() looks at the flag. */
     skua__fence(seq_cst);
     int64_t next = run_late_timers(runtime, skua__clock_ns());
     if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
@@ -124,8 +125,8 @@ static void add_stand_in(skua_runtime *runtime)
     }
 }
 
-/* Which workers have not dispatched since the last look. Returns whether work waits behind one of them that
-   nobody else will take. */
+/* Which workers have not dispatched since the last look. Returns whether work waits behind one of
+   them that nobody else will take. */
 static bool find_stuck(skua_runtime *runtime, struct view *view)
 {
     bool work_is_stuck = false;
@@ -152,7 +153,8 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view)
 {
     bool work_is_stuck = find_stuck(runtime, view);
     if (skua__idle_parked(&runtime->idle) > 0) {
-        /* Somebody could take it and sleeps: a wake-up that was skipped because its task was in a slot. */
+        /* Somebody could take it and sleeps: a wake-up that was skipped because its task was in a
+           slot. */
         if (work_is_stuck || skua__runtime_has_work(runtime)) {
             skua__wake_worker(runtime, false);
         }

@@ -27,15 +27,15 @@ struct skua__ring {
 static inline bool skua__ring_push(struct skua__ring *ring, struct skua__runnable *runnable)
 {
     uint32_t tail = skua__load(&ring->tail, relaxed);
-    /* acquire: pairs with the release of head in pop and take_half: their reads of a slot come before our
-       overwriting it. */
+    /* acquire: pairs with the release of head in pop and take_half: their reads of a slot come
+       before our overwriting it. */
     uint32_t head = skua__load(&ring->head, acquire);
     if (tail - head >= SKUA__RING_SLOTS) {
         return false;
     }
     skua__store(&ring->slots[tail & (SKUA__RING_SLOTS - 1)], runnable, relaxed);
-    /* release: publishes the slot, and what the runnable points to; pairs with the acquire of tail in
-       take_half. Without it a thief could run a task that it sees half-made. */
+    /* release: publishes the slot, and what the runnable points to; pairs with the acquire of tail
+       in take_half. Without it a thief could run a task that it sees half-made. */
     skua__store(&ring->tail, tail + 1, release);
     return true;
 }
@@ -48,8 +48,9 @@ static inline struct skua__runnable *skua__ring_pop(struct skua__ring *ring)
     while (head != tail) {
         struct skua__runnable *oldest =
             skua__load(&ring->slots[head & (SKUA__RING_SLOTS - 1)], relaxed);
-        /* release: orders our read of the slot before the owner's (our own) later overwriting of it, for
-           the sake of thieves' reasoning about head; pairs with the acquire of head in push. */
+        /* release: orders our read of the slot before the owner's (our own) later overwriting of
+           it, for the sake of thieves' reasoning about head; pairs with the acquire of head in
+           push. */
         if (skua__cas(&ring->head, &head, head + 1, release, relaxed)) {
             return oldest;
         }
@@ -57,8 +58,8 @@ static inline struct skua__runnable *skua__ring_pop(struct skua__ring *ring)
     return NULL;
 }
 
-/* Anybody: take the oldest half (rounded up) into out[0..SKUA__RING_SLOTS / 2), oldest first. Returns how
-   many. Lock-free: it fails to make progress only if somebody else has. */
+/* Anybody: take the oldest half (rounded up) into out[0..SKUA__RING_SLOTS / 2), oldest first.
+   Returns how many. Lock-free: it fails to make progress only if somebody else has. */
 uint32_t skua__ring_take_half(struct skua__ring *ring, struct skua__runnable **out);
 
 /* Anybody, a hint: exact for the owner. */

@@ -10,8 +10,8 @@ enum skua__runnable_kind {
     SKUA__RUNNABLE_TASK,  /* not started: give it a fiber */
 };
 
-/* The head of a fiber and of a task. At any moment it is in one queue at most; `next` belongs to whoever
-   owns that queue's lock, or else to whoever holds the runnable. */
+/* The head of a fiber and of a task. At any moment it is in one queue at most; `next` belongs to
+   whoever owns that queue's lock, or else to whoever holds the runnable. */
 struct skua__runnable {
     struct skua__runnable *next;
     skua_runtime *runtime;

@@ -19,12 +19,13 @@
 
 enum { WORKERS_MAX = 1024, CLEANUP_NS_DEFAULT = 5, BLOCKING_THREADS_DEFAULT = 64 };
 
-/* --- what workers and monitor share ------------------------------------------------------------------ */
+/* --- what workers and monitor share ----------------------------------------------------------- */
 
 void skua__runtime_heavy_fence(const skua_runtime *runtime)
 {
     if (runtime->needs_fences) {
-        /* seq_cst: orders the caller's store before its load; pairs with skua__runtime_light_fence(). */
+        /* seq_cst: orders the caller's store before its load; pairs with
+           skua__runtime_light_fence(). */
         skua__fence(seq_cst);
     } else {
         skua__fence_everywhere();
@@ -34,7 +35,8 @@ void skua__runtime_heavy_fence(const skua_runtime *runtime)
 bool skua__runtime_take_poll_token(skua_runtime *runtime)
 {
     uint32_t is_free = 0;
-    /* acquire: pairs with the release in skua__runtime_return_poll_token(): pollers follow each other. */
+    /* acquire: pairs with the release in skua__runtime_return_poll_token(): pollers follow each
+       other. */
     if (skua__load(&runtime->poll_token, relaxed) != 0 ||
         !skua__cas(&runtime->poll_token, &is_free, 1, acquire, relaxed)) {
         return false;
@@ -45,7 +47,8 @@ bool skua__runtime_take_poll_token(skua_runtime *runtime)
 
 void skua__runtime_return_poll_token(skua_runtime *runtime)
 {
-    /* release: orders this holder's polling before the next one's; pairs with the acquire in take. */
+    /* release: orders this holder's polling before the next one's; pairs with the acquire in take.
+       */
     skua__store(&runtime->poll_token, 0, release);
 }
 
@@ -76,7 +79,7 @@ void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sle
     }
 }
 
-/* --- services ---------------------------------------------------------------------------------------- */
+/* --- services --------------------------------------------------------------------------------- */
 
 static int make_service(skua_runtime *runtime, enum skua__service_slot slot,
                         struct skua__service **out,
@@ -133,7 +136,7 @@ const char *skua__runtime_name(const skua_runtime *runtime)
     return runtime->name;
 }
 
-/* --- hooks and the process --------------------------------------------------------------------------- */
+/* --- hooks and the process -------------------------------------------------------------------- */
 
 static struct skua__start_hook *start_hooks;
 
@@ -156,7 +159,7 @@ static const char *task_name_or_null(void)
     return task != NULL ? skua_task_name(task) : NULL;
 }
 
-/* --- starting ---------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static int apply_config(skua_runtime *runtime, const skua_config *config)
 {
@@ -311,7 +314,7 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     return 0;
 }
 
-/* --- ending ------------------------------------------------------------------------------------------ */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void cancel_one(void *object, void *arg)
 {
@@ -330,7 +333,8 @@ static void cancel_all(skua_runtime *runtime)
     skua__slab_visit(&runtime->tasks, cancel_one, NULL);
 }
 
-/* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own end. */
+/* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own
+   end. */
 static uint64_t live_tasks(skua_runtime *runtime)
 {
     uint64_t ended = 0;
@@ -363,8 +367,8 @@ static void wait_for_tasks(skua_runtime *runtime)
     int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
     for (;;) {
         uint32_t bell = skua__load(&runtime->ended_bell, relaxed);
-        /* seq_cst: orders the bell before the counts: an end that we miss rings after it. It pairs with the
-           fetch_add in count_end(). */
+        /* seq_cst: orders the bell before the counts: an end that we miss rings after it. It pairs
+           with the fetch_add in count_end(). */
         skua__fence(seq_cst);
         uint64_t live = live_tasks(runtime);
         if (live == 0) {
@@ -424,7 +428,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     free_runtime(runtime);
 }
 
-/* --- running ----------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
 {

@@ -50,8 +50,8 @@ struct skua_runtime {
     bool start_failed;
 };
 
-/* The cheap half of a Dekker pair: orders the caller's earlier store before its later load, given that the
-   other side calls skua__runtime_heavy_fence() between its store and its load. */
+/* The cheap half of a Dekker pair: orders the caller's earlier store before its later load, given
+   that the other side calls skua__runtime_heavy_fence() between its store and its load. */
 static inline void skua__runtime_light_fence(const skua_runtime *runtime)
 {
     if (SKUA_UNLIKELY(runtime->needs_fences)) {

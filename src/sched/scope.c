@@ -1,14 +1,14 @@
 /* Scopes: opening, closing, cancelling, expiring.
 
-     (S1) A scope's children, their flags as far as cancels push them, and `fiber` are under its lock. Locks are
-          taken from outer to inner.
-     (S2) A scope is opened and closed by its fiber only, and linked to its parent while open: who holds the
-          parent's lock keeps the children from going away.
-     (S3) When CANCELLED is set in a scope, it is set in all scopes inside that no shield protects, or will be
-          before the canceller returns; a scope that is opened meanwhile inherits it.
-     (S4) A fiber that is about to wait stores its word, fences, and then looks at CANCELLED; a canceller sets
-          CANCELLED, fences, and then looks at words. One of the two sees the other. The fiber's fence is free:
-          the canceller's is a membarrier. */
+     (S1) A scope's children, their flags as far as cancels push them, and `fiber` are under its
+          lock. Locks are taken from outer to inner.
+     (S2) A scope is opened and closed by its fiber only, and linked to its parent while open: who
+          holds the parent's lock keeps the children from going away.
+     (S3) When CANCELLED is set in a scope, it is set in all scopes inside that no shield protects,
+          or will be before the canceller returns; a scope that is opened meanwhile inherits it.
+     (S4) A fiber that is about to wait stores its word, fences, and then looks at CANCELLED; a
+          canceller sets CANCELLED, fences, and then looks at words. One of the two sees the other.
+          The fiber's fence is free: the canceller's is a membarrier. */
 #include "sched/scope.h"
 
 #include "base/panic.h"
@@ -71,8 +71,8 @@ void skua_shield_open(skua_scope *scope, skua_time grace)
     scope_open(scope, skua__is_now(grace) ? 1 : skua__deadline_ns(grace), SKUA__SCOPE_SHIELD);
 }
 
-/* Whether blocking calls outside of this scope would be cancelled: by a flag, or by a deadline that has come
-   though nobody has noticed yet. */
+/* Whether blocking calls outside of this scope would be cancelled: by a flag, or by a deadline that
+   has come though nobody has noticed yet. */
 static bool outer_is_cancelled(struct skua__scope *parent, skua_runtime *runtime)
 {
     if (skua__scope_is_cancelled(parent)) {
@@ -142,7 +142,7 @@ bool skua_cancelled(void)
     return outer_is_cancelled(fiber->scope, fiber->runnable.runtime);
 }
 
-/* --- cancelling ------------------------------------------------------------------------------------- */
+/* --- cancelling ------------------------------------------------------------------------------- */
 
 static void mark(struct skua__scope *scope, uint32_t flags)
 {
@@ -158,12 +158,12 @@ static void mark(struct skua__scope *scope, uint32_t flags)
     }
 }
 
-/* Claims the present wait of the scope's fiber, if it waits. Under the lock of the fiber's innermost scope, so
-   that the wait is one inside of it (S2). */
+/* Claims the present wait of the scope's fiber, if it waits. Under the lock of the fiber's
+   innermost scope, so that the wait is one inside of it (S2). */
 static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
 {
-    /* acquire: pairs with the release in skua__task_run(): the fiber is whole. A task that starts just now
-       and is not seen will see the flag at its first wait (S4). */
+    /* acquire: pairs with the release in skua__task_run(): the fiber is whole. A task that starts
+       just now and is not seen will see the flag at its first wait (S4). */
     struct skua__fiber *fiber = skua__load(&scope->fiber, acquire);
     if (fiber == NULL || list->count == SKUA__WAKE_CHUNK) {
         return;
@@ -176,8 +176,8 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
-/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its deadlines again, since
-   the shield's grace counts from now on. */
+/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its deadlines
+   again, since the shield's grace counts from now on. */
 static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
 {
     bool is_innermost = true;
@@ -210,13 +210,14 @@ void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *
         skua__lock(&scope->lock, SKUA__RANK_SCOPE);
         claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
         skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
-        /* A full list may have left some unclaimed: another round, in which those are not waiting any more. */
+        /* A full list may have left some unclaimed: another round, in which those are not waiting
+           any more. */
         is_full = list.count == SKUA__WAKE_CHUNK;
         skua__wake_list_flush(&list);
     } while (is_full);
 }
 
-/* --- deadlines -------------------------------------------------------------------------------------- */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 bool skua__scope_has_deadline(const struct skua__scope *scope)
 {

@@ -1,9 +1,9 @@
 /* sched/scope.h: the inside of skua_scope, and cancellation.
 
-   Every scope belongs to one fiber; every fiber has a root scope (in its task) and a chain of open ones, of
-   which `fiber->scope` is the innermost. Cancelling pushes a flag down the tree, so that the check before a
-   blocking call is one load; deadlines are pulled: a fiber that is about to wait takes the earliest of its
-   chain. README.md argues why no cancel is missed. */
+   Every scope belongs to one fiber; every fiber has a root scope (in its task) and a chain of open
+   ones, of which `fiber->scope` is the innermost. Cancelling pushes a flag down the tree, so that
+   the check before a blocking call is one load; deadlines are pulled: a fiber that is about to wait
+   takes the earliest of its chain. README.md argues why no cancel is missed. */
 #ifndef SKUA_SCHED_SCOPE_H
 #define SKUA_SCHED_SCOPE_H
 
@@ -47,8 +47,8 @@ static inline bool skua__scope_is_cancelled(const struct skua__scope *scope)
     return (skua__load(&scope->flags, relaxed) & SKUA__SCOPE_CANCELLED) != 0;
 }
 
-/* Set `flag` and cancel all that is inside, and wake what waits there. Call from anywhere, while the scope
-   cannot go away. */
+/* Set `flag` and cancel all that is inside, and wake what waits there. Call from anywhere, while
+   the scope cannot go away. */
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime);
 
 /* The earliest deadline that holds for a wait in `scope`. `now_ns` matters only inside shields. */
@@ -57,8 +57,9 @@ int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns);
 /* True if the chain has any deadline at all, so that the clock must be read. */
 bool skua__scope_has_deadline(const struct skua__scope *scope);
 
-/* Look for deadlines of the chain that have come, cancel those scopes. Returns whether `scope` is cancelled
-   now, also because the grace of a shield is over. Call from: the fiber whose innermost scope it is. */
+/* Look for deadlines of the chain that have come, cancel those scopes. Returns whether `scope` is
+   cancelled now, also because the grace of a shield is over. Call from: the fiber whose innermost
+   scope it is. */
 bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime *runtime);
 
 #endif

@@ -1,8 +1,8 @@
 /* sched/service.h: what the rooms above hang on a runtime.
 
-   A service (blocking pool, I/O) is made when it is first used and ended with the runtime, after the last
-   task has ended and the workers have been joined. The scheduler knows nothing of them but this interface,
-   so that includes go downward only. */
+   A service (blocking pool, I/O) is made when it is first used and ended with the runtime, after
+   the last task has ended and the workers have been joined. The scheduler knows nothing of them but
+   this interface, so that includes go downward only. */
 #ifndef SKUA_SCHED_SERVICE_H
 #define SKUA_SCHED_SERVICE_H
 
@@ -23,17 +23,17 @@ struct skua__service {
     void (*destroy)(struct skua__service *service);
 };
 
-/* The calling runtime's service in `slot`, made by `create` (0 or a negative errno) if it is not there
-   yet. Call from: a task. The fast path is one load. */
+/* The calling runtime's service in `slot`, made by `create` (0 or a negative errno) if it is not
+   there yet. Call from: a task. The fast path is one load. */
 int skua__service_get(enum skua__service_slot slot, struct skua__service **out,
                       int (*create)(skua_runtime *runtime, struct skua__service **out));
 
-/* The part of a poller that the scheduler uses. At most one thread at a time polls: the holder of the
-   poll token. Set once per runtime, by the I/O service. */
+/* The part of a poller that the scheduler uses. At most one thread at a time polls: the holder of
+   the poll token. Set once per runtime, by the I/O service. */
 struct skua__poller {
-    /* Wait for events until `deadline_ns` (0: look only; SKUA__NEVER) and wake, by skua__wake(), the
-       fibers that they concern. Returns when it has woken somebody, at the deadline, after interrupt(), or
-       spuriously. Called by the token's holder only, never inside a fiber. */
+    /* Wait for events until `deadline_ns` (0: look only; SKUA__NEVER) and wake, by skua__wake(),
+       the fibers that they concern. Returns when it has woken somebody, at the deadline, after
+       interrupt(), or spuriously. Called by the token's holder only, never inside a fiber. */
     void (*poll)(struct skua__poller *poller, int64_t deadline_ns);
     /* Make the present or the next poll() return at once. Call from anywhere. */
     void (*interrupt)(struct skua__poller *poller);
@@ -41,8 +41,8 @@ struct skua__poller {
 
 void skua__runtime_set_poller(skua_runtime *runtime, struct skua__poller *poller);
 
-/* Run `hook` at the start of every runtime, before it has made a thread. Hooks are registered before main
-   (constructors) and stay. The hook's storage is the caller's. */
+/* Run `hook` at the start of every runtime, before it has made a thread. Hooks are registered
+   before main (constructors) and stay. The hook's storage is the caller's. */
 struct skua__start_hook {
     struct skua__start_hook *next;
     void (*run)(void);

@@ -1,10 +1,11 @@
 /* Tasks: spawning, running, ending, joining, and what is left of them afterwards.
 
      (T1) refs counts the handles plus one until the task has ended; a slot with refs 0 is free.
-     (T2) status, error and DONE are written once, by the task's fiber, before the joiners are claimed.
+     (T2) status, error and DONE are written once, by the task's fiber, before the joiners are
+          claimed.
      (T3) Joiners are linked only under the root scope's lock and only while DONE is not set.
-     (T4) The end is counted (worker->ended) after the last access to the runtime's task memory that the task
-          itself makes, except for what the worker does with its own caches. */
+     (T4) The end is counted (worker->ended) after the last access to the runtime's task memory that
+          the task itself makes, except for what the worker does with its own caches. */
 #include "sched/task.h"
 
 #include "base/futex.h"
@@ -30,7 +31,7 @@ static void set_flag(struct skua_task *task, uint16_t flag)
     skua__store(&task->flags, skua__load(&task->flags, relaxed) | flag, relaxed);
 }
 
-/* --- making and freeing ------------------------------------------------------------------------------ */
+/* --- making and freeing ----------------------------------------------------------------------- */
 
 static int set_argument(struct skua_task *task, void *arg, size_t arg_bytes)
 {
@@ -153,11 +154,11 @@ static void task_launch(struct skua_task *task, skua_runtime *runtime, struct sk
     } else {
         skua__fetch_add(&runtime->submitted, 1, relaxed);
     }
-    /* release: publishes the fields to whoever retains it while visiting the slab; pairs with the acquire
-       in skua__task_try_retain(). */
+    /* release: publishes the fields to whoever retains it while visiting the slab; pairs with the
+       acquire in skua__task_try_retain(). */
     skua__store(&task->refs, refs, release);
-    /* Our refs are set; now look at the flag. Pairs with the heavy fence in cancel_all(), which sets the
-       flag and then visits the slab. */
+    /* Our refs are set; now look at the flag. Pairs with the heavy fence in cancel_all(), which
+       sets the flag and then visits the slab. */
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
         skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
@@ -217,7 +218,7 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     return spawn_into(runtime, out, fn, arg, opts);
 }
 
-/* --- running ----------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* A failure gets a record, unless skua_fail() has made one for this very code. */
 static void settle_error(struct skua_task *task, int status)
@@ -237,8 +238,8 @@ static void settle_error(struct skua_task *task, int status)
     }
 }
 
-/* Marks the task done, takes it out of reach of cancels, and claims up to a chunk of its joiners. True: there
-   may be more. */
+/* Marks the task done, takes it out of reach of cancels, and claims up to a chunk of its joiners.
+   True: there may be more. */
 static bool finish(struct skua_task *task, struct skua__wake_list *list)
 {
     struct skua__link *link;
@@ -263,8 +264,8 @@ static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
     uncount_live(runtime);
-    /* release: orders the counts of tasks that this one has started before its own end; pairs with the
-       acquire in live_tasks(). */
+    /* release: orders the counts of tasks that this one has started before its own end; pairs with
+       the acquire in live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
@@ -314,7 +315,7 @@ SKUA_OPAQUE void skua__task_run(struct skua__fiber *fiber)
     task_end(fiber, task, status);
 }
 
-/* --- handles ----------------------------------------------------------------------------------------- */
+/* --- handles ---------------------------------------------------------------------------------- */
 
 skua_task *skua_task_retain(skua_task *task)
 {
@@ -440,7 +441,7 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
     return code;
 }
 
-/* --- joining ----------------------------------------------------------------------------------------- */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter)
 {
@@ -504,7 +505,7 @@ int skua_join(skua_task *task, int *status, skua_time deadline)
     return 0;
 }
 
-/* --- time -------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 int skua_sleep(skua_time until)
 {

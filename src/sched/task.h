@@ -25,8 +25,8 @@ struct skua__error_record {
     char text[];
 };
 
-/* Type-stable: slots come from the runtime's slab, which visits them all when it ends. A slot is free when
-   refs is 0. */
+/* Type-stable: slots come from the runtime's slab, which visits them all when it ends. A slot is
+   free when refs is 0. */
 struct skua_task {
     struct skua__runnable runnable;
     _Atomic uint32_t refs;  /* the handles, and one of the task itself until it has ended */

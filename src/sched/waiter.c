@@ -32,8 +32,8 @@ void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
     uint64_t state = kind == SKUA__SOFT ? SKUA__STATE_WAITING : SKUA__STATE_HARD;
     uint64_t sequence = skua__load(&wait->parker->word, relaxed) >> SKUA__SEQUENCE_SHIFT;
     wait->ticket = ((sequence + 1) << SKUA__SEQUENCE_SHIFT) | state;
-    /* release: publishes what the fiber did before, for a canceller that finds it by its scope; pairs with
-       the acquire in claim_wait(). Others get the ticket through a lock. */
+    /* release: publishes what the fiber did before, for a canceller that finds it by its scope;
+       pairs with the acquire in claim_wait(). Others get the ticket through a lock. */
     skua__store(&wait->parker->word, wait->ticket, release);
 }
 
@@ -41,8 +41,9 @@ bool skua__claim(struct skua__parker *parker, uint64_t ticket, uint32_t cause)
 {
     uint64_t claimed = (ticket & ~(uint64_t)SKUA__STATE_MASK) | SKUA__STATE_CLAIMED |
                        (uint64_t)cause << SKUA__CAUSE_SHIFT;
-    /* acq_rel: orders what the waiter wrote before the wait against what the claimer does to it, and that
-       against the waiter's going on; pairs with itself on the losing side, and with the wake. */
+    /* acq_rel: orders what the waiter wrote before the wait against what the claimer does to it,
+       and that against the waiter's going on; pairs with itself on the losing side, and with the
+       wake. */
     return skua__cas(&parker->word, &ticket, claimed, acq_rel, relaxed);
 }
 
@@ -52,7 +53,8 @@ void skua__wake(struct skua__parker *parker)
         struct skua__thread_parker *thread =
             SKUA_CONTAINER(parker, struct skua__thread_parker, parker);
         /* release: publishes what the waker wrote for the waiter; pairs with the acquire in
-           park_thread(). It is the last access: the frame may be gone afterwards, its address is not. */
+           park_thread(). It is the last access: the frame may be gone afterwards, its address is
+           not. */
         skua__store(&thread->bell, 1, release);
         skua__futex_wake(&thread->bell, 1, false);
         return;
@@ -100,7 +102,8 @@ static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadli
     bool is_soft = (ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
     int64_t timer_ns = deadline_ns;
     if (is_soft) {
-        /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in skua__scope_cancel(). */
+        /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
+           skua__scope_cancel(). */
         skua__runtime_light_fence(fiber->runnable.runtime);
         if (skua__scope_is_cancelled(fiber->scope) &&
             skua__claim(&fiber->parker, ticket, SKUA__CAUSE_CANCEL)) {
@@ -154,7 +157,8 @@ static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
     return -ECANCELED;
 }
 
-/* The budget is used up: others first; and deadlines, which otherwise are looked at only by those who wait. */
+/* The budget is used up: others first; and deadlines, which otherwise are looked at only by those
+   who wait. */
 static SKUA_NOINLINE void take_a_break(struct skua__fiber *fiber)
 {
     skua__fiber_yield(fiber);

@@ -13,15 +13,16 @@
        HARD      waiting; a cancel or a scope's deadline must not claim it
        CLAIMED   somebody has ended the wait and says why in `cause`
 
-       wait_begin   RUNNING/CLAIMED -> WAITING or HARD, with the next sequence    (the parker itself)
-       claim        WAITING or HARD -> CLAIMED                                    (anybody, once)
-       wake         puts the claimed parker back to work                          (who has claimed)
+       wait_begin   RUNNING/CLAIMED -> WAITING or HARD, with the next sequence    (the parker
+       itself) claim        WAITING or HARD -> CLAIMED                                    (anybody,
+       once) wake         puts the claimed parker back to work                          (who has
+       claimed)
 
-   Once begun, a wait is parked or abandoned, never forgotten: a canceller may claim it at any moment.
-   A wait ends by exactly one successful claim: a sender, a closer, a timer, a canceller all race by one
-   compare-and-swap, and whoever wins wakes. The word is type-stable (it belongs to the fiber, whose memory
-   stays until the runtime ends) and the sequence never repeats, so that a late claimer can neither touch
-   a dead frame nor end the next wait.
+   Once begun, a wait is parked or abandoned, never forgotten: a canceller may claim it at any
+   moment. A wait ends by exactly one successful claim: a sender, a closer, a timer, a canceller all
+   race by one compare-and-swap, and whoever wins wakes. The word is type-stable (it belongs to the
+   fiber, whose memory stays until the runtime ends) and the sequence never repeats, so that a late
+   claimer can neither touch a dead frame nor end the next wait.
 
    How a primitive waits:
 
@@ -37,9 +38,9 @@
            if (cause != SKUA__RECHECK) { return cause; }     -- -ETIMEDOUT or -ECANCELED
        }
 
-   How a primitive wakes: under its lock take the waiter out of the list, claim, and if that worked write
-   the result into the waiter; unlock; then wake. A waiter whose claim fails is skipped: it is on its way
-   out. After the wake the waiter is gone. */
+   How a primitive wakes: under its lock take the waiter out of the list, claim, and if that worked
+   write the result into the waiter; unlock; then wake. A waiter whose claim fails is skipped: it is
+   on its way out. After the wake the waiter is gone. */
 #ifndef SKUA_SCHED_WAITER_H
 #define SKUA_SCHED_WAITER_H
 
@@ -67,7 +68,8 @@ enum {
     SKUA__CAUSE_RECHECK = 0xfff,
 };
 
-/* What skua__wait_park() says when the wait has to be begun again: the scopes' deadlines have changed. */
+/* What skua__wait_park() says when the wait has to be begun again: the scopes' deadlines have
+   changed. */
 enum { SKUA__RECHECK = -1000000 };
 
 struct skua__parker {
@@ -93,8 +95,8 @@ enum skua__wait_kind {
     SKUA__HARD, /* only its waker and its own deadline do */
 };
 
-/* An entry in the list of waiters of some object, in the frame of the wait. Guarded by that object's
-   lock; after a successful claim it belongs to the claimer until the wake. */
+/* An entry in the list of waiters of some object, in the frame of the wait. Guarded by that
+   object's lock; after a successful claim it belongs to the claimer until the wake. */
 struct skua__waiter {
     struct skua__link link;
     struct skua__parker *parker;
@@ -113,12 +115,13 @@ static inline void skua__waiter_init(struct skua__waiter *waiter, const struct s
         .parker = wait->parker, .ticket = wait->ticket, .cause = cause, .item = item};
 }
 
-/* Give up the processor until claimed. Returns the waker's cause (>= 0), -ETIMEDOUT when `deadline_ns` has
-   come, -ECANCELED when the current scope is cancelled, or SKUA__RECHECK. May switch. */
+/* Give up the processor until claimed. Returns the waker's cause (>= 0), -ETIMEDOUT when
+   `deadline_ns` has come, -ECANCELED when the current scope is cancelled, or SKUA__RECHECK. May
+   switch. */
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns);
 
-/* Leave a wait that was begun, whose waiter stands in no list, without parking. It may have been claimed by
-   a canceller already, whose wake is then consumed: may switch. */
+/* Leave a wait that was begun, whose waiter stands in no list, without parking. It may have been
+   claimed by a canceller already, whose wake is then consumed: may switch. */
 void skua__wait_abandon(struct skua__wait *wait);
 
 /* End the wait, once. True: the caller must call skua__wake() on the parker. Lock-free. */
@@ -129,8 +132,8 @@ static inline bool skua__waiter_claim(struct skua__waiter *waiter)
     return skua__claim(waiter->parker, waiter->ticket, waiter->cause);
 }
 
-/* Make a claimed parker go on. Takes no lock above SKUA__RANK_WHEEL, so it may be called under those of
-   channels, though calling it after the unlock is better. */
+/* Make a claimed parker go on. Takes no lock above SKUA__RANK_WHEEL, so it may be called under
+   those of channels, though calling it after the unlock is better. */
 void skua__wake(struct skua__parker *parker);
 
 /* Several parkers that were claimed under a lock and are woken after it. */
@@ -155,9 +158,10 @@ static inline void skua__wake_list_flush(struct skua__wake_list *list)
     list->count = 0;
 }
 
-/* The check before every blocking call: 0, or -ECANCELED if the current scope is cancelled (after letting
-   others run, so that a loop that ignores it cannot keep a core). Counts one operation against the task's
-   budget and yields when that is used up. On a foreign thread 0; in a forked child -ESHUTDOWN. */
+/* The check before every blocking call: 0, or -ECANCELED if the current scope is cancelled (after
+   letting others run, so that a loop that ignores it cannot keep a core). Counts one operation
+   against the task's budget and yields when that is used up. On a foreign thread 0; in a forked
+   child -ESHUTDOWN. */
 int skua__cancel_point(void);
 
 /* Deadlines as the library keeps them: nanoseconds, SKUA__NEVER for none. */

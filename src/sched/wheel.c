@@ -1,7 +1,9 @@
-/* The hierarchical wheel, with the geometry of tokio's (which follows Varghese and Lauck, SOSP 1987).
+/* The hierarchical wheel, with the geometry of tokio's (which follows Varghese and Lauck, SOSP
+   1987).
 
-   A timer stands in the level of the highest group of six bits in which its expiry differs from `elapsed`,
-   in the slot that those six bits name. When time reaches a slot of a higher level, its timers move down.
+   A timer stands in the level of the highest group of six bits in which its expiry differs from
+   `elapsed`, in the slot that those six bits name. When time reaches a slot of a higher level, its
+   timers move down.
 
      (I1) A linked timer's expiry_tick is > elapsed, or it is dealt with in the present run.
      (I2) occupied[l] has bit s exactly if slots[l][s] is not empty.
@@ -66,8 +68,8 @@ static void take_out(struct skua__wheel *wheel, struct skua__timer *timer)
     wheel->count--;
 }
 
-/* The earliest occupied slot and the tick at which time reaches it; false: the wheel is empty. Slots of a
-   level lie ahead of `elapsed` within its present turn, and lower levels come first. */
+/* The earliest occupied slot and the tick at which time reaches it; false: the wheel is empty.
+   Slots of a level lie ahead of `elapsed` within its present turn, and lower levels come first. */
 static bool find_next(const struct skua__wheel *wheel, int *level_out, int *slot_out,
                       uint64_t *tick_out)
 {
@@ -97,8 +99,8 @@ static void publish_next(struct skua__wheel *wheel)
     skua__store(&wheel->next_ns, next, relaxed);
 }
 
-/* True if the timer stands in another worker's wheel early enough: then only its deadline changes. Else it
-   is in no wheel afterwards. */
+/* True if the timer stands in another worker's wheel early enough: then only its deadline changes.
+   Else it is in no wheel afterwards. */
 static bool settle_elsewhere(struct skua__timer *timer, uint64_t ticket, int64_t deadline_ns)
 {
     struct skua__wheel *wheel = timer->wheel;

@@ -1,10 +1,10 @@
-/* sched/wheel.h: the timers of one worker: a hierarchical wheel, 6 levels of 64 slots, each step of the
-   lowest level 65.5 us. Arm and cancel are O(1); nothing fires early.
+/* sched/wheel.h: the timers of one worker: a hierarchical wheel, 6 levels of 64 slots, each step of
+   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early.
 
-   Each fiber has one timer, and it is lazy: when a wait ends otherwise its timer stays where it is. A
-   timer that is found in the way when a later deadline is armed stays too, fires early, sees the later deadline
-   and moves on. So a million short waits with timeouts cost a million comparisons, and the wheel never holds
-   more timers than there are fibers.
+   Each fiber has one timer, and it is lazy: when a wait ends otherwise its timer stays where it is.
+   A timer that is found in the way when a later deadline is armed stays too, fires early, sees the
+   later deadline and moves on. So a million short waits with timeouts cost a million comparisons,
+   and the wheel never holds more timers than there are fibers.
 
    A wheel has a lock, so that any thread may run it when its worker is stuck in a long task. */
 #ifndef SKUA_SCHED_WHEEL_H
@@ -43,8 +43,8 @@ struct skua__wheel {
 
 void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns);
 
-/* Let `timer` end the wait `ticket` of its parker at `deadline_ns`. `wheel` is the calling worker's. Call from:
-   the fiber that owns the timer, after skua__wait_begin(). */
+/* Let `timer` end the wait `ticket` of its parker at `deadline_ns`. `wheel` is the calling
+   worker's. Call from: the fiber that owns the timer, after skua__wait_begin(). */
 void skua__wheel_arm(struct skua__wheel *wheel, struct skua__timer *timer, uint64_t ticket,
                      int64_t deadline_ns);
 
@@ -54,8 +54,8 @@ void skua__timer_disarm(struct skua__timer *timer);
 /* Claim and wake all whose deadline has come. Returns how many. Call from anywhere but a fiber. */
 size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns);
 
-/* When skua__wheel_run() should be called next, or SKUA__NEVER. A hint: never too late for timers that were
-   armed before the call. */
+/* When skua__wheel_run() should be called next, or SKUA__NEVER. A hint: never too late for timers
+   that were armed before the call. */
 static inline int64_t skua__wheel_next(const struct skua__wheel *wheel)
 {
     return skua__load(&wheel->next_ns, relaxed);

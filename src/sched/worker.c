@@ -1,16 +1,18 @@
 /* Workers: the loop of a worker's thread, dispatch, stealing, parking. README.md has the protocols.
 
-   A worker's thread has two faces. In the *root context*, its native stack, it looks for work: queues, timers,
-   the poller, other workers, sleep. In fibers it runs tasks; a fiber that suspends picks the next local
-   runnable itself and switches straight to it, and goes to the root only when there is none or when
-   upkeep is due.
+   A worker's thread has two faces. In the *root context*, its native stack, it looks for work:
+   queues, timers, the poller, other workers, sleep. In fibers it runs tasks; a fiber that suspends
+   picks the next local runnable itself and switches straight to it, and goes to the root only when
+   there is none or when upkeep is due.
 
      (W1) lifo and ring are filled by the worker's own thread only; anybody may take from them.
-     (W2) What is pinned to a worker stands in its inbox only, and is taken out by its own thread only.
+     (W2) What is pinned to a worker stands in its inbox only, and is taken out by its own thread
+          only.
      (W3) In the root context no fiber is current, and no lock is held over a switch.
-     (W4) Between the moment at which a fiber can be found by others (its word says WAITING, or it stands in a
-          ring because it yields) and its switch away, its thread puts nothing into its own queues. So a
-          thread that waits for another to leave a stack (skua__fiber_switch) never waits in a circle. */
+     (W4) Between the moment at which a fiber can be found by others (its word says WAITING, or it
+          stands in a ring because it yields) and its switch away, its thread puts nothing into its
+          own queues. So a thread that waits for another to leave a stack (skua__fiber_switch) never
+          waits in a circle. */
 #include "sched/worker.h"
 
 #include "base/futex.h"
@@ -31,7 +33,7 @@ enum {
     NO_STACK_NAP_NS = 1000 * 1000,
 };
 
-/* --- the calling worker ------------------------------------------------------------------------------ */
+/* --- the calling worker ----------------------------------------------------------------------- */
 
 /* Not static: skua__worker_self() names it in assembly, where the compiler does not see the use. */
 __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *skua__current_worker;
@@ -44,7 +46,7 @@ SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 }
 #endif
 
-/* --- making ready ------------------------------------------------------------------------------------ */
+/* --- making ready ----------------------------------------------------------------------------- */
 
 void skua__wake_worker(skua_runtime *runtime, bool fenced)
 {
@@ -61,8 +63,8 @@ void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
                         struct skua__runnable *last, uint32_t count)
 {
     skua__inject_push(&runtime->inject, first, last, count);
-    /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes of that
-       word by workers that stop searching or park. */
+    /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes
+       of that word by workers that stop searching or park. */
     skua__fence(seq_cst);
     skua__wake_worker(runtime, true);
 }
@@ -102,8 +104,8 @@ static void ring_put(struct skua__worker *worker, struct skua__runnable *runnabl
 static struct skua__runnable *lifo_put(struct skua__worker *worker, struct skua__runnable *runnable)
 {
     if (skua__load(&worker->lifo, relaxed) == NULL) {
-        /* release: publishes the runnable; pairs with the acquire in lifo_take(). Only we fill the slot,
-           so it is still empty. */
+        /* release: publishes the runnable; pairs with the acquire in lifo_take(). Only we fill the
+           slot, so it is still empty. */
         skua__store(&worker->lifo, runnable, release);
         return NULL;
     }
@@ -134,8 +136,8 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
         return;
     }
     if (kind == SKUA__READY_WOKEN) {
-        /* Nobody is told: it runs here as soon as the running task stops. If that takes long, the monitor
-           lets another worker take it. */
+        /* Nobody is told: it runs here as soon as the running task stops. If that takes long, the
+           monitor lets another worker take it. */
         runnable = lifo_put(worker, runnable);
         if (runnable == NULL) {
             return;
@@ -156,7 +158,7 @@ void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *run
     }
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *take_from_inbox(struct skua__worker *worker)
 {
@@ -246,7 +248,7 @@ void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *f
     cache->count++;
 }
 
-/* --- upkeep ------------------------------------------------------------------------------------------ */
+/* --- upkeep ----------------------------------------------------------------------------------- */
 
 static bool run_timers(struct skua__worker *worker)
 {
@@ -268,7 +270,7 @@ static void poll_without_waiting(skua_runtime *runtime)
     }
 }
 
-/* --- stealing ---------------------------------------------------------------------------------------- */
+/* --- stealing --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *steal_from(struct skua__worker *worker, struct skua__worker *victim)
 {
@@ -299,7 +301,8 @@ static struct skua__runnable *sweep(struct skua__worker *worker)
     return NULL;
 }
 
-/* The slot of a worker that has not come back to dispatch since we looked: its task runs for long. */
+/* The slot of a worker that has not come back to dispatch since we looked: its task runs for long.
+   */
 static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, uint32_t *ticks_seen)
 {
     skua_runtime *runtime = worker->runtime;
@@ -339,9 +342,10 @@ static struct skua__runnable *search(struct skua__worker *worker)
     return NULL;
 }
 
-/* --- parking ----------------------------------------------------------------------------------------- */
+/* --- parking ---------------------------------------------------------------------------------- */
 
-/* Sleep until the permit comes, the worker's own timers are due, or the poller has woken somebody. */
+/* Sleep until the permit comes, the worker's own timers are due, or the poller has woken somebody.
+   */
 static void sleep_until_woken(struct skua__worker *worker, struct skua__poller *poller)
 {
     struct skua__sleeper *sleeper = &worker->sleeper;
@@ -382,7 +386,8 @@ static bool may_sleep(struct skua__worker *worker, bool must_recheck)
     return !must_recheck || !skua__runtime_has_work(runtime);
 }
 
-/* Park, if there is really nothing to do. Returns whether the worker is counted as searching afterwards. */
+/* Park, if there is really nothing to do. Returns whether the worker is counted as searching
+   afterwards. */
 static bool park(struct skua__worker *worker, bool is_searching)
 {
     skua_runtime *runtime = worker->runtime;
@@ -407,15 +412,16 @@ static bool park(struct skua__worker *worker, bool is_searching)
     return take_permit(&worker->sleeper) == SKUA__PERMIT_SEARCH;
 }
 
-/* --- stand-ins --------------------------------------------------------------------------------------- */
+/* --- stand-ins -------------------------------------------------------------------------------- */
 
 static bool is_stand_in(const struct skua__worker *worker)
 {
     return worker->index >= worker->runtime->worker_count;
 }
 
-/* A stand-in has nothing more to do: it sleeps until the monitor needs it again. It has no timers of its own
-   while nothing runs on it, except for fibers that went elsewhere: the monitor looks after those. */
+/* A stand-in has nothing more to do: it sleeps until the monitor needs it again. It has no timers
+   of its own while nothing runs on it, except for fibers that went elsewhere: the monitor looks
+   after those. */
 static void stand_by(struct skua__worker *worker)
 {
     skua_runtime *runtime = worker->runtime;
@@ -428,7 +434,7 @@ static void stand_by(struct skua__worker *worker)
     take_permit(&worker->sleeper);
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* Something to run, after looking everywhere; NULL: look again. */
 static struct skua__runnable *find_work(struct skua__worker *worker)
@@ -465,14 +471,16 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
         }
         found = take_from_inbox(worker);
     }
-    /* Found while searching. If nobody searches any more, others may have skipped a wake-up because of us. */
+    /* Found while searching. If nobody searches any more, others may have skipped a wake-up because
+       of us. */
     if (is_searching && skua__idle_search_end(&runtime->idle) && skua__runtime_has_work(runtime)) {
         skua__wake_worker(runtime, true);
     }
     return found;
 }
 
-/* No memory for a stack: put the task back and wait for others to finish. It is not lost, only late. */
+/* No memory for a stack: put the task back and wait for others to finish. It is not lost, only
+   late. */
 static void postpone(struct skua__worker *worker, struct skua_task *task)
 {
     static _Atomic bool was_reported;

@@ -56,8 +56,8 @@ struct skua__worker {
     struct skua__wheel wheel;
 };
 
-/* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a switch.
-   This is the only reader of the library's one thread-local. */
+/* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a
+   switch. This is the only reader of the library's one thread-local. */
 #if SKUA__TLS_HAS_LOAD
 static inline struct skua__worker *skua__worker_self(void)
 {
@@ -80,8 +80,8 @@ static inline struct skua__fiber *skua__fiber_self(void)
 int skua__worker_start(struct skua__worker *worker);
 void skua__worker_join(struct skua__worker *worker);
 
-/* The next local runnable for the calling worker, or NULL when it is time to go to the root context (nothing
-   to do, or upkeep is due). Counts a dispatch. */
+/* The next local runnable for the calling worker, or NULL when it is time to go to the root context
+   (nothing to do, or upkeep is due). Counts a dispatch. */
 struct skua__runnable *skua__worker_next(struct skua__worker *worker);
 
 /* A fiber from the worker's cache, or NULL. */
@@ -97,14 +97,16 @@ enum skua__ready_kind {
 /* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
 
-/* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken for it. */
+/* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken
+   for it. */
 void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable);
 
 /* Append a chain to the runtime's inject queue. Call from anywhere. */
 void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
                         struct skua__runnable *last, uint32_t count);
 
-/* Wake a parked worker if something is queued and nobody searches. `fenced`: see skua__idle_wants_wake(). */
+/* Wake a parked worker if something is queued and nobody searches. `fenced`: see
+   skua__idle_wants_wake(). */
 void skua__wake_worker(skua_runtime *runtime, bool fenced);
 
 #endif
