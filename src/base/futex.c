@@ -44,7 +44,8 @@ void skua__fence_everywhere(void)
 {
     long result = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     skua_require(result == 0);
-    /* The calling thread's own fence, for those who reason about this thread alone. */
+    /* seq_cst: orders the calling thread's own accesses around it; pairs with what the kernel has
+       made the others do. */
     skua__fence(seq_cst);
 }
 

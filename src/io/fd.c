@@ -49,7 +49,7 @@ static uint64_t word_of(struct skua__fd *fd)
     return skua__load(&fd->word, relaxed);
 }
 
-/* --- the table --- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static struct skua__fd_chunk *make_chunk(int first_number)
 {
@@ -83,7 +83,7 @@ int skua__fd_make(struct skua__io *io, int number, struct skua__fd **out)
     return 0;
 }
 
-/* --- holds --- */
+/* --- holds ------------------------------------------------------------------------------------ */
 
 bool skua__fd_hold(struct skua__fd *fd, struct skua__fd_look *look)
 {
@@ -118,7 +118,7 @@ void skua__fd_drop(struct skua__fd *fd)
     }
 }
 
-/* --- owners --- */
+/* --- owners ----------------------------------------------------------------------------------- */
 
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket)
 {
@@ -204,7 +204,7 @@ bool skua__fd_close(struct skua__io *io, int number)
     return true;
 }
 
-/* --- waits --- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static int directions_waited_for(const struct skua__fd *fd)
 {
@@ -304,7 +304,7 @@ int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__f
     return leave(io, fd, &waiter, cause, is_once, generation);
 }
 
-/* --- events --- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void count_event(struct skua__fd *fd, int direction)
 {

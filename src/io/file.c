@@ -24,7 +24,7 @@
 #include <skua/blocking.h>
 #include <skua/runtime.h>
 
-/* --- reading and writing --- */
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 struct file_call {
     int fd;
@@ -129,7 +129,7 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
     return result;
 }
 
-/* --- opening --- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 struct open_call {
     const char *path;

@@ -87,7 +87,7 @@ ssize_t skua__stream_do(int fd, const struct skua__operation *operation, skua_ti
                                           : do_in_task(fd, operation, deadline);
 }
 
-/* --- reading and writing --- */
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 static ssize_t try_read(int fd, bool is_socket, void *arg)
 {
@@ -132,7 +132,7 @@ int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, sk
     return put < 0 ? (int)put : 0;
 }
 
-/* --- connections --- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 struct accept_arg {
     struct sockaddr *address;

@@ -5,18 +5,20 @@
        +--------+--------------+-----------+-----------+-----------+-----------+
        pages    area_bytes     area_bytes ...
 
-   The file is sparse: an area costs address space until something is written to it. There are several
-   answer areas because an answer stays on loan to the program while the worker goes on with other jobs; the
-   parent says in each request which one to use.
+   The file is sparse: an area costs address space until something is written to it. There are
+   several answer areas because an answer stays on loan to the program while the worker goes on with
+   other jobs; the parent says in each request which one to use.
 
    Invariants
-   (A1) Each worker process has a memfd of its own, which no other worker ever maps: not those that come
-        after it either. A process that a job has left behind can only spoil its own worker's memory.
-   (A2) The file is sealed against shrinking and growing before the worker gets it, so that no access of the
-        parent inside its mapping can fault.
+   (A1) Each worker process has a memfd of its own, which no other worker ever maps: not those that
+        come after it either. A process that a job has left behind can only spoil its own worker's
+        memory.
+   (A2) The file is sealed against shrinking and growing before the worker gets it, so that no
+        access of the parent inside its mapping can fault.
 
-   Rejected: one region for all workers (a hostile one could change the others' answers); an allocator with
-   size classes (one job at a time needs one input and one answer, and unwritten memory costs nothing). */
+   Rejected: one region for all workers (a hostile one could change the others' answers); an
+   allocator with size classes (one job at a time needs one input and one answer, and unwritten
+   memory costs nothing). */
 #include "pool/arena.h"
 
 #include "pool/ring.h"

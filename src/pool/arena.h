@@ -20,8 +20,8 @@ struct skua__arena {
     size_t bytes;                /* of the whole mapping */
 };
 
-/* Parent: make the memory, seal its size and map it. *memfd is the caller's, to be sent to the worker and
-   closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE. */
+/* Parent: make the memory, seal its size and map it. *memfd is the caller's, to be sent to the
+   worker and closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE. */
 int skua__arena_create(struct skua__arena *arena, size_t payload_max, int *memfd);
 
 /* Worker: map the memory of `memfd`. Returns 0 or a negative errno. */
@@ -39,8 +39,9 @@ static inline char *skua__arena_answer(const struct skua__arena *arena, uint32_t
     return arena->areas + (answer + 1) * arena->area_bytes;
 }
 
-/* After use: if more than SKUA__ARENA_KEEP_BYTES of an area may have been written, give what lies beyond
-   back to the system. The area's other user must not touch it meanwhile. Leaves errno as it is. */
+/* After use: if more than SKUA__ARENA_KEEP_BYTES of an area may have been written, give what lies
+   beyond back to the system. The area's other user must not touch it meanwhile. Leaves errno as it
+   is. */
 void skua__arena_trim(char *area, size_t keep_bytes, size_t used_bytes);
 
 #endif

@@ -1,22 +1,23 @@
 /* Calls: how a job gets from its caller to a worker process and its answer back.
 
-   A caller that finds an idle process sends its request itself; no other task is involved until the answer
-   comes. Else its call waits in pool->pending, and whoever frees a process (the reactor as a rule) gives it
-   the oldest call: a short input is copied at once, under the lock; for a long one the caller is woken to
-   copy it, so that neither the reactor nor the lock is held up.
+   A caller that finds an idle process sends its request itself; no other task is involved until the
+   answer comes. Else its call waits in pool->pending, and whoever frees a process (the reactor as a
+   rule) gives it the oldest call: a short input is copied at once, under the lock; for a long one
+   the caller is woken to copy it, so that neither the reactor nor the lock is held up.
 
    Invariants
    (C1) pending is not empty only while no process is IDLE.
-   (C2) A process runs one job at a time: it has a call from the grant to the response, and what it wrote
-        counts only while it has.
-   (C3) The caller's frame and input are touched only under the lock and before DONE, or by the caller.
-   (C4) An answer on loan keeps its area and the record of its process. When a loan would leave its process
-        without a free area, the caller copies the answer instead: however many answers a program holds
-        on to, the workers go on.
+   (C2) A process runs one job at a time: it has a call from the grant to the response, and what it
+        wrote counts only while it has.
+   (C3) The caller's frame and input are touched only under the lock and before DONE, or by the
+        caller.
+   (C4) An answer on loan keeps its area and the record of its process. When a loan would leave its
+        process without a free area, the caller copies the answer instead: however many answers a
+        program holds on to, the workers go on.
    (C5) A job that has started and whose caller has left is killed with its process, never awaited.
 
-   (C6) A call whose worker was dead before it took the request has not begun, and gets another one: workers
-        that are killed while idle fail no job.
+   (C6) A call whose worker was dead before it took the request has not begun, and gets another one:
+        workers that are killed while idle fail no job.
 
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
@@ -305,8 +306,8 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
     return cause;
 }
 
-/* A reactor that sleeps for good begins to look by itself when there is something to look for. The bell is
-   open while the pool is. */
+/* A reactor that sleeps for good begins to look by itself when there is something to look for. The
+   bell is open while the pool is. */
 static void enter(skua_pool *pool)
 {
     if (pool->callers++ == 0 && pool->reactor_deep && pool->state == SKUA__POOL_OPEN) {

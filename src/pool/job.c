@@ -1,17 +1,17 @@
 /* The registry of jobs.
 
-   A job travels to its worker process as a number, its place in the order of registration, together with a
-   hash of its name, never as a pointer: the number is checked on the other side, and the hash tells when
-   the two sides are not of the same image. Numbers begin at 1, so that a job that was not registered has
-   none.
+   A job travels to its worker process as a number, its place in the order of registration, together
+   with a hash of its name, never as a pointer: the number is checked on the other side, and the
+   hash tells when the two sides are not of the same image. Numbers begin at 1, so that a job that
+   was not registered has none.
 
    Invariants
-   (J1) Jobs are only added, at the front, so that the list from the oldest job on never changes: what the
-        zygote knows is what had a number up to its count when it was forked.
+   (J1) Jobs are only added, at the front, so that the list from the oldest job on never changes:
+        what the zygote knows is what had a number up to its count when it was forked.
    (J2) A job's number and hash are written before the count includes it, and never again.
 
-   Who runs it: constructors, of the program before main and of libraries that are loaded later, which may
-   be on any thread; the worker processes, which look up. */
+   Who runs it: constructors, of the program before main and of libraries that are loaded later,
+   which may be on any thread; the worker processes, which look up. */
 #include "pool/job.h"
 
 #include "base/lock.h"

@@ -1,5 +1,5 @@
-/* Packets with file descriptors over SOCK_SEQPACKET: a message comes whole or not at all, and the end of
-   the other side is seen at once. Used on both sides, always without blocking. */
+/* Packets with file descriptors over SOCK_SEQPACKET: a message comes whole or not at all, and the
+   end of the other side is seen at once. Used on both sides, always without blocking. */
 #include "pool/message.h"
 
 #include <errno.h>

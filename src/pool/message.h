@@ -1,4 +1,5 @@
-/* pool/message.h: what a pool and the zygote say to each other, one message per packet, with fds. */
+/* pool/message.h: what a pool and the zygote say to each other, one message per packet, with fds.
+   */
 #ifndef SKUA_POOL_MESSAGE_H
 #define SKUA_POOL_MESSAGE_H
 
@@ -27,11 +28,12 @@ struct skua__message {
 };
 
 /* Send the message with those of fds[0..SKUA__MESSAGE_FDS) that are >= 0 (`fds` may be NULL). Never
-   blocks. Returns 0, -EAGAIN (no room now), -EPIPE (nobody is there any more), or what sendmsg says. */
+   blocks. Returns 0, -EAGAIN (no room now), -EPIPE (nobody is there any more), or what sendmsg
+   says. */
 int skua__message_send(int socket, const struct skua__message *message, const int fds[]);
 
-/* Receive a message; fds that did not come are -1. Never blocks. Returns 1, 0 (the other end is closed),
-   -EAGAIN (none is there), -EPROTO (not a message of ours), or what recvmsg says. */
+/* Receive a message; fds that did not come are -1. Never blocks. Returns 1, 0 (the other end is
+   closed), -EAGAIN (none is there), -EPROTO (not a message of ours), or what recvmsg says. */
 int skua__message_receive(int socket, struct skua__message *message, int fds[]);
 
 #endif

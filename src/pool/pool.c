@@ -1,16 +1,17 @@
 /* Pools: creating, closing, and what is left of forgotten ones.
 
-   A pool has two tasks in the runtime of its creator: the supervisor (supervise.c), which owns processes
-   and fds, and the reactor (reactor.c), which takes answers. To close a pool is to shut down the writing half
-   of its control socket: the zygote kills the workers, reports each death, and ends the socket, on which
-   the supervisor ends. It is the same whether the program destroys the pool, forgets it, or dies.
+   A pool has two tasks in the runtime of its creator: the supervisor (supervise.c), which owns
+   processes and fds, and the reactor (reactor.c), which takes answers. To close a pool is to shut
+   down the writing half of its control socket: the zygote kills the workers, reports each death,
+   and ends the socket, on which the supervisor ends. It is the same whether the program destroys
+   the pool, forgets it, or dies.
 
    Invariants
    (O1) state goes only from OPEN to BROKEN to CLOSING, or directly.
-   (O2) Only skua_pool_destroy() frees a pool, since only it knows that nobody calls any more. A pool whose
-        runtime ended first is an orphan: nothing of it is left but its struct, and destroy may still come
-        (a program that is being cancelled cleans up while its pools do too). Orphans whose destroy has not
-        come when the process exits are reported. */
+   (O2) Only skua_pool_destroy() frees a pool, since only it knows that nobody calls any more. A
+        pool whose runtime ended first is an orphan: nothing of it is left but its struct, and
+        destroy may still come (a program that is being cancelled cleans up while its pools do too).
+        Orphans whose destroy has not come when the process exits are reported. */
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/state.h"

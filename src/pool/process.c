@@ -1,13 +1,13 @@
 /* Worker processes as records in the parent.
 
-   A record stands for one process and its memory. A process that replaces another one gets a new record,
-   a new id and new memory: nothing is initialised again, and nothing that comes late can be taken for
-   something of the successor.
+   A record stands for one process and its memory. A process that replaces another one gets a new
+   record, a new id and new memory: nothing is initialised again, and nothing that comes late can be
+   taken for something of the successor.
 
    Invariants
    (P1) pidfd >= 0 from FORKED until GONE, so that a kill reaches this very process or none.
-   (P2) A process has a call exactly while it is BUSY, except GRANTED calls of processes that have died: the
-        caller finds state GONE and gives up its reference.
+   (P2) A process has a call exactly while it is BUSY, except GRANTED calls of processes that have
+        died: the caller finds state GONE and gives up its reference.
    (P3) pool->worker_count counts STARTING, IDLE, BUSY and FULL.
 
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */

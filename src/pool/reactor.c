@@ -1,13 +1,13 @@
 /* The reactor: a task of each pool that takes the answers and hands out the waiting calls.
 
    Invariants
-   (B1) No answer is slept through: before the reactor sleeps it turns the bell on for every process with a
-        running job, and looks once more (R4 in ring.c). Requests that are sent while it sleeps turn the
-        bell on for themselves, under the lock.
-   (B2) The bell is a hint. All workers share it, so a hostile one can take the others' rings away; and one
-        may be stopped between its answer and the bell. While there are calls the reactor therefore looks
-        every LOOK_NS whatever the bell says. It sleeps for good only when nobody calls, and the first caller
-        after that rings (enter() in call.c).
+   (B1) No answer is slept through: before the reactor sleeps it turns the bell on for every process
+        with a running job, and looks once more (R4 in ring.c). Requests that are sent while it
+        sleeps turn the bell on for themselves, under the lock.
+   (B2) The bell is a hint. All workers share it, so a hostile one can take the others' rings away;
+        and one may be stopped between its answer and the bell. While there are calls the reactor
+        therefore looks every LOOK_NS whatever the bell says. It sleeps for good only when nobody
+        calls, and the first caller after that rings (enter() in call.c).
    (B3) It runs in a shield, until the supervisor says that all processes are gone.
 
    Rejected: a bell and a task for each worker (no batches: a wake-up for every answer). */

@@ -1,12 +1,13 @@
 /* The rings between the parent and one worker process.
 
    Invariants
-   (R1) Every word of the shared page has one writer. The parent never reads back what it has written there:
-        its own indices are private, so that nothing the worker does to them matters.
-   (R2) The parent reads response_write once per look, and believes it only if it lies at most in_flight()
-        beyond its own index. A response is copied to private memory before any field of it is looked at.
-   (R3) in_flight() <= SKUA__JOBRING_SLOTS, by the parent's own count. The parent needs no room check against
-        request_read, and the worker none against response_read.
+   (R1) Every word of the shared page has one writer. The parent never reads back what it has
+        written there: its own indices are private, so that nothing the worker does to them matters.
+   (R2) The parent reads response_write once per look, and believes it only if it lies at most
+        in_flight() beyond its own index. A response is copied to private memory before any field of
+        it is looked at.
+   (R3) in_flight() <= SKUA__JOBRING_SLOTS, by the parent's own count. The parent needs no room
+        check against request_read, and the worker none against response_read.
    (R4) Nobody sleeps through a message. Both directions use the same handshake:
 
             sender:   index = n + 1 (release); fence; if (sleeps) { wake }
@@ -16,8 +17,9 @@
 
    Who runs it: the parent under the pool's lock; the worker process, which has one thread.
 
-   How it could go wrong: a worker that lies about its indices (R2 catches it, or it only hurts itself), that
-   sleeps for ever or never rings (then its call waits for its deadline, like for any job that hangs). */
+   How it could go wrong: a worker that lies about its indices (R2 catches it, or it only hurts
+   itself), that sleeps for ever or never rings (then its call waits for its deadline, like for any
+   job that hangs). */
 #include "pool/ring.h"
 
 #include "base/clock.h"
@@ -36,7 +38,8 @@ bool skua__jobring_send(struct skua__jobring *ring, const struct skua__request *
     struct skua__shared *shared = ring->shared;
     skua_require(skua__jobring_in_flight(ring) < SKUA__JOBRING_SLOTS);
     shared->requests[ring->request_write % SKUA__JOBRING_SLOTS] = *request;
-    /* release: publishes the request and the input; pairs with the acquire in skua__jobring_receive(). */
+    /* release: publishes the request and the input; pairs with the acquire in
+       skua__jobring_receive(). */
     skua__store(&shared->request_write, ++ring->request_write, release);
     /* seq_cst: pairs with the fence in sleep_until_request() (R4). */
     skua__fence(seq_cst);
@@ -51,7 +54,8 @@ void skua__jobring_bell(struct skua__shared *shared)
 int skua__jobring_take(struct skua__jobring *ring, struct skua__response *response)
 {
     struct skua__shared *shared = ring->shared;
-    /* acquire: pairs with the release in skua__jobring_respond(): the response and the answer are there. */
+    /* acquire: pairs with the release in skua__jobring_respond(): the response and the answer are
+       there. */
     const uint32_t write = skua__load(&shared->response_write, acquire);
     if (write == ring->response_read) {
         return 0;

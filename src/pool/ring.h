@@ -1,8 +1,8 @@
 /* pool/ring.h: the two rings between the parent and one worker process.
 
-   A page of shared memory holds a ring of requests and a ring of responses. Each has one writer and one
-   reader, and each word is written by exactly one side, so that a process that dies at any instruction
-   leaves the other side's words as they were. */
+   A page of shared memory holds a ring of requests and a ring of responses. Each has one writer and
+   one reader, and each word is written by exactly one side, so that a process that dies at any
+   instruction leaves the other side's words as they were. */
 #ifndef SKUA_POOL_RING_H
 #define SKUA_POOL_RING_H
 
@@ -46,7 +46,8 @@ struct skua__shared {
     SKUA_CACHE_ALIGNED struct skua__response responses[SKUA__JOBRING_SLOTS];
 };
 
-/* The parent's end. Its indices live here, in private memory: the worker can write to all of `shared`. */
+/* The parent's end. Its indices live here, in private memory: the worker can write to all of
+   `shared`. */
 struct skua__jobring {
     struct skua__shared *shared;
     uint32_t request_write;
@@ -60,20 +61,20 @@ static inline uint32_t skua__jobring_in_flight(const struct skua__jobring *ring)
 }
 
 /* Parent: send a request; there must be room. Returns true if the worker may be asleep: then
-   skua__jobring_bell() must follow, with no lock held if possible. Concurrency: one caller at a time, and
-   never together with take(). */
+   skua__jobring_bell() must follow, with no lock held if possible. Concurrency: one caller at a
+   time, and never together with take(). */
 bool skua__jobring_send(struct skua__jobring *ring, const struct skua__request *request);
 void skua__jobring_bell(struct skua__shared *shared);
 
-/* Parent: take one response into private memory. Returns 1, 0 (none is there), or -EPROTO: the worker's
-   index is not one that an honest worker could have written. */
+/* Parent: take one response into private memory. Returns 1, 0 (none is there), or -EPROTO: the
+   worker's index is not one that an honest worker could have written. */
 int skua__jobring_take(struct skua__jobring *ring, struct skua__response *response);
 
 /* Parent, of a dead worker: the last request was not taken out of the ring. */
 bool skua__jobring_is_untouched(const struct skua__jobring *ring);
 
-/* Parent: from now on the worker announces its responses (`sleeps`), or need not. After turning it on,
-   the parent looks into the ring once more before it sleeps. */
+/* Parent: from now on the worker announces its responses (`sleeps`), or need not. After turning it
+   on, the parent looks into the ring once more before it sleeps. */
 void skua__jobring_set_sleeps(struct skua__jobring *ring, bool sleeps);
 
 /* Parent: orders set_sleeps() before that last look. Once for any number of rings. */

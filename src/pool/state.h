@@ -1,17 +1,20 @@
 /* pool/state.h: a pool and its processes as the parent knows them.
 
-   Who touches what: everything marked (L) only under the pool's lock (rank SKUA__RANK_POOL). The state of
-   calls and processes moves only there, so that a caller that was woken, timed out or cancelled finds out
-   under the lock what has become of its call; claims (sched/waiter.h) decide only who wakes it.
+   Who touches what: everything marked (L) only under the pool's lock (rank SKUA__RANK_POOL). The
+   state of calls and processes moves only there, so that a caller that was woken, timed out or
+   cancelled finds out under the lock what has become of its call; claims (sched/waiter.h) decide
+   only who wakes it.
 
    A process:                                         A call:
 
-     STARTING --FORKED--> IDLE <-----------+            NEW --> PENDING --+--> GRANTED --> RUNNING --> DONE
+     STARTING --FORKED--> IDLE <-----------+            NEW --> PENDING --+--> GRANTED --> RUNNING
+     --> DONE
                            |  grant        | response    |                |       |           ^
                            v               |             +----------------+       |           |
                           BUSY ------------+             |     (a short input is copied at once)
                            |               |             +<-----------------------+-----------+
-                           |             FULL: all its answers are on loan      the process died before
+                           |             FULL: all its answers are on loan      the process died
+                           before
        cancel, deadline,   v                                                    it took the request
        liar, pool closes: DOOMED --DIED--> GONE */
 #ifndef SKUA_POOL_STATE_H
@@ -171,14 +174,16 @@ void skua__after_flush(struct skua__after *after);
 
 /* A record with its memory, not in any list. Returns 0 or a negative errno. */
 int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t id);
-/* (L) Give up a reference. Returns the process if that was the last one: free it after the unlock. */
+/* (L) Give up a reference. Returns the process if that was the last one: free it after the unlock.
+   */
 struct skua__process *skua__process_unref(struct skua__process *process) SKUA_MUST_CHECK;
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) Kill it; from now on it has no call and does not count as a worker. */
 void skua__process_doom(struct skua__process *process);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
-/* (L) It is dead (`status` of waitpid; -1: with the zygote): its call fails unless it is answered. */
+/* (L) It is dead (`status` of waitpid; -1: with the zygote): its call fails unless it is answered.
+   */
 struct skua__process *skua__process_died(struct skua__process *process, int status,
                                          struct skua__after *after) SKUA_MUST_CHECK;
 
@@ -186,13 +191,13 @@ struct skua__process *skua__process_died(struct skua__process *process, int stat
 
 /* The process has no call: let it have the next one, or be idle. */
 void skua__process_settle(struct skua__process *process, struct skua__after *after);
-/* Take what the process has answered, if anything. True: its call is DONE. The process has no call now, and
-   its next step is the caller's to decide. */
+/* Take what the process has answered, if anything. True: its call is DONE. The process has no call
+   now, and its next step is the caller's to decide. */
 bool skua__process_take(struct skua__process *process, struct skua__after *after);
 /* The same, and the process goes on with the next call. */
 bool skua__process_drain(struct skua__process *process, struct skua__after *after);
-/* The RUNNING call has not begun and its process is lost: it is the next one to get a process. False: that
-   has happened too often to be by chance. */
+/* The RUNNING call has not begun and its process is lost: it is the next one to get a process.
+   False: that has happened too often to be by chance. */
 bool skua__call_restart(skua_pool *pool, struct skua__call *call, struct skua__after *after);
 /* The call has failed. `format` may be NULL. */
 void skua__call_fail(struct skua__call *call, struct skua__after *after, int status,

@@ -1,17 +1,19 @@
-/* The supervisor: a task of each pool that talks to the zygote. It asks for workers, learns of their deaths,
-   and takes everything down in the end.
+/* The supervisor: a task of each pool that talks to the zygote. It asks for workers, learns of
+   their deaths, and takes everything down in the end.
 
    Invariants
-   (S1) It alone asks for workers and adds and removes processes; it alone uses the control socket, but for
-        the shutdown that tells the zygote that the pool closes.
-   (S2) The control socket ends after the last DIED, or because the zygote is dead. In the second case the
-        kernel kills the workers, and the supervisor sees each of them dead before it goes on.
-   (S3) A worker that cannot be made is asked for again, after a pause that doubles up to BACKOFF_MAX_NS, and
-        that a success ends. So are workers that die before they have done anything.
+   (S1) It alone asks for workers and adds and removes processes; it alone uses the control socket,
+        but for the shutdown that tells the zygote that the pool closes.
+   (S2) The control socket ends after the last DIED, or because the zygote is dead. In the second
+        case the kernel kills the workers, and the supervisor sees each of them dead before it goes
+        on.
+   (S3) A worker that cannot be made is asked for again, after a pause that doubles up to
+        BACKOFF_MAX_NS, and that a success ends. So are workers that die before they have done
+        anything.
    (S4) When it ends there is no process, no fd and no other task of the pool.
 
-   If the runtime cancels it the program has forgotten the pool, or is ending: the pool is closed, and the
-   rest happens in a shield. */
+   If the runtime cancels it the program has forgotten the pool, or is ending: the pool is closed,
+   and the rest happens in a shield. */
 #include "base/panic.h"
 #include "pool/state.h"
 
@@ -126,8 +128,8 @@ static struct skua__process *find_process(skua_pool *pool, uint32_t id)
     return NULL;
 }
 
-/* The zygote sent a process but no pidfd: there was no room for one. It has to go, since only a pidfd
-   makes it safe to kill it later. */
+/* The zygote sent a process but no pidfd: there was no room for one. It has to go, since only a
+   pidfd makes it safe to kill it later. */
 static void send_away(struct skua__process *process)
 {
     skua_pool *pool = process->pool;

@@ -4,8 +4,8 @@
    (W1) It holds nothing of the program but the standard fds, its own memory and the pool's bell.
    (W2) It has one thread, ours, unless a job starts more.
    (W3) It dies with the zygote (PR_SET_PDEATHSIG), which dies with the program.
-   (W4) What is not needed for the next job is given back before the response, since after it the parent
-        may be writing the next input.
+   (W4) What is not needed for the next job is given back before the response, since after it the
+        parent may be writing the next input.
 
    It trusts the parent, and nobody trusts it: all that it says is checked on the other side. */
 #include "pool/worker.h"

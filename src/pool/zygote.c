@@ -1,25 +1,27 @@
 /* The zygote, seen from the parent.
 
-   The zygote is forked from the program while that has one thread, keeps this clean image, and forks the
-   workers when pools ask for them. It is the only way to fork that is safe after threads exist, and a fork
-   of it is cheap however much memory the program has taken since.
+   The zygote is forked from the program while that has one thread, keeps this clean image, and
+   forks the workers when pools ask for them. It is the only way to fork that is safe after threads
+   exist, and a fork of it is cheap however much memory the program has taken since.
 
-   It is made with clone and no exit signal instead of fork: the program neither gets a SIGCHLD for it nor
-   finds it with wait(-1). The price is that libc does not know that the process is a new one; the zygote
-   therefore does nothing but system calls and a real fork(), in which libc sets the workers right.
+   It is made with clone and no exit signal instead of fork: the program neither gets a SIGCHLD for
+   it nor finds it with wait(-1). The price is that libc does not know that the process is a new
+   one; the zygote therefore does nothing but system calls and a real fork(), in which libc sets the
+   workers right.
 
    Invariants
    (Z1) The state below changes only while the process has exactly one thread, so it needs no lock.
-   (Z2) The master socket carries only packets from the parent. If the parent can read something from it,
-        that is the end: the zygote is dead.
-   (Z3) The zygote ends when it sees the end of the master socket, or the parent's pidfd becomes readable
-        (a child of the program may have inherited the socket): no worker outlives the program.
+   (Z2) The master socket carries only packets from the parent. If the parent can read something
+        from it, that is the end: the zygote is dead.
+   (Z3) The zygote ends when it sees the end of the master socket, or the parent's pidfd becomes
+        readable (a child of the program may have inherited the socket): no worker outlives the
+        program.
 
-   Who runs it: start hooks and skua_pool_prepare() (a thread, alone); skua__zygote_connect() (any thread);
-   the destructor, at exit.
+   Who runs it: start hooks and skua_pool_prepare() (a thread, alone); skua__zygote_connect() (any
+   thread); the destructor, at exit.
 
-   Rejected: PR_SET_PDEATHSIG in the zygote (it fires when the thread ends that made it); making it in a
-   constructor (the jobs would not see what main has set up before the first runtime). */
+   Rejected: PR_SET_PDEATHSIG in the zygote (it fires when the thread ends that made it); making it
+   in a constructor (the jobs would not see what main has set up before the first runtime). */
 #include "pool/zygote.h"
 
 #include "base/clock.h"
@@ -112,7 +114,8 @@ static void bury(void)
     zygote.pid = 0;
 }
 
-/* Between the two, with all signals blocked, so that no handler of the program runs in the zygote. */
+/* Between the two, with all signals blocked, so that no handler of the program runs in the zygote.
+   */
 static pid_t clone_zygote(int master, int other_end)
 {
     sigset_t all, before;
@@ -184,7 +187,8 @@ int skua_pool_prepare(void)
     return ensure();
 }
 
-/* A program that cannot have a zygote here still runs; skua_pool_create() says that there is none. */
+/* A program that cannot have a zygote here still runs; skua_pool_create() says that there is none.
+   */
 static void prepare_if_there_are_jobs(void)
 {
     if (skua__job_count() != 0) {

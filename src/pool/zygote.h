@@ -7,9 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Parent: make a control socket whose other end is the zygote's. The zygote obeys the messages on it;
-   when it sees the end of it, it kills the workers that were asked for there, reports them, and closes.
-   Returns 0, -ENOTSUP (there is no zygote), -EMFILE, -ENFILE, -ENOMEM, -EAGAIN. Call from anywhere. */
+/* Parent: make a control socket whose other end is the zygote's. The zygote obeys the messages on
+   it; when it sees the end of it, it kills the workers that were asked for there, reports them, and
+   closes. Returns 0, -ENOTSUP (there is no zygote), -EMFILE, -ENFILE, -ENOMEM, -EAGAIN. Call from
+   anywhere. */
 int skua__zygote_connect(int *control);
 
 /* Parent: how many jobs the zygote knows. */

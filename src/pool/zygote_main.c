@@ -4,17 +4,17 @@
                                 | fork, SIGKILL, waitid
                              workers
 
-   One thread, one loop over poll: the master socket brings new pools, each pool's control socket brings
-   requests, a signalfd tells of dead children, a pidfd of the dead program.
+   One thread, one loop over poll: the master socket brings new pools, each pool's control socket
+   brings requests, a signalfd tells of dead children, a pidfd of the dead program.
 
    Invariants
    (Y1) It never blocks but in poll: a pool that does not read its messages stops only its own.
-   (Y2) A child is reaped by its number, and only after everything in its process group was killed, while
-        the number is still its own.
-   (Y3) For every FORK exactly one FORKED or REFUSED goes out, and for every FORKED exactly one DIED after
-        it. What does not fit into the socket stays noted in the child's record.
-   (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one has been
-        reported. So the pool reads DIED for all, and then the end.
+   (Y2) A child is reaped by its number, and only after everything in its process group was killed,
+        while the number is still its own.
+   (Y3) For every FORK exactly one FORKED or REFUSED goes out, and for every FORKED exactly one DIED
+        after it. What does not fit into the socket stays noted in the child's record.
+   (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one
+        has been reported. So the pool reads DIED for all, and then the end.
 
    Nothing that fails here ends the zygote: a request that cannot be served is refused. */
 #include "base/list.h"

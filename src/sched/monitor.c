@@ -5,6 +5,7 @@
        sleeps in the poller instead, so that events are noticed at once and go to the inject queue;
      - runs the timers of workers that are late with them;
      - wakes a parked worker if work is queued that nobody takes;
+     - gives the memory of warm fibers back that nobody needs;
      - wakes a stand-in worker if a task has kept its worker for a whole period while other work
    waits. When all workers have been parked for a while it sleeps without a limit: an idle runtime
    uses no CPU.
@@ -19,6 +20,8 @@
 enum {
     PERIOD_NS = 10 * 1000 * 1000,
     IDLE_PERIODS_MAX = 10, /* then it sleeps without a limit */
+    TRIM_PERIODS = 100,    /* between decisions about warm fibers */
+    TRIM_BATCH = 1024,     /* fibers whose memory is given back in one period: about 2 ms */
 };
 
 /* What the monitor saw at its last look. */
@@ -26,6 +29,8 @@ struct view {
     uint32_t ticks[2 * 1024 + 2];
     uint32_t poll_count;
     uint32_t idle_periods;
+    uint32_t trim_periods;
+    bool has_warm_fibers;
 };
 
 void skua__monitor_wake(skua_runtime *runtime)
@@ -165,6 +170,20 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view)
     }
 }
 
+static void trim_fibers(skua_runtime *runtime, struct view *view)
+{
+    view->trim_periods++;
+    view->has_warm_fibers = false;
+    for (uint32_t i = 0; i < SKUA__STACK_CLASSES; i++) {
+        if (view->trim_periods % TRIM_PERIODS == 0) {
+            skua__fiber_pool_age(&runtime->fibers[i]);
+        }
+        if (skua__fiber_pool_trim(&runtime->fibers[i], TRIM_BATCH)) {
+            view->has_warm_fibers = true;
+        }
+    }
+}
+
 void *skua__monitor_main(void *arg)
 {
     skua_runtime *runtime = arg;
@@ -174,7 +193,8 @@ void *skua__monitor_main(void *arg)
         uint32_t bell = skua__load(&runtime->monitor_bell, relaxed);
         bool are_idle = all_are_parked(runtime);
         view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
-        if (view.idle_periods > IDLE_PERIODS_MAX) {
+        trim_fibers(runtime, &view);
+        if (view.idle_periods > IDLE_PERIODS_MAX && !view.has_warm_fibers) {
             sleep_without_limit(runtime, bell);
             view.idle_periods = 0;
             continue;

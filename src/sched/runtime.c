@@ -246,21 +246,19 @@ static void end_threads(skua_runtime *runtime, uint32_t workers_started, bool ha
     }
 }
 
-static void retire_fibers(struct skua__worker *worker)
+static void retire_fibers(skua_runtime *runtime)
 {
     for (uint32_t stack_class = 0; stack_class < SKUA__STACK_CLASSES; stack_class++) {
-        struct skua__fiber *fiber;
-        while ((fiber = skua__worker_cached_fiber(worker, stack_class)) != NULL) {
-            skua__fiber_retire(fiber);
+        for (uint32_t i = 0; runtime->workers != NULL && i < runtime->worker_capacity; i++) {
+            skua__fiber_cache_fini(&runtime->workers[i].cache[stack_class]);
         }
+        skua__fiber_pool_fini(&runtime->fibers[stack_class]);
     }
 }
 
 static void free_runtime(skua_runtime *runtime)
 {
-    for (uint32_t i = 0; runtime->workers != NULL && i < runtime->worker_capacity; i++) {
-        retire_fibers(&runtime->workers[i]);
-    }
+    retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);

@@ -41,7 +41,7 @@ __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *s
 #if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 {
-    __asm__ volatile("" ::: "memory"); /* not a pure function, whatever the compiler may find */
+    skua__fence_compiler(); /* not a pure function, whatever the compiler may find */
     return skua__current_worker;
 }
 #endif
@@ -223,29 +223,15 @@ struct skua__runnable *skua__worker_next(struct skua__worker *worker)
 
 struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class)
 {
-    struct skua__fiber_cache *cache = &worker->cache[stack_class];
-    struct skua__fiber *fiber = cache->first;
-    if (fiber != NULL) {
-        struct skua__runnable *next = fiber->runnable.next;
-        cache->first = next != NULL ? SKUA_CONTAINER(next, struct skua__fiber, runnable) : NULL;
-        cache->count--;
-    }
-    return fiber;
+    return skua__fiber_cache_take(&worker->cache[stack_class],
+                                  &worker->runtime->fibers[stack_class]);
 }
-
-/* Enough for bursts; what is beyond gives its memory back. */
-enum { CACHED_FIBERS_MAX = 256 };
 
 void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber)
 {
-    struct skua__fiber_cache *cache = &worker->cache[fiber->stack.stack_class];
-    if (cache->count >= CACHED_FIBERS_MAX) {
-        skua__fiber_retire(fiber);
-        return;
-    }
-    fiber->runnable.next = cache->first != NULL ? &cache->first->runnable : NULL;
-    cache->first = fiber;
-    cache->count++;
+    uint32_t stack_class = fiber->stack.stack_class;
+    skua__fiber_cache_put(&worker->cache[stack_class], &worker->runtime->fibers[stack_class],
+                          fiber);
 }
 
 /* --- upkeep ----------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "arch/tls.h"
 #include "mem/slab.h"
 #include "sched/fiber.h"
+#include "sched/fiber_cache.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/ring.h"
@@ -14,12 +15,6 @@
 
 /* How many operations a task may do before it has to let others run. */
 enum { SKUA__BUDGET = 128 };
-
-/* A worker's warm fibers of one stack class, newest first. */
-struct skua__fiber_cache {
-    struct skua__fiber *first;
-    uint32_t count;
-};
 
 struct skua__worker {
     /* Constant once the thread runs. */
