@@ -1,9 +1,10 @@
 /* skua/chan.h: channels: typed queues between tasks and threads, with back-pressure.
 
    Items are copied in and out by value. Capacity 0 is a rendezvous: a send completes when a
-   receiver has the item. Waiters are served first come, first served. Foreign threads may use
-   either end. What happened before a send happens before what follows the receive of that item;
-   what happened before the close happens before what follows the end. */
+   receiver has the item. Waiters are served first come, first served (a waiter inside a shield
+   whose grace begins while it waits goes to the end of the line). Foreign threads may use either
+   end. What happened before a send happens before what follows the receive of that item; what
+   happened before the close happens before what follows the end. */
 #ifndef SKUA_CHAN_H
 #define SKUA_CHAN_H
 

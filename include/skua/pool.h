@@ -69,8 +69,7 @@ typedef struct skua_pool_opts {
 /* Start a pool and wait until its workers are there. *out is written only on success. Returns 0,
    -ENOTSUP (no zygote, or it was killed: see skua_pool_prepare()), -ENOMEM, -EMFILE, -EAGAIN,
    -EINVAL, -EPERM (not in a task), -ECANCELED, -ESHUTDOWN. `opts` may be NULL.
-   Call from: a task.
-   May switch. Cost: about a millisecond per worker. */
+   Call from: a task. May switch. Cost: about a millisecond per worker. */
 int skua_pool_create(skua_pool **out, const skua_pool_opts *opts) SKUA_MUST_CHECK;
 
 /* An answer: memory shared with the worker, on loan until skua_buf_release(). The job that wrote it
@@ -98,17 +97,16 @@ void skua_buf_release(skua_buf *buf);
      -ENOMEM      no memory for the answer
      -ESHUTDOWN   the pool is being destroyed, or this is a forked child.
    -EOWNERDEAD and -EPROTO come with a message, as skua_fail() attaches it to the calling task: it
-   names the job, the process and the signal or exit code. `in` is not used after the return. Call
-   from: a task or a foreign thread. May switch. Cost: one copy of `in`; none of the answer, unless
-   the caller holds several answers of the same worker on loan. */
+   names the job, the process and the signal or exit code. `in` is not used after the return.
+   Call from: a task or a foreign thread. May switch. Cost: one copy of `in`; none of the answer,
+   unless the caller holds several answers of the same worker on loan. */
 int skua_pool_call(skua_pool *pool, const skua_job *job, skua_bytes in, skua_buf *out,
                    skua_time deadline) SKUA_MUST_CHECK;
 
 /* Stop the workers, wait until they are gone, free everything; NULL is allowed. Calls that wait get
    -ESHUTDOWN; answers on loan must have been released (panics). A pool that was forgotten is
-   closed, and reported, when its runtime ends.
-   Call from: a task of the pool's runtime. May switch,
-   and is not cancelled. */
+   closed when its runtime ends, and reported when the program does.
+   Call from: a task of the pool's runtime. May switch, and is not cancelled. */
 void skua_pool_destroy(skua_pool *pool);
 
 /* Process ids of the workers alive now, for display and for tests. Returns how many there are,

@@ -34,9 +34,9 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CH
 int skua_runtime_create(skua_runtime **out, const skua_config *config) SKUA_MUST_CHECK;
 
 /* Cancel what still runs, wait until all tasks have ended, take everything down; NULL is allowed.
-   The tasks' references stay valid until released.
-   Call from: a foreign thread; nobody else may use
-   the runtime any more. Inside a task of the runtime it panics. */
+   Task handles that were not released are reported, and end with the runtime.
+   Call from: a foreign thread; nobody else may use the runtime any more. Inside a task of the
+   runtime it panics. */
 void skua_runtime_destroy(skua_runtime *runtime);
 
 /* Like skua_spawn(), but a task of `runtime` and from any thread. The task starts without

@@ -38,7 +38,7 @@ SKUA_NOINLINE void skua__lock_slow(struct skua__lock *lock)
 #if SKUA_DEBUG
 /* How many locks of each rank this thread holds. Locks are not held across switches, so a
    thread-local is safe here. */
-static _Thread_local uint8_t held[16];
+static _Thread_local uint16_t held[16];
 
 SKUA_OPAQUE void skua__lock_check_take(enum skua__lock_rank rank)
 {

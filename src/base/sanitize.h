@@ -56,7 +56,12 @@ void skua__sanitize_fini(struct skua__sanitize *context);
 #if SKUA_ASAN || SKUA_TSAN
 void skua__sanitize_leave(struct skua__sanitize *from, const struct skua__sanitize *to);
 void skua__sanitize_arrive(struct skua__sanitize *self);
+/* Clang's no_sanitize still notes entry and exit, which here are on different stacks. */
+#if defined(__clang__)
+#define SKUA_NO_SANITIZE_THREAD __attribute__((disable_sanitizer_instrumentation))
+#else
 #define SKUA_NO_SANITIZE_THREAD __attribute__((no_sanitize("thread")))
+#endif
 #else
 static inline void skua__sanitize_leave(struct skua__sanitize *from,
                                         const struct skua__sanitize *to)

@@ -93,27 +93,33 @@ int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker *
     return SKUA__CHAN_WOULD_WAIT;
 }
 
+/* The sender that comes next, unless the channel is closed: then all of them get -EPIPE. */
+static struct skua__waiter *claim_sender(skua_chan *chan)
+{
+    return chan->is_closed ? NULL : claim_first(&chan->waiting_senders);
+}
+
 int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
 {
     *wake = NULL;
     bool has_item = chan->count > 0;
     if (has_item) {
         buffer_take(chan, item);
+    } else if (chan->capacity > 0) {
+        return chan->is_closed ? 0 : SKUA__CHAN_WOULD_WAIT;
     }
-    /* A waiting sender moves up into the buffer, or, without one, straight to us. */
-    struct skua__waiter *sender =
-        has_item || chan->capacity == 0 ? claim_first(&chan->waiting_senders) : NULL;
+    /* A waiting sender moves up into the buffer, or, where there is none, straight to us. */
+    struct skua__waiter *sender = claim_sender(chan);
+    if (sender != NULL && has_item) {
+        buffer_put(chan, sender->item);
+    } else if (sender != NULL) {
+        copy_item(item, sender->item, chan->item_bytes);
+    }
     if (sender != NULL) {
-        if (has_item) {
-            buffer_put(chan, sender->item);
-        } else {
-            copy_item(item, sender->item, chan->item_bytes);
-        }
         sender->result = 0;
         *wake = sender->parker;
-        return 1;
     }
-    if (has_item) {
+    if (has_item || sender != NULL) {
         return 1;
     }
     return chan->is_closed ? 0 : SKUA__CHAN_WOULD_WAIT;
@@ -224,18 +230,20 @@ static bool dismiss(struct skua__list *queue, int result, struct skua__wake_list
     return list->count == SKUA__WAKE_CHUNK;
 }
 
-/* Dismisses all waiters of a queue, a chunk at a time; entered and left with the lock held.
-   Newcomers cannot wait any more, or get the same answer. */
+/* Dismisses all waiters of a queue, a chunk at a time; entered and left with the lock held. Nobody
+   new waits there: it is closed, or has no partner left. */
 static void dismiss_all(skua_chan *chan, struct skua__list *queue, int result)
 {
     struct skua__wake_list list = {.count = 0};
     bool is_full;
+    chan->holds++;
     do {
         is_full = dismiss(queue, result, &list);
         skua__unlock(&chan->lock, SKUA__RANK_CHAN);
         skua__wake_list_flush(&list);
         skua__lock(&chan->lock, SKUA__RANK_CHAN);
     } while (is_full);
+    chan->holds--;
 }
 
 static void close_locked(skua_chan *chan)
@@ -260,6 +268,9 @@ void skua_chan_close(skua_chan *chan)
 int skua_chan_create(skua_chan **out, size_t item_bytes, size_t capacity)
 {
     size_t buffer_bytes, bytes;
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
     if (item_bytes > ITEM_BYTES_MAX ||
         __builtin_mul_overflow(item_bytes, capacity, &buffer_bytes) ||
         __builtin_add_overflow(buffer_bytes, sizeof(skua_chan), &bytes) || bytes > PTRDIFF_MAX) {
@@ -309,17 +320,13 @@ void skua_chan_release(skua_chan *chan, int ends)
     if ((ends & SKUA_RECEIVER) != 0) {
         drop(&chan->receivers, "receiver");
     }
-    bool is_last = chan->senders == 0 && chan->receivers == 0;
-    if (!is_last && chan->senders == 0 && !chan->is_closed) {
-        chan->receivers++; /* the channel must outlive the dismissals, which unlock it */
+    if ((ends & SKUA_SENDER) != 0 && chan->senders == 0 && !chan->is_closed) {
         close_locked(chan);
-        chan->receivers--;
-    } else if (!is_last && chan->receivers == 0) {
-        chan->senders++;
-        dismiss_all(chan, &chan->waiting_senders, -EPIPE);
-        chan->senders--;
     }
-    is_last = chan->senders == 0 && chan->receivers == 0;
+    if ((ends & SKUA_RECEIVER) != 0 && chan->receivers == 0) {
+        dismiss_all(chan, &chan->waiting_senders, -EPIPE);
+    }
+    bool is_last = chan->senders == 0 && chan->receivers == 0 && chan->holds == 0;
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
     if (is_last) {
         skua__free(chan);

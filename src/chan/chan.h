@@ -14,8 +14,9 @@ struct skua_chan {
     /* Under the lock. */
     struct skua__lock lock;
     bool is_closed;
-    size_t first, count;                                  /* the ring of buffered items */
-    uint32_t senders, receivers;                          /* ends that are held */
+    size_t first, count;         /* the ring of buffered items */
+    uint32_t senders, receivers; /* ends that are held */
+    uint32_t holds;              /* calls that unlock in the middle and come back */
     struct skua__list waiting_senders, waiting_receivers; /* skua__waiter, oldest first */
     _Alignas(16) char items[];
 };

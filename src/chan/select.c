@@ -20,6 +20,7 @@
 #include "base/panic.h"
 #include "base/random.h"
 #include "chan/chan.h"
+#include "sched/service.h"
 #include "sched/task.h"
 
 #include <skua/select.h>
@@ -32,6 +33,7 @@ enum { INLINE_CASES = 16 };
 struct entry {
     struct skua__waiter waiter;
     uint32_t order; /* entries[i].order: the case whose lock is i-th in address order */
+    uint32_t turn;  /* entries[i].turn: the case that is tried as the i-th */
 };
 
 struct selection {
@@ -75,6 +77,9 @@ static int check_cases(const skua_case cases[], size_t count)
     for (size_t i = 0; i < count; i++) {
         if ((unsigned)cases[i].kind > SKUA_CASE_TIME) {
             return -EINVAL;
+        }
+        if (is_task_case(&cases[i]) && cases[i].object == skua_self()) {
+            return -EDEADLK;
         }
         if (is_channel_case(&cases[i])) {
             skua__chan_check_size(cases[i].object, cases[i].item_bytes);
@@ -160,26 +165,31 @@ static bool attempt(struct selection *selection, skua_case *entry)
     return true;
 }
 
-/* Numbers for fair choices; where a thread's selects start need not be unpredictable, only spread.
-   */
-static uint32_t first_case(const struct selection *selection)
+/* A seed for fair choices; it need not be unpredictable, only different from call to call. */
+static uint64_t choice_seed(const struct selection *selection)
 {
     static _Atomic uint64_t turn;
-    if ((selection->flags & SKUA_IN_ORDER) != 0 || selection->count < 2) {
-        return 0;
-    }
-    uint64_t state = skua__load(&turn, relaxed) + (uintptr_t)selection;
-    uint32_t first = skua__random_below(&state, selection->count);
-    skua__store(&turn, state, relaxed);
-    return first;
+    uint64_t seed = skua__load(&turn, relaxed) + (uintptr_t)selection;
+    uint64_t next = seed;
+    skua__random_next(&next);
+    skua__store(&turn, next, relaxed);
+    return seed;
 }
 
-/* The index of the case that happened, or -1. */
+/* Tries the cases in random order (a shuffle that is carried out only as far as it is needed), or
+   in theirs. The index of the case that happened, or -1. */
 static int attempt_all(struct selection *selection)
 {
-    uint32_t first = first_case(selection);
+    bool is_random = (selection->flags & SKUA_IN_ORDER) == 0 && selection->count > 1;
+    uint64_t seed = is_random ? choice_seed(selection) : 0;
+    struct entry *entries = selection->entries;
     for (uint32_t i = 0; i < selection->count; i++) {
-        uint32_t index = (first + i) % selection->count;
+        entries[i].turn = i;
+    }
+    for (uint32_t i = 0; i < selection->count; i++) {
+        uint32_t at = i + (is_random ? skua__random_below(&seed, selection->count - i) : 0);
+        uint32_t index = entries[at].turn;
+        entries[at].turn = entries[i].turn;
         if (attempt(selection, &selection->cases[index])) {
             return (int)index;
         }
@@ -287,7 +297,7 @@ static int select_once(struct selection *selection, skua_time deadline)
 
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline)
 {
-    int status = check_cases(cases, count);
+    int status = skua__forked() ? -ESHUTDOWN : check_cases(cases, count);
     if (status < 0) {
         return status;
     }

@@ -217,12 +217,11 @@ static int may_wait(struct skua__fd *fd, const struct skua__fd_look *look, int e
 {
     uint64_t word = word_of(fd);
     enum skua__fd_kind kind = skua__fd_kind_of(word);
-    bool is_theirs = kind == SKUA__FD_NONE || kind == SKUA__FD_FOREIGN;
-    if (is_once && !is_theirs && kind != SKUA__FD_SHARED) {
-        return 0; /* adopted meanwhile */
+    if (skua__fd_generation(word) != skua__fd_generation(look->word)) {
+        return skua__fd_is_adopted(look->word) ? -EBADF : 0; /* (F3); somebody else's: look again */
     }
-    if (!is_theirs && skua__fd_generation(word) != skua__fd_generation(look->word)) {
-        return -EBADF;
+    if (is_once && kind != SKUA__FD_NONE && kind != SKUA__FD_FOREIGN && kind != SKUA__FD_SHARED) {
+        return 0; /* adopted meanwhile */
     }
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0 &&

@@ -139,7 +139,8 @@ static void send_away(struct skua__process *process)
         skua__process_doom(process);
     }
     skua__pool_unlock(pool);
-    if (skua__message_send(pool->control, &message, NULL) < 0) {
+    int error = skua__message_send(pool->control, &message, NULL);
+    if (error < 0 && error != -EPIPE) { /* a pool that closes has all its workers killed */
         skua__report("pool '%s': a worker that cannot be watched is left over", pool->name);
     }
     cannot_make(pool, -EMFILE);

@@ -1,5 +1,5 @@
-/* Warm fibers: per-worker caches over shared pools. Batches go to and fro, so that the pool's lock is taken
-   once for many fibers. */
+/* Warm fibers: per-worker caches over shared pools. Batches go to and fro, so that the pool's lock
+   is taken once for many fibers. */
 #include "sched/fiber_cache.h"
 
 #include "sched/fiber.h"

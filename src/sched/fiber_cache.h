@@ -1,9 +1,9 @@
 /* sched/fiber_cache.h: fibers that have nothing to run: warm, with their stacks.
 
-   Each worker keeps some of each stack class to itself; the rest stands in a pool of the runtime. A pool
-   gives memory back slowly: each second, half of those that nobody has needed during that second.
-   So a burst that comes again finds its stacks warm, and one that does not costs its memory for some
-   seconds only. */
+   Each worker keeps some of each stack class to itself; the rest stands in a pool of the runtime. A
+   pool gives memory back slowly: each second, half of those that nobody has needed during that
+   second. So a burst that comes again finds its stacks warm, and one that does not costs its memory
+   for some seconds only. */
 #ifndef SKUA_SCHED_FIBER_CACHE_H
 #define SKUA_SCHED_FIBER_CACHE_H
 

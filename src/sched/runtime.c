@@ -403,6 +403,15 @@ static void end_services(skua_runtime *runtime)
     }
 }
 
+/* Threads that have woken a task of ours and are about to leave: a few instructions. */
+static void wait_for_outsiders(skua_runtime *runtime)
+{
+    /* acquire: pairs with the release in outsider_leaves(). */
+    while (skua__load(&runtime->outsiders, acquire) != 0) {
+        skua__thread_yield();
+    }
+}
+
 void skua_runtime_destroy(skua_runtime *runtime)
 {
     if (runtime == NULL || skua__forked()) {
@@ -417,6 +426,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     /* The workers first: one of them may be polling. */
     end_threads(runtime, runtime->worker_count, true);
     end_services(runtime);
+    wait_for_outsiders(runtime);
     uint64_t held = 0;
     skua__slab_visit(&runtime->tasks, report_held, &held);
     if (held > 0) {

@@ -40,6 +40,7 @@ struct skua_runtime {
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
     _Atomic uint64_t submitted;  /* tasks started by foreign threads */
+    _Atomic uint32_t outsiders;  /* wakes under way by threads that are not its workers */
     _Atomic uint32_t ended_bell; /* rung by each task that ends while the runtime is stopping */
 
     /* The monitor's. */

@@ -59,10 +59,23 @@ void skua__wake_worker(skua_runtime *runtime, bool fenced)
     }
 }
 
-void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
-                        struct skua__runnable *last, uint32_t count)
+/* Who wakes from outside must not find the runtime gone: the woken task may be its last. */
+static void outsider_enters(skua_runtime *runtime)
 {
-    skua__inject_push(&runtime->inject, first, last, count);
+    /* Ordered before the push by the lock of the queue: what was pushed cannot have run yet. */
+    skua__fetch_add(&runtime->outsiders, 1, relaxed);
+}
+
+static void outsider_leaves(skua_runtime *runtime)
+{
+    /* release: orders all our accesses before it; pairs with the acquire in wait_for_outsiders().
+       The last access. */
+    skua__fetch_sub(&runtime->outsiders, 1, release);
+}
+
+static void ready_inject(skua_runtime *runtime, struct skua__runnable *runnable)
+{
+    skua__inject_push(&runtime->inject, runnable, runnable, 1);
     /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes
        of that word by workers that stop searching or park. */
     skua__fence(seq_cst);
@@ -76,6 +89,17 @@ static void ready_pinned(skua_runtime *runtime, struct skua__runnable *runnable)
     if (worker != skua__worker_self() && skua__idle_claim_this(&runtime->idle, &worker->sleeper)) {
         skua__runtime_wake_sleeper(runtime, &worker->sleeper, SKUA__PERMIT_PLAIN);
     }
+}
+
+static SKUA_NOINLINE void ready_from_outside(skua_runtime *runtime, struct skua__runnable *runnable)
+{
+    outsider_enters(runtime);
+    if (runnable->pin != 0) {
+        ready_pinned(runtime, runnable);
+    } else {
+        ready_inject(runtime, runnable);
+    }
+    outsider_leaves(runtime);
 }
 
 /* The ring is full: its older half goes to the inject queue, in one piece. */
@@ -126,13 +150,13 @@ static struct skua__runnable *lifo_take(struct skua__worker *worker)
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
 {
     skua_runtime *runtime = runnable->runtime;
-    if (SKUA_UNLIKELY(runnable->pin != 0)) {
-        ready_pinned(runtime, runnable);
-        return;
-    }
     struct skua__worker *worker = skua__worker_self();
     if (SKUA_UNLIKELY(worker == NULL || worker->runtime != runtime)) {
-        skua__ready_inject(runtime, runnable, runnable, 1);
+        ready_from_outside(runtime, runnable);
+        return;
+    }
+    if (SKUA_UNLIKELY(runnable->pin != 0)) {
+        ready_pinned(runtime, runnable);
         return;
     }
     if (kind == SKUA__READY_WOKEN) {

@@ -96,10 +96,6 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
    for it. */
 void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable);
 
-/* Append a chain to the runtime's inject queue. Call from anywhere. */
-void skua__ready_inject(skua_runtime *runtime, struct skua__runnable *first,
-                        struct skua__runnable *last, uint32_t count);
-
 /* Wake a parked worker if something is queued and nobody searches. `fenced`: see
    skua__idle_wants_wake(). */
 void skua__wake_worker(skua_runtime *runtime, bool fenced);
