@@ -53,11 +53,11 @@ enum { SKUA_CASES_MAX = 256 };
    what the plain call would have returned in its `result` (a receive: 1, or 0 for ended; a send: 0,
    or -EPIPE; a task: 0, the status is read by skua_join; a moment: 0). Otherwise nothing has
    happened: -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EINVAL (too many cases, or a bad kind),
-   -ESHUTDOWN. Among ready cases the choice is random unless SKUA_IN_ORDER is given. The same
-   channel may stand in several cases. Without any case that can fire it waits for the deadline or a
-   cancel.
-   Call from: a task or a foreign thread. May switch. Cancel: loses nothing. Cost: O(count
-   log count); locks all its channels in address order (as Go's select does). */
+   -EDEADLK (a task waits for its own end), -ENOMEM (more than 16 cases), -ESHUTDOWN. Among ready
+   cases the choice is random unless SKUA_IN_ORDER is given. The same channel may stand in several
+   cases. Without any case that can fire it waits for the deadline or a cancel. Call from: a task or
+   a foreign thread. May switch. Cancel: loses nothing. Cost: O(count log count); locks all its
+   channels in address order (as Go's select does). */
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS
