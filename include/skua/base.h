@@ -101,8 +101,7 @@ typedef struct skua_error {
 #define skua_fail(code, ...) skua_fail_at(__FILE__, __LINE__, (code), __VA_ARGS__)
 int skua_fail_at(const char *file, int line, int code, const char *format, ...) SKUA_PRINTF(4, 5);
 
-/* A short text for a code: errno names its own, application codes are "application error
-   <class>.<detail>". The string is static or belongs to the calling thread until its next call. */
+/* A short, static text for a code; all application codes are "application error". */
 const char *skua_error_text(int code);
 
 SKUA_END_DECLS

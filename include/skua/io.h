@@ -6,7 +6,9 @@
    waited for with skua_wait_fd(). One task may read and another write the same fd at the same time;
    a second reader (or writer) that would have to wait gets -EBUSY.
 
-   All calls may be made from a foreign thread too: there they block that thread. */
+   All calls but skua_fd_adopt() may be made from a foreign thread too, on any fd: there they block
+   that thread, nothing is adopted, and a deadline bounds only the wait for readiness, unless the fd
+   is non-blocking. In a task they want an adopted fd (-EBADF), but for skua_wait_fd(). */
 #ifndef SKUA_IO_H
 #define SKUA_IO_H
 
@@ -18,40 +20,42 @@ SKUA_BEGIN_DECLS
 /* Events for skua_wait_fd(). */
 enum { SKUA_READABLE = 1, SKUA_WRITABLE = 2 };
 
-/* open(2) with O_CLOEXEC, done on the blocking pool. The result is adopted. Returns the fd, or what
-   open says, -ETIMEDOUT, -ECANCELED. A fifo opens without waiting for its other end (O_NONBLOCK).
+/* open(2) with O_CLOEXEC, done on the blocking pool unless the kernel has all of the path in
+   memory. The result is adopted. Returns the fd, or what open says, -ETIMEDOUT, -ECANCELED. A fifo
+   opens without waiting for its other end (O_NONBLOCK).
    Call from: a task or a foreign thread. May switch. Cancel: an fd that was opened too late is
    closed. */
 int skua_open(const char *path, int flags, mode_t mode, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Hand a file descriptor to Skua: it is made non-blocking and registered; from now on it is closed
    by skua_close(). Standard input, output and error, which other processes share, stay as they are:
-   reads and writes on them go through the blocking pool. Returns 0, -EBADF, -EEXIST (adopted
-   already), -ENOMEM, -ENOSPC, -ESHUTDOWN.
+   reads and writes on them wait for readiness, and where the kernel cannot promise that they then
+   do not block (terminals), they are done on the blocking pool. Returns 0, -EBADF, -EEXIST (adopted
+   already), -EBUSY (a task waits for it in skua_wait_fd), -ENOMEM, -ENOSPC, -EMFILE, -EPERM (on a
+   foreign thread), -ESHUTDOWN.
    Call from: a task. Never switches. */
 int skua_fd_adopt(int fd) SKUA_MUST_CHECK;
 
-/* Close an adopted fd; tasks that wait on it get -EBADF. A number that is not adopted panics: it
-   may be somebody else's.
-   Call from: a task. Never switches. */
+/* Close an adopted fd; tasks that wait on it get -EBADF. If one is in a system call on it just now
+   (reading a file, say), the number is closed when that has returned. A number that is not adopted
+   panics: it may be somebody else's. On a foreign thread, where nothing is adopted, it is close(2).
+   Call from: a task or a foreign thread. Never switches. */
 void skua_close(int fd);
 
 /* Wait until fd is readable or writable (`events`: SKUA_READABLE | SKUA_WRITABLE), or has an error
    or hang-up (then all the asked events are reported). Works for adopted and for foreign fds; a
    foreign one is registered for this wait only, since its owner may close it and reuse the number.
    Regular files are always ready. Returns the events (> 0), -ETIMEDOUT, -EAGAIN (SKUA_NOW),
-   -ECANCELED, -EBADF, -EBUSY, -ENOMEM.
-   Call from: a task or a foreign thread. May switch. Cancel:
-   loses nothing. */
+   -ECANCELED, -EBADF, -EBUSY, -EINVAL, -ENOMEM, -ENOSPC.
+   Call from: a task or a foreign thread. May switch. Cancel: loses nothing. */
 int skua_wait_fd(int fd, int events, skua_time deadline) SKUA_MUST_CHECK;
 
 /* read(2): up to `bytes` bytes, waiting until there is something. Returns the number (0: end of
    file), or -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EBUSY, -EBADF (also: closed meanwhile), or
    what read says. EINTR never surfaces. A regular file is read in place while the page cache has
-   it, else on the blocking pool.
-   Call from: a task or a foreign thread. May switch. Cancel: no byte
-   is lost (on the blocking pool a read that has started is awaited). Cost: one system call when
-   ready. */
+   it, else on the blocking pool (SKUA_NOW: -EAGAIN).
+   Call from: a task or a foreign thread. May switch. Cancel: no byte is lost (on the blocking pool
+   a read that has started is awaited). Cost: one system call when ready. */
 ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
 /* write(2): at least one byte, waiting until there is room; the rest of the errors as for

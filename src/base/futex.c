@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/panic.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -26,13 +27,17 @@ void skua__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadlin
     }
     /* FUTEX_WAIT_BITSET takes an absolute time; FUTEX_WAIT would take a duration. */
     int operation = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+    int saved_errno = errno; /* the program's: a lock may be waited for in the middle of its call */
     syscall(SYS_futex, word, operation, expected, limit, NULL, FUTEX_BITSET_MATCH_ANY);
+    errno = saved_errno;
 }
 
 void skua__futex_wake(_Atomic uint32_t *word, int count, bool shared)
 {
     int operation = FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+    int saved_errno = errno;
     syscall(SYS_futex, word, operation, count, NULL, NULL, 0);
+    errno = saved_errno;
 }
 
 bool skua__fence_everywhere_prepare(void)

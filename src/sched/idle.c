@@ -26,6 +26,9 @@ bool skua__idle_search_end(struct skua__idle *idle)
     /* seq_cst: orders the count before the caller's look at the queues; pairs with the fence in
        skua__idle_wants_wake(). */
     uint64_t before = skua__fetch_sub(&idle->state, SEARCHING_ONE, seq_cst);
+    /* seq_cst: orders the same once more: a read-modify-write alone does not keep later loads
+       behind its store on all processors; pairs as above. */
+    skua__fence(seq_cst);
     return before >> 32 == 1;
 }
 

@@ -26,11 +26,12 @@ enum {
 
 /* What the monitor saw at its last look. */
 struct view {
-    uint32_t ticks[2 * 1024 + 2];
+    uint32_t ticks[2 * 1024 + 16];
     uint32_t poll_count;
     uint32_t idle_periods;
     uint32_t trim_periods;
     bool has_warm_fibers;
+    bool was_limit_reported;
 };
 
 void skua__monitor_wake(skua_runtime *runtime)
@@ -45,7 +46,8 @@ void skua__monitor_wake(skua_runtime *runtime)
 
 static bool all_are_parked(const skua_runtime *runtime)
 {
-    return skua__idle_parked(&runtime->idle) == runtime->worker_count;
+    return skua__idle_parked(&runtime->idle) == runtime->worker_count &&
+           skua__idle_parked(&runtime->reserve) == runtime->extra_started;
 }
 
 /* All timers that nobody would run in time: those of stand-ins, which do not look after them while
@@ -117,7 +119,7 @@ static bool has_own_work(const struct skua__worker *worker)
 }
 
 /* Start or wake one stand-in. */
-static void add_stand_in(skua_runtime *runtime)
+static void add_stand_in(skua_runtime *runtime, struct view *view)
 {
     struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->reserve);
     if (sleeper != NULL) {
@@ -127,6 +129,13 @@ static void add_stand_in(skua_runtime *runtime)
     uint32_t index = runtime->worker_count + runtime->extra_started;
     if (index < runtime->worker_capacity && skua__worker_start(&runtime->workers[index]) == 0) {
         runtime->extra_started++;
+        skua__store(&runtime->workers_started, index + 1, relaxed);
+    } else if (!view->was_limit_reported) {
+        view->was_limit_reported = true;
+        skua__report(
+            "%u workers are stuck in tasks that block or compute for long, and there are no more "
+            "stand-ins: ready tasks wait; use skua_blocking() for calls that block",
+            index);
     }
 }
 
@@ -166,7 +175,7 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view)
         return;
     }
     if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0) {
-        add_stand_in(runtime);
+        add_stand_in(runtime, view);
     }
 }
 

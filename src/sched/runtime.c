@@ -17,7 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORKERS_MAX = 1024, CLEANUP_NS_DEFAULT = 5, BLOCKING_THREADS_DEFAULT = 64 };
+enum {
+    STAND_INS_MIN = 16,
+    WORKERS_MAX = 1024,
+    CLEANUP_NS_DEFAULT = 5,
+    BLOCKING_THREADS_DEFAULT = 64
+};
 
 /* --- what workers and monitor share ----------------------------------------------------------- */
 
@@ -71,11 +76,11 @@ void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sle
     bool is_polling = sleeper->is_polling; /* the sleeper may be gone once it has its permit */
     /* release: publishes what it was woken for; pairs with the acquire in take_permit(). */
     skua__store(&sleeper->permit, permit, release);
+    /* One that polls may have come back by itself meanwhile, and then waits for the permit too. */
+    skua__futex_wake(&sleeper->permit, 1, false);
     if (is_polling) {
         struct skua__poller *poller = skua__load(&runtime->poller, relaxed);
         poller->interrupt(poller);
-    } else {
-        skua__futex_wake(&sleeper->permit, 1, false);
     }
 }
 
@@ -159,6 +164,11 @@ static const char *task_name_or_null(void)
     return task != NULL ? skua_task_name(task) : NULL;
 }
 
+__attribute__((constructor)) static void let_panics_name_tasks(void)
+{
+    skua__panic_task_name = task_name_or_null;
+}
+
 /* --- starting --------------------------------------------------------------------------------- */
 
 static int apply_config(skua_runtime *runtime, const skua_config *config)
@@ -171,7 +181,7 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
         return -EINVAL;
     }
     runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
-    runtime->worker_capacity = 2 * runtime->worker_count + 2;
+    runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
     runtime->max_tasks = config->max_tasks;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
@@ -269,6 +279,7 @@ static void free_runtime(skua_runtime *runtime)
 
 static int start_threads(skua_runtime *runtime)
 {
+    skua__store(&runtime->workers_started, runtime->worker_count, relaxed);
     for (uint32_t i = 0; i < runtime->worker_count; i++) {
         int status = skua__worker_start(&runtime->workers[i]);
         if (status < 0) {
@@ -291,7 +302,6 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     if (skua__worker_self() != NULL) {
         return -EDEADLK;
     }
-    skua__panic_task_name = task_name_or_null;
     run_start_hooks();
     skua_runtime *runtime = skua__alloc_aligned(SKUA_CACHE_LINE, sizeof *runtime);
     if (runtime == NULL) {
@@ -314,21 +324,34 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void cancel_one(void *object, void *arg)
+static void mark_one(void *object, void *arg)
 {
     (void)arg;
     struct skua_task *task = object;
     if (skua__task_try_retain(task)) {
-        skua_task_cancel(task);
+        skua__scope_mark_cancelled(&task->scope, SKUA__SCOPE_REQUESTED);
         skua_task_release(task);
     }
 }
 
+static void claim_one(void *object, void *arg)
+{
+    (void)arg;
+    struct skua_task *task = object;
+    if (skua__task_try_retain(task)) {
+        skua__scope_claim_cancelled(&task->scope);
+        skua_task_release(task);
+    }
+}
+
+/* Cancels every task there is, with one heavy fence for all of them. */
 static void cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
-    skua__slab_visit(&runtime->tasks, cancel_one, NULL);
+    skua__slab_visit(&runtime->tasks, mark_one, NULL);
+    skua__runtime_heavy_fence(runtime);
+    skua__slab_visit(&runtime->tasks, claim_one, NULL);
 }
 
 /* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own
@@ -364,7 +387,8 @@ static void wait_for_tasks(skua_runtime *runtime)
 {
     int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
     for (;;) {
-        uint32_t bell = skua__load(&runtime->ended_bell, relaxed);
+        /* acquire: pairs with the release in count_end(). */
+        uint32_t bell = skua__load(&runtime->ended_bell, acquire);
         /* seq_cst: orders the bell before the counts: an end that we miss rings after it. It pairs
            with the fetch_add in count_end(). */
         skua__fence(seq_cst);
@@ -389,6 +413,7 @@ static void report_held(void *object, void *arg)
     uint64_t *held = arg;
     if (skua__load(&task->refs, relaxed) != 0) {
         (*held)++;
+        skua__task_report_unseen(task);
         skua__task_free_parts(task);
     }
 }

@@ -29,6 +29,8 @@ struct skua_runtime {
     _Atomic(struct skua__poller *) poller;
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
 
+    _Atomic uint32_t workers_started; /* with stand-ins */
+
     /* Shared. */
     struct skua__idle idle SKUA_CACHE_ALIGNED;
     struct skua__inject inject SKUA_CACHE_ALIGNED;

@@ -8,7 +8,10 @@
           or will be before the canceller returns; a scope that is opened meanwhile inherits it.
      (S4) A fiber that is about to wait stores its word, fences, and then looks at CANCELLED; a
           canceller sets CANCELLED, fences, and then looks at words. One of the two sees the other.
-          The fiber's fence is free: the canceller's is a membarrier. */
+          The fiber's fence is free: the canceller's is a membarrier.
+     (S5) Who cancels a scope holds its lock from the first look at it to the last; closing takes
+          that lock once more after the scope has left the tree. So a canceller never meets a dead
+          frame, and claims only waits inside. */
 #include "sched/scope.h"
 
 #include "base/panic.h"
@@ -38,6 +41,9 @@ static bool has_flag(const struct skua__scope *scope, uint32_t flag)
 
 static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
 {
+    if (skua__forked()) {
+        return;
+    }
     struct skua__fiber *fiber = skua__fiber_self();
     if (fiber == NULL) {
         skua__panic("a scope was opened outside of a task");
@@ -82,20 +88,34 @@ static bool outer_is_cancelled(struct skua__scope *parent, skua_runtime *runtime
            skua__scope_expire(parent, skua__clock_ns(), runtime);
 }
 
-int skua_scope_close(skua_scope *storage, int status)
+/* Takes the scope out of the tree, and waits for cancellers that are inside it (S5). */
+static void unlink_scope(struct skua__scope *scope)
 {
-    struct skua__fiber *fiber = skua__fiber_self();
-    struct skua__scope *scope = inside(storage);
-    if (fiber == NULL || fiber->scope != scope) {
-        skua__panic("a scope is closed that is not the innermost open one of this task");
-    }
     struct skua__scope *parent = scope->parent;
     skua__lock(&parent->lock, SKUA__RANK_SCOPE);
     skua__list_remove(&scope->sibling);
     skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
-    fiber->scope = parent;
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     uint32_t flags = skua__load(&scope->flags, relaxed);
     skua__store(&scope->flags, flags & ~(uint32_t)SKUA__SCOPE_OPEN, relaxed);
+    skua__store(&scope->fiber, NULL, relaxed);
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+}
+
+int skua_scope_close(skua_scope *storage, int status)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    struct skua__scope *scope = inside(storage);
+    if (skua__forked()) {
+        return status;
+    }
+    if (fiber == NULL || fiber->scope != scope) {
+        skua__panic("a scope is closed that is not the innermost open one of this task");
+    }
+    struct skua__scope *parent = scope->parent;
+    unlink_scope(scope);
+    fiber->scope = parent;
+    uint32_t flags = skua__load(&scope->flags, relaxed);
     bool is_own = (flags & (SKUA__SCOPE_EXPIRED | SKUA__SCOPE_REQUESTED)) != 0;
     if (status != -ECANCELED || !is_own || outer_is_cancelled(parent, fiber->runnable.runtime)) {
         return status;
@@ -113,6 +133,9 @@ void skua_scope_fini(skua_scope *storage)
 
 int skua_within(skua_time deadline, skua_fn fn, void *arg)
 {
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
     skua_scope scope = {{0}};
     skua_scope_open(&scope, deadline);
     return skua_scope_close(&scope, fn(arg));
@@ -121,10 +144,13 @@ int skua_within(skua_time deadline, skua_fn fn, void *arg)
 void skua_scope_cancel(skua_scope *storage)
 {
     struct skua__scope *scope = inside(storage);
-    if (!has_flag(scope, SKUA__SCOPE_OPEN)) {
-        skua__panic("a scope is cancelled that is not open");
+    if (skua__forked()) {
+        return;
     }
     struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
+    if (fiber == NULL) {
+        skua__panic("a scope is cancelled that is not open");
+    }
     skua__scope_cancel(scope, SKUA__SCOPE_REQUESTED, fiber->runnable.runtime);
 }
 
@@ -136,7 +162,7 @@ bool skua_scope_expired(const skua_scope *scope)
 bool skua_cancelled(void)
 {
     struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber == NULL) {
+    if (fiber == NULL || skua__forked()) {
         return false;
     }
     return outer_is_cancelled(fiber->scope, fiber->runnable.runtime);
@@ -146,7 +172,7 @@ bool skua_cancelled(void)
 
 static void mark(struct skua__scope *scope, uint32_t flags)
 {
-    skua__fetch_or(&scope->flags, flags, relaxed);
+    skua__store(&scope->flags, skua__load(&scope->flags, relaxed) | flags, relaxed);
     struct skua__link *head = &scope->children.head;
     for (struct skua__link *link = head->next; link != head; link = link->next) {
         struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
@@ -165,14 +191,16 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
     /* acquire: pairs with the release in skua__task_run(): the fiber is whole. A task that starts
        just now and is not seen will see the flag at its first wait (S4). */
     struct skua__fiber *fiber = skua__load(&scope->fiber, acquire);
-    if (fiber == NULL || list->count == SKUA__WAKE_CHUNK) {
+    if (fiber == NULL) {
         return;
     }
     struct skua__parker *parker = &fiber->parker;
     /* acquire: pairs with the release in skua__wait_begin(). */
     uint64_t word = skua__load(&parker->word, acquire);
-    if ((word & SKUA__STATE_MASK) == SKUA__STATE_WAITING && skua__claim(parker, word, cause)) {
-        skua__wake_list_add(list, parker);
+    if ((word & SKUA__STATE_MASK) == SKUA__STATE_WAITING && skua__claim(parker, word, cause) &&
+        skua__wake_list_add(list, parker)) {
+        skua__wake_list_flush(
+            list); /* under the locks, since they must not be given up in the middle */
     }
 }
 
@@ -181,12 +209,12 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
 static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
 {
     bool is_innermost = true;
+    struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
     struct skua__link *head = &scope->children.head;
     for (struct skua__link *link = head->next; link != head; link = link->next) {
         struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
         bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
-        is_innermost = is_innermost &&
-                       skua__load(&child->fiber, relaxed) != skua__load(&scope->fiber, relaxed);
+        is_innermost = is_innermost && skua__load(&child->fiber, relaxed) != fiber;
         if (!is_shield || child->deadline_ns != SKUA__NEVER) {
             skua__lock(&child->lock, SKUA__RANK_SCOPE);
             claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);
@@ -198,23 +226,38 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
-void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
+void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag)
 {
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
-    mark(scope, flag | SKUA__SCOPE_CANCELLED);
+    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+        mark(scope, flag | SKUA__SCOPE_CANCELLED);
+    }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
-    skua__runtime_heavy_fence(runtime);
+}
+
+void skua__scope_claim_cancelled(struct skua__scope *scope)
+{
     struct skua__wake_list list = {.count = 0};
-    bool is_full;
-    do {
-        skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
         claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
-        skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
-        /* A full list may have left some unclaimed: another round, in which those are not waiting
-           any more. */
-        is_full = list.count == SKUA__WAKE_CHUNK;
-        skua__wake_list_flush(&list);
-    } while (is_full);
+    }
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__wake_list_flush(&list);
+}
+
+void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
+{
+    struct skua__wake_list list = {.count = 0};
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+        mark(scope, flag | SKUA__SCOPE_CANCELLED);
+        skua__runtime_heavy_fence(runtime);
+        claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
+    }
+    /* From here on the scope may be closed and gone. */
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__wake_list_flush(&list);
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */

@@ -32,8 +32,8 @@ struct skua__scope {
     struct skua__scope *parent; /* NULL: a root */
     struct skua__list children; /* under the lock */
     struct skua__link sibling;  /* under the parent's lock */
-    struct skua__fiber
-        *fiber; /* whose it is; NULL before the start and after the end; under the lock */
+    /* Whose it is; NULL before the start and, under the lock, after the end. */
+    _Atomic(struct skua__fiber *) fiber;
 };
 
 _Static_assert(sizeof(struct skua__scope) <= sizeof(skua_scope), "skua_scope is too small");
@@ -50,6 +50,10 @@ static inline bool skua__scope_is_cancelled(const struct skua__scope *scope)
 /* Set `flag` and cancel all that is inside, and wake what waits there. Call from anywhere, while
    the scope cannot go away. */
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime);
+
+/* The two halves of it, for cancelling many with one heavy fence between the halves. */
+void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag);
+void skua__scope_claim_cancelled(struct skua__scope *scope);
 
 /* The earliest deadline that holds for a wait in `scope`. `now_ns` matters only inside shields. */
 int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns);

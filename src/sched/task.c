@@ -246,6 +246,8 @@ static bool finish(struct skua_task *task, struct skua__wake_list *list)
     bool is_full = false;
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     skua__store(&task->scope.fiber, NULL, relaxed);
+    uint32_t scope_flags = skua__load(&task->scope.flags, relaxed);
+    skua__store(&task->scope.flags, scope_flags & ~(uint32_t)SKUA__SCOPE_OPEN, relaxed);
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
     skua__store(&task->flags, skua__load(&task->flags, relaxed) | SKUA__TASK_DONE, release);
@@ -263,13 +265,13 @@ static bool finish(struct skua_task *task, struct skua__wake_list *list)
 static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
-    uncount_live(runtime);
     /* release: orders the counts of tasks that this one has started before its own end; pairs with
        the acquire in live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        skua__fetch_add(&runtime->ended_bell, 1, relaxed);
+        /* release: orders the count before the bell; pairs with the acquire in wait_for_tasks(). */
+        skua__fetch_add(&runtime->ended_bell, 1, release);
         skua__futex_wake(&runtime->ended_bell, 1, false);
     }
 }
@@ -291,6 +293,7 @@ static void task_end(struct skua__fiber *fiber, struct skua_task *task, int stat
     if (SKUA_UNLIKELY(status < 0 || task->error != NULL)) {
         settle_error(task, status);
     }
+    uncount_live(runtime); /* before anybody learns of the end: who joins may spawn the next one */
     struct skua__wake_list list = {.count = 0};
     while (finish(task, &list)) {
         skua__wake_list_flush(&list);
@@ -338,8 +341,11 @@ bool skua__task_try_retain(struct skua_task *task)
     return false;
 }
 
-static void report_unseen(const struct skua_task *task)
+void skua__task_report_unseen(const struct skua_task *task)
 {
+    if (skua_task_state(task) != SKUA_FAILED || skua__load(&task->is_seen, relaxed)) {
+        return;
+    }
     const struct skua__error_record *record = task->error;
     bool has_text = record != NULL && record->error.text[0] != '\0';
     skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s",
@@ -358,9 +364,8 @@ void skua_task_release(skua_task *task)
         skua__panic("a task was released more often than it was held");
     }
     if (before == 1) {
-        if (SKUA_UNLIKELY(task->status < 0) && skua_task_state(task) == SKUA_FAILED &&
-            !skua__load(&task->is_seen, relaxed)) {
-            report_unseen(task);
+        if (SKUA_UNLIKELY(task->status < 0)) {
+            skua__task_report_unseen(task);
         }
         task_free(task);
     }
@@ -376,7 +381,7 @@ void skua_task_release_all(skua_task **tasks, size_t count)
 
 void skua_task_cancel(skua_task *task)
 {
-    if (!skua__forked()) {
+    if (!skua__forked() && !skua__task_is_done(task)) {
         skua__scope_cancel(&task->scope, SKUA__SCOPE_REQUESTED, task->runnable.runtime);
     }
 }
@@ -537,6 +542,9 @@ int skua_yield(void)
         return 0;
     }
     skua__fiber_yield(fiber);
+    if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
+        skua__scope_expire(fiber->scope, skua__clock_ns(), fiber->runnable.runtime);
+    }
     return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : 0;
 }
 

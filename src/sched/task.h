@@ -47,6 +47,9 @@ struct skua_task {
 /* Run the fiber's task to its end, on the fiber. */
 void skua__task_run(struct skua__fiber *fiber);
 
+/* Say on standard error that the task has failed, if it has and nobody has looked. */
+void skua__task_report_unseen(const struct skua_task *task);
+
 /* Free what hangs on the task, but not its slot. For tasks whose handles were never released. */
 void skua__task_free_parts(struct skua_task *task);
 

@@ -1,11 +1,12 @@
-/* The hierarchical wheel, with the geometry of tokio's (which follows Varghese and Lauck, SOSP
+/* The hierarchical wheel, much like tokio's (which follows Varghese and Lauck, SOSP
    1987).
 
    A timer stands in the level of the highest group of six bits in which its expiry differs from
    `elapsed`, in the slot that those six bits name. When time reaches a slot of a higher level, its
    timers move down.
 
-     (I1) A linked timer's expiry_tick is > elapsed, or it is dealt with in the present run.
+     (I1) A linked timer's expiry_tick is > elapsed, or it stands in the present slot of the lowest
+          level, which is being run.
      (I2) occupied[l] has bit s exactly if slots[l][s] is not empty.
      (I3) next_ns <= the moment of the earliest slot. */
 #include "sched/wheel.h"
@@ -14,12 +15,17 @@
 
 enum { SLOT_BITS = 6, SLOT_MASK = SKUA__WHEEL_SLOTS - 1 };
 
-/* Beyond the top level's reach (52 days): stands at the far end, and moves on from there. */
-#define REACH_TICKS ((UINT64_C(1) << (SLOT_BITS * SKUA__WHEEL_LEVELS)) - 1)
+_Static_assert(SLOT_BITS *SKUA__WHEEL_LEVELS + SKUA__WHEEL_TICK_SHIFT >= 64,
+               "a moment beyond the wheel");
+
+/* Moments later than this are as good as never; their tick, turned back into a moment, does not
+   overflow. */
+#define LATEST_NS (SKUA__NEVER - (INT64_C(2) << SKUA__WHEEL_TICK_SHIFT))
 
 /* The first tick that is not before the moment. */
 static uint64_t tick_after(int64_t ns)
 {
+    ns = ns < LATEST_NS ? ns : LATEST_NS;
     return ((uint64_t)ns + (1u << SKUA__WHEEL_TICK_SHIFT) - 1) >> SKUA__WHEEL_TICK_SHIFT;
 }
 
@@ -39,17 +45,10 @@ void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns)
     skua__store(&wheel->next_ns, SKUA__NEVER, relaxed);
 }
 
-static void insert(struct skua__wheel *wheel, struct skua__timer *timer, int64_t deadline_ns)
+/* Into the level of the highest six bits in which `expiry` differs from now. */
+static void place(struct skua__wheel *wheel, struct skua__timer *timer, uint64_t expiry)
 {
-    uint64_t expiry = tick_after(deadline_ns);
-    if (expiry <= wheel->elapsed) {
-        expiry = wheel->elapsed + 1;
-    }
     uint64_t difference = expiry ^ wheel->elapsed;
-    if (difference > REACH_TICKS) {
-        expiry = wheel->elapsed | REACH_TICKS;
-        difference = expiry ^ wheel->elapsed;
-    }
     int highest_bit = 63 - __builtin_clzll(difference | SLOT_MASK);
     timer->level = (uint8_t)(highest_bit / SLOT_BITS);
     timer->slot = (uint8_t)(expiry >> (timer->level * SLOT_BITS) & SLOT_MASK);
@@ -57,6 +56,12 @@ static void insert(struct skua__wheel *wheel, struct skua__timer *timer, int64_t
     skua__list_push_back(&wheel->slots[timer->level][timer->slot], &timer->link);
     wheel->occupied[timer->level] |= UINT64_C(1) << timer->slot;
     wheel->count++;
+}
+
+static void insert(struct skua__wheel *wheel, struct skua__timer *timer, int64_t deadline_ns)
+{
+    uint64_t expiry = tick_after(deadline_ns);
+    place(wheel, timer, expiry > wheel->elapsed ? expiry : wheel->elapsed + 1);
 }
 
 static void take_out(struct skua__wheel *wheel, struct skua__timer *timer)
@@ -172,21 +177,50 @@ static bool fire(struct skua__wheel *wheel, struct skua__timer *timer, int64_t n
     return skua__claim(timer->parker, timer->ticket, SKUA__CAUSE_DEADLINE);
 }
 
-/* Deals with one slot that time has reached; false if the list of those to wake is full. */
-static bool run_slot(struct skua__wheel *wheel, int level, int slot, int64_t now_ns,
-                     struct skua__wake_list *due)
+/* Time has reached a slot of a higher level: its timers move down, those that are due at this very
+   tick into the present slot of the lowest level. */
+static void cascade(struct skua__wheel *wheel, struct skua__list *list)
 {
-    struct skua__list *list = &wheel->slots[level][slot];
     struct skua__link *link;
     while ((link = skua__list_first(list)) != NULL) {
         struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
         take_out(wheel, timer);
-        if (level > 0 && timer->expiry_tick > wheel->elapsed) {
-            insert(wheel, timer, ns_of(timer->expiry_tick));
-        } else if (fire(wheel, timer, now_ns) && skua__wake_list_add(due, timer->parker)) {
+        place(wheel, timer, timer->expiry_tick);
+    }
+}
+
+/* The present slot of the lowest level: its timers are due. False: the list of those to wake is
+   full, the rest stays where it is. */
+static bool run_slot(struct skua__wheel *wheel, struct skua__list *list, int64_t now_ns,
+                     struct skua__wake_list *due)
+{
+    struct skua__link *link;
+    while ((link = skua__list_first(list)) != NULL) {
+        struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
+        take_out(wheel, timer);
+        if (fire(wheel, timer, now_ns) && skua__wake_list_add(due, timer->parker)) {
             return false;
         }
     }
+    return true;
+}
+
+/* Runs all slots up to the tick; false: the list of those to wake is full. Under the lock. */
+static bool advance(struct skua__wheel *wheel, uint64_t now_tick, int64_t now_ns,
+                    struct skua__wake_list *due)
+{
+    int level, slot;
+    uint64_t tick;
+    while (find_next(wheel, &level, &slot, &tick) && tick <= now_tick) {
+        wheel->elapsed = tick > wheel->elapsed ? tick : wheel->elapsed;
+        struct skua__list *list = &wheel->slots[level][slot];
+        if (level > 0) {
+            cascade(wheel, list);
+        } else if (!run_slot(wheel, list, now_ns, due)) {
+            return false;
+        }
+    }
+    wheel->elapsed = now_tick > wheel->elapsed ? now_tick : wheel->elapsed;
     return true;
 }
 
@@ -197,22 +231,8 @@ size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
     size_t woken = 0;
     bool is_done;
     do {
-        is_done = true;
         skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
-        int level, slot;
-        uint64_t tick;
-        while (find_next(wheel, &level, &slot, &tick) && tick <= now_tick) {
-            if (tick > wheel->elapsed) {
-                wheel->elapsed = tick;
-            }
-            if (!run_slot(wheel, level, slot, now_ns, &due)) {
-                is_done = false;
-                break;
-            }
-        }
-        if (is_done && now_tick > wheel->elapsed) {
-            wheel->elapsed = now_tick;
-        }
+        is_done = advance(wheel, now_tick, now_ns, &due);
         publish_next(wheel);
         skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
         woken += due.count;

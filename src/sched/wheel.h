@@ -14,7 +14,7 @@
 #include "base/lock.h"
 #include "sched/waiter.h"
 
-enum { SKUA__WHEEL_LEVELS = 6, SKUA__WHEEL_SLOTS = 64, SKUA__WHEEL_TICK_SHIFT = 16 };
+enum { SKUA__WHEEL_LEVELS = 8, SKUA__WHEEL_SLOTS = 64, SKUA__WHEEL_TICK_SHIFT = 16 };
 
 struct skua__wheel;
 

@@ -222,6 +222,19 @@ static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
     return runnable;
 }
 
+/* Pinned and other runnables take turns. */
+static SKUA_NOINLINE struct skua__runnable *take_with_inbox(struct skua__worker *worker)
+{
+    struct skua__runnable *runnable = NULL;
+    if (worker->tick % 2 == 0) {
+        runnable = take_lifo_or_ring(worker);
+    }
+    if (runnable == NULL) {
+        runnable = take_from_inbox(worker);
+    }
+    return runnable != NULL ? runnable : take_lifo_or_ring(worker);
+}
+
 static void count_dispatch(struct skua__worker *worker)
 {
     worker->budget = SKUA__BUDGET;
@@ -237,10 +250,7 @@ struct skua__runnable *skua__worker_next(struct skua__worker *worker)
         return NULL;
     }
     if (SKUA_UNLIKELY(skua__inject_count(&worker->inbox) > 0)) {
-        struct skua__runnable *runnable = take_from_inbox(worker);
-        if (runnable != NULL) {
-            return runnable;
-        }
+        return take_with_inbox(worker);
     }
     return take_lifo_or_ring(worker);
 }
@@ -296,14 +306,17 @@ static struct skua__runnable *steal_from(struct skua__worker *worker, struct sku
 static struct skua__runnable *sweep(struct skua__worker *worker)
 {
     skua_runtime *runtime = worker->runtime;
+    uint32_t started = skua__load(&runtime->workers_started, relaxed);
     for (uint32_t begin = 0; begin < worker->victim_count;) {
         uint32_t end = skua__topo_level_end(runtime->topo, worker->index, begin);
         uint32_t turn = skua__random_below(&worker->random, end - begin);
         for (uint32_t i = 0; i < end - begin; i++) {
             uint32_t victim = worker->victims[begin + (turn + i) % (end - begin)];
-            struct skua__runnable *loot = steal_from(worker, &runtime->workers[victim]);
-            if (loot != NULL) {
-                return loot;
+            if (victim < started) {
+                struct skua__runnable *loot = steal_from(worker, &runtime->workers[victim]);
+                if (loot != NULL) {
+                    return loot;
+                }
             }
         }
         begin = end;
@@ -311,21 +324,36 @@ static struct skua__runnable *sweep(struct skua__worker *worker)
     return NULL;
 }
 
-/* The slot of a worker that has not come back to dispatch since we looked: its task runs for long.
-   */
-static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, uint32_t *ticks_seen)
+/* Some other workers and where they stood: for telling who has not come back to dispatch. */
+enum { WATCHED_MAX = 64 };
+struct watch {
+    uint32_t first, count;
+    uint32_t ticks[WATCHED_MAX];
+};
+
+static void watch_init(struct watch *watch, struct skua__worker *worker)
 {
-    skua_runtime *runtime = worker->runtime;
-    for (uint32_t i = 0; i < worker->victim_count; i++) {
-        struct skua__worker *victim = &runtime->workers[worker->victims[i]];
+    memset(watch, 0, sizeof *watch);
+    watch->count = worker->victim_count < WATCHED_MAX ? worker->victim_count : WATCHED_MAX;
+    if (worker->victim_count > WATCHED_MAX) {
+        watch->first = skua__random_below(&worker->random, worker->victim_count);
+    }
+}
+
+/* The slot of a worker that has not dispatched since we looked: its task runs for long. */
+static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, struct watch *watch)
+{
+    for (uint32_t i = 0; i < watch->count; i++) {
+        uint32_t index = worker->victims[(watch->first + i) % worker->victim_count];
+        struct skua__worker *victim = &worker->runtime->workers[index];
         uint32_t tick = skua__load(&victim->tick_seen, relaxed);
-        if (tick == ticks_seen[i] && skua__load(&victim->is_running_task, relaxed)) {
+        if (tick == watch->ticks[i] && skua__load(&victim->is_running_task, relaxed)) {
             struct skua__runnable *loot = lifo_take(victim);
             if (loot != NULL) {
                 return loot;
             }
         }
-        ticks_seen[i] = tick;
+        watch->ticks[i] = tick;
     }
     return NULL;
 }
@@ -333,14 +361,15 @@ static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, uint
 /* Look everywhere for a while. */
 static struct skua__runnable *search(struct skua__worker *worker)
 {
-    uint32_t ticks_seen[64] = {0};
+    struct watch watch;
+    watch_init(&watch, worker);
     for (int round = 0; round < SEARCH_SWEEPS; round++) {
         struct skua__runnable *found = take_from_inject(worker);
         if (found == NULL) {
             found = sweep(worker);
         }
-        if (found == NULL && round % 8 == 7 && worker->victim_count <= SKUA_COUNT_OF(ticks_seen)) {
-            found = steal_stale_lifo(worker, ticks_seen);
+        if (found == NULL && round % 8 == 7) {
+            found = steal_stale_lifo(worker, &watch);
         }
         if (found != NULL) {
             return found;
@@ -390,6 +419,9 @@ static bool may_sleep(struct skua__worker *worker, bool must_recheck)
         /* What the others had queued before they could see us parked is visible after this. */
         skua__runtime_heavy_fence(runtime);
     }
+    /* seq_cst: orders the count of us as parked before the looks below; pairs with the fence in
+       ready_inject(). */
+    skua__fence(seq_cst);
     if (skua__inject_count(&worker->inbox) > 0 || skua__load(&runtime->workers_must_end, relaxed)) {
         return false;
     }
@@ -415,11 +447,15 @@ static bool park(struct skua__worker *worker, bool is_searching)
     if (poller != NULL) {
         skua__runtime_return_poll_token(runtime);
     }
-    skua__monitor_wake(runtime);
-    if (skua__idle_unpark(idle, &worker->sleeper, !may)) {
-        return !may; /* work turned up while we were about to sleep: look for it as a searcher */
+    bool is_searcher = !may; /* work turned up while we were about to sleep */
+    if (!skua__idle_unpark(idle, &worker->sleeper, is_searcher)) {
+        is_searcher = take_permit(&worker->sleeper) == SKUA__PERMIT_SEARCH;
     }
-    return take_permit(&worker->sleeper) == SKUA__PERMIT_SEARCH;
+    /* seq_cst: orders the count of us as awake before the look at the monitor; pairs with the fence
+       in sleep_without_limit(). */
+    skua__fence(seq_cst);
+    skua__monitor_wake(runtime);
+    return is_searcher;
 }
 
 /* --- stand-ins -------------------------------------------------------------------------------- */
@@ -480,6 +516,10 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
             return NULL;
         }
         found = take_from_inbox(worker);
+        if (found == NULL) {
+            found =
+                take_lifo_or_ring(worker); /* our own look at the poller may have woken somebody */
+        }
     }
     /* Found while searching. If nobody searches any more, others may have skipped a wake-up because
        of us. */
@@ -497,7 +537,9 @@ static void postpone(struct skua__worker *worker, struct skua_task *task)
     if (!skua__exchange(&was_reported, true, relaxed)) {
         skua__report("no memory for another stack: tasks wait until others have ended");
     }
-    skua__inject_push(&worker->runtime->inject, &task->runnable, &task->runnable, 1);
+    struct skua__inject *queue =
+        task->runnable.pin != 0 ? &worker->inbox : &worker->runtime->inject;
+    skua__inject_push(queue, &task->runnable, &task->runnable, 1);
     _Atomic uint32_t never_rung = 0;
     skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);
 }
