@@ -24,9 +24,13 @@ enum {
     TRIM_BATCH = 1024,     /* fibers whose memory is given back in one period: about 2 ms */
 };
 
+enum { WATCHED_MAX = 2 * 1024 + 16 };
+
 /* What the monitor saw at its last look. */
 struct view {
-    uint32_t ticks[2 * 1024 + 16];
+    uint32_t ticks[WATCHED_MAX];
+    bool was_stuck[WATCHED_MAX];
+    int64_t full_look_at_ns; /* when a whole period has passed since the ticks were noted */
     uint32_t poll_count;
     uint32_t idle_periods;
     uint32_t trim_periods;
@@ -139,9 +143,10 @@ static void add_stand_in(skua_runtime *runtime, struct view *view)
     }
 }
 
-/* Which workers have not dispatched since the last look. Returns whether work waits behind one of
-   them that nobody else will take. */
-static bool find_stuck(skua_runtime *runtime, struct view *view)
+/* Which workers have not dispatched for a period: since the last full look, or, at a look in
+   between, also at that one. Returns whether work waits behind one of them that nobody else will
+   take. */
+static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_look)
 {
     bool work_is_stuck = false;
     uint32_t busy = 0, stuck = 0, helpers = 0;
@@ -149,8 +154,12 @@ static bool find_stuck(skua_runtime *runtime, struct view *view)
         struct skua__worker *worker = &runtime->workers[i];
         uint32_t tick = skua__load(&worker->tick_seen, relaxed);
         bool is_running = skua__load(&worker->is_running_task, relaxed);
-        bool is_stuck = is_running && tick == view->ticks[i];
-        view->ticks[i] = tick;
+        bool is_stuck =
+            is_running && tick == view->ticks[i] && (is_full_look || view->was_stuck[i]);
+        if (is_full_look) {
+            view->ticks[i] = tick;
+            view->was_stuck[i] = is_stuck;
+        }
         busy += is_running;
         stuck += is_stuck;
         helpers += i >= runtime->worker_count && is_running && !is_stuck;
@@ -163,9 +172,13 @@ static bool find_stuck(skua_runtime *runtime, struct view *view)
     return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);
 }
 
-static void help_stuck_workers(skua_runtime *runtime, struct view *view)
+static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t now)
 {
-    bool work_is_stuck = find_stuck(runtime, view);
+    bool is_full_look = now >= view->full_look_at_ns;
+    if (is_full_look) {
+        view->full_look_at_ns = now + PERIOD_NS;
+    }
+    bool work_is_stuck = find_stuck(runtime, view, is_full_look);
     if (skua__idle_parked(&runtime->idle) > 0) {
         /* Somebody could take it and sleeps: a wake-up that was skipped because its task was in a
            slot. */
@@ -208,9 +221,10 @@ void *skua__monitor_main(void *arg)
             view.idle_periods = 0;
             continue;
         }
-        run_late_timers(runtime, skua__clock_ns());
+        int64_t now = skua__clock_ns();
+        run_late_timers(runtime, now);
         if (!are_idle) {
-            help_stuck_workers(runtime, &view);
+            help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {
             skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_ns() + PERIOD_NS, false);

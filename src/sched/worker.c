@@ -493,7 +493,9 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     if (run_timers(worker)) {
         return NULL;
     }
-    poll_without_waiting(runtime);
+    if (!is_stand_in(worker)) { /* else the monitor is at it, and better placed */
+        poll_without_waiting(runtime);
+    }
     found = take_lifo_or_ring(worker);
     if (found != NULL || skua__inject_count(&worker->inbox) > 0) {
         return found;
