@@ -252,8 +252,9 @@ static int start_thread(struct pool *pool, struct call *call, uint32_t number)
     return 0;
 }
 
-/* There is no thread, and none can be started: whoever queued because there were others has outlived
-   them. With waiters the lock is given back in between; a thread may have come meanwhile. */
+/* There is no thread, and none can be started: whoever queued because there were others has
+   outlived them. With waiters the lock is given back in between; a thread may have come meanwhile.
+   */
 static void refuse_all(struct pool *pool, int status)
 {
     struct skua__wake_list wakes = {0};

@@ -93,7 +93,8 @@ SKUA_OPAQUE int skua__call_open_cached(const char *path, int flags)
         .resolve = RESOLVE_CACHED,
     };
     long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-    /* ENOENT is an answer; all else is for open(2) to say, old kernels and strict filters included. */
+    /* ENOENT is an answer; all else is for open(2) to say, old kernels and strict filters included.
+       */
     return fd >= 0 ? (int)fd : errno == ENOENT ? -ENOENT : -EAGAIN;
 }
 

@@ -123,7 +123,8 @@ static inline bool skua__fd_is_adopted(uint64_t word)
 bool skua__fd_hold(struct skua__fd *fd, struct skua__fd_look *look);
 void skua__fd_drop(struct skua__fd *fd);
 
-/* Give the number to us. 0, -EEXIST, -EBUSY (waited for as a foreign one), and the poller's errors. */
+/* Give the number to us. 0, -EEXIST, -EBUSY (waited for as a foreign one), and the poller's errors.
+   */
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket);
 
 /* False: it is not adopted. */
