@@ -52,6 +52,11 @@ void skua__fiber_retire(struct skua__fiber *fiber)
     skua__stacks_return(&fiber->runnable.runtime->stacks, &fiber->stack);
 }
 
+void skua__fiber_abandon(struct skua__fiber *fiber)
+{
+    skua__sanitize_fini(&fiber->sanitize);
+}
+
 /* --- switching -------------------------------------------------------------------------------- */
 
 /* First thing on the new stack: the one that was left is complete now and may be resumed by others.

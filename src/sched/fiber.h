@@ -46,6 +46,9 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
 /* Give its stack back. It must be in nobody's hands. */
 void skua__fiber_retire(struct skua__fiber *fiber);
 
+/* Let go of it without giving the stack back: all stacks are about to be unmapped. */
+void skua__fiber_abandon(struct skua__fiber *fiber);
+
 /* Switch from the running context `from` to `to`; returns when somebody switches back, perhaps on
    another thread: no pointer to a worker survives the call. */
 void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,

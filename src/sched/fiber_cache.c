@@ -108,13 +108,13 @@ bool skua__fiber_pool_trim(struct skua__fiber_pool *pool, size_t count)
 void skua__fiber_cache_fini(struct skua__fiber_cache *cache)
 {
     while (cache->first != NULL) {
-        skua__fiber_retire(pop(&cache->first));
+        skua__fiber_abandon(pop(&cache->first));
     }
 }
 
 void skua__fiber_pool_fini(struct skua__fiber_pool *pool)
 {
     while (pool->first != NULL) {
-        skua__fiber_retire(pop(&pool->first));
+        skua__fiber_abandon(pop(&pool->first));
     }
 }

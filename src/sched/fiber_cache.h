@@ -43,7 +43,7 @@ void skua__fiber_pool_age(struct skua__fiber_pool *pool);
 /* Give back up to `count` of the surplus. Returns whether the pool still holds any fiber. */
 bool skua__fiber_pool_trim(struct skua__fiber_pool *pool, size_t count);
 
-/* Retire all; at the runtime's end. */
+/* Let go of all; at the runtime's end, before the stacks are unmapped. */
 void skua__fiber_cache_fini(struct skua__fiber_cache *cache);
 void skua__fiber_pool_fini(struct skua__fiber_pool *pool);
 

@@ -36,6 +36,7 @@ struct view {
     uint32_t trim_periods;
     bool has_warm_fibers;
     bool was_limit_reported;
+    int64_t next_stand_in_at_ns;
 };
 
 void skua__monitor_wake(skua_runtime *runtime)
@@ -187,8 +188,13 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t
         }
         return;
     }
-    if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0) {
+    if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0 &&
+        now >= view->next_stand_in_at_ns) {
         add_stand_in(runtime, view);
+        /* The more there are, the longer until the next: on a machine that is overloaded they are
+           not stuck but wait for a processor, and more threads would only make it worse. */
+        uint32_t active = runtime->extra_started - skua__idle_parked(&runtime->reserve);
+        view->next_stand_in_at_ns = now + ((int64_t)active - 1) * PERIOD_NS;
     }
 }
 
