@@ -18,7 +18,7 @@
 #include <skua/scope.h>
 #include <unistd.h>
 
-enum { LOOK_NS = 100 * 1000 * 1000 };
+enum { LOOK_NS = 100 * 1000 * 1000, LINGER_NS = 20 * 1000 };
 
 /* Take answers until there are none or `after` is full. Returns how many. (L) */
 static size_t drain_all(skua_pool *pool, struct skua__after *after)
@@ -45,26 +45,46 @@ static void turn_bell_on(skua_pool *pool)
     skua__jobring_fence();
 }
 
-/* Take all answers and get ready to sleep. Returns how many there were. */
-static size_t look(skua_pool *pool)
+/* Take all answers. `sleeps`: get ready to sleep if there are none. Returns how many there were. */
+static size_t look_once(skua_pool *pool, bool sleeps)
 {
     struct skua__after after;
     skua__after_init(&after);
-    size_t total = 0;
-    size_t count;
-    do {
-        skua__pool_lock(pool);
-        pool->reactor_sleeps = false;
+    skua__pool_lock(pool);
+    pool->reactor_sleeps = false;
+    size_t count = drain_all(pool, &after);
+    if (count == 0 && sleeps) {
+        turn_bell_on(pool);
         count = drain_all(pool, &after);
-        if (count == 0) {
-            turn_bell_on(pool);
-            count = drain_all(pool, &after);
+    }
+    skua__pool_unlock(pool);
+    skua__after_flush(&after);
+    return count;
+}
+
+/* After an answer the next one is awaited for a moment while others run: under load that saves the
+   bell, its system call in the worker and ours. */
+static void linger(skua_pool *pool)
+{
+    int64_t until_ns = skua__clock_ns() + LINGER_NS;
+    do {
+        int cancelled = skua_yield();
+        (void)cancelled; /* never, in a shield */
+        if (look_once(pool, false) > 0) {
+            until_ns = skua__clock_ns() + LINGER_NS;
         }
-        total += count;
-        skua__pool_unlock(pool);
-        skua__after_flush(&after);
-    } while (count > 0);
-    return total;
+    } while (skua__clock_ns() < until_ns);
+}
+
+/* Take answers until none has come for a moment, and get ready to sleep. True: there were any. */
+static bool look(skua_pool *pool)
+{
+    bool found = false;
+    while (look_once(pool, true) > 0) {
+        found = true;
+        linger(pool);
+    }
+    return found;
 }
 
 /* How long to sleep: for good only after a time in which nothing happened. */
@@ -92,7 +112,7 @@ int skua__pool_react(void *arg)
     skua_shield_open(&shield, SKUA_FOREVER);
     bool was_idle = false;
     while (!has_ended(pool)) {
-        const bool found = look(pool) > 0;
+        const bool found = look(pool);
         uint64_t rings;
         ssize_t bytes = skua_read(pool->bell, &rings, sizeof rings, next_look(pool, was_idle));
         if (bytes < 0 && bytes != -ETIMEDOUT) {
