@@ -1,4 +1,5 @@
-/* How late an fd is served while every worker is kept by a task that computes and never suspends. */
+/* How late an fd is served while every worker is kept by a task that computes and never suspends.
+   */
 #define _GNU_SOURCE
 #include "on_skua.h"
 

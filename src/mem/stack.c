@@ -186,7 +186,8 @@ int skua__stacks_take(struct skua__stacks *stacks, uint32_t stack_class, struct 
     *out = (struct skua__stack){.bottom = guard + SKUA__STACK_GUARD_BYTES,
                                 .bytes = class_bytes[stack_class],
                                 .stack_class = stack_class,
-                                .is_canary = is_canary};
+                                .is_canary = is_canary,
+                                .slab = slab};
     return 0;
 }
 
@@ -196,10 +197,7 @@ void skua__stacks_return(struct skua__stacks *stacks, const struct skua__stack *
     skua__sanitize_unpoison(copy.bottom, copy.bytes);
     madvise(copy.bottom, copy.bytes, MADV_DONTNEED);
     skua__lock(&stacks->lock, SKUA__RANK_MEM);
-    struct skua__stack_slab *slab = stacks->slabs[copy.stack_class];
-    while (copy.bottom < slab->memory || copy.bottom >= slab->memory + SLAB_BYTES) {
-        slab = skua__load(&slab->next, relaxed);
-    }
+    struct skua__stack_slab *slab = copy.slab;
     uint32_t index = (uint32_t)((size_t)(copy.bottom - slab->memory) / slab->stride);
     slab->free_indices[slab->free_count++] = index | (copy.is_canary ? CANARY_BIT : 0);
     skua__unlock(&stacks->lock, SKUA__RANK_MEM);

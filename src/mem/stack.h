@@ -21,14 +21,15 @@ enum { SKUA__STACK_CLASSES = 4, SKUA__STACK_GUARD_BYTES = 64 * 1024 };
 
 enum skua__stack_guard { SKUA__GUARD_MADVISE, SKUA__GUARD_MPROTECT, SKUA__GUARD_CANARY };
 
+struct skua__stack_slab;
+
 struct skua__stack {
     char *bottom; /* lowest usable address; the guard ends here */
     size_t bytes; /* usable */
     uint32_t stack_class;
     bool is_canary;
+    struct skua__stack_slab *slab;
 };
-
-struct skua__stack_slab;
 
 /* All stacks of one runtime. Zeroed and then initialised. */
 struct skua__stacks {

@@ -19,9 +19,10 @@
 
 enum {
     PERIOD_NS = 10 * 1000 * 1000,
-    IDLE_PERIODS_MAX = 10, /* then it sleeps without a limit */
-    TRIM_PERIODS = 100,    /* between decisions about warm fibers */
-    TRIM_BATCH = 1024,     /* fibers whose memory is given back in one period: about 2 ms */
+    IDLE_PERIODS_MAX = 10,  /* then it sleeps without a limit */
+    STAND_IN_DOUBLINGS = 6, /* then another stand-in each 640 ms */
+    TRIM_PERIODS = 100,     /* between decisions about warm fibers */
+    TRIM_BATCH = 1024,      /* fibers whose memory is given back in one period: about 2 ms */
 };
 
 enum { WATCHED_MAX = 2 * 1024 + 16 };
@@ -72,7 +73,9 @@ static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
         }
         if (late_at <= now) {
             skua__wheel_run(wheel, now);
-        } else if (!has_owner && late_at < next) {
+            late_at = skua__wheel_next(wheel);
+        }
+        if (!has_owner && late_at < next) {
             next = late_at;
         }
     }
@@ -191,10 +194,11 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t
     if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0 &&
         now >= view->next_stand_in_at_ns) {
         add_stand_in(runtime, view);
-        /* The more there are, the longer until the next: on a machine that is overloaded they are
-           not stuck but wait for a processor, and more threads would only make it worse. */
+        /* Each waits twice as long as the one before: on a machine that is overloaded they are not
+           stuck but wait for a processor, and more threads would only make it worse. */
         uint32_t active = runtime->extra_started - skua__idle_parked(&runtime->reserve);
-        view->next_stand_in_at_ns = now + ((int64_t)active - 1) * PERIOD_NS;
+        uint32_t doublings = active < STAND_IN_DOUBLINGS ? active : STAND_IN_DOUBLINGS;
+        view->next_stand_in_at_ns = doublings > 1 ? now + ((int64_t)PERIOD_NS << doublings) : now;
     }
 }
 

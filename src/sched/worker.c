@@ -41,7 +41,7 @@ __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *s
 #if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 {
-    skua__fence_compiler(); /* not a pure function, whatever the compiler may find */
+    skua__fence_compiler(); /* orders nothing here: it keeps the function from being found pure */
     return skua__current_worker;
 }
 #endif

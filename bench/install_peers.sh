@@ -1,0 +1,91 @@
+#!/bin/sh
+# Installs the peers that bench/compare.sh measures, from Debian packages, when they are missing.
+# A peer that cannot be installed is named and skipped: its column then holds "-".
+# Needs root or sudo only if something is missing. Exit status 0 whatever could be had.
+set -u
+
+# One peer a line: its name, then the packages that it is built from.
+peers='
+python3 python3
+libuv gcc libc6-dev pkg-config libuv1-dev
+libgomp g++
+oneTBB g++ libtbb-dev
+Boost.Context g++ libboost-context-dev
+Boost.Fiber g++ libboost-fiber-dev libboost-context-dev
+Go golang-go
+tokio librust-tokio-dev
+async-channel librust-tokio-dev librust-async-channel-dev
+rayon librust-rayon-dev
+crossbeam librust-crossbeam-channel-dev
+'
+
+say() {
+    printf 'peers: %s\n' "$*"
+}
+
+is_installed() {
+    dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'
+}
+
+missing_of() {
+    for package in "$@"; do
+        is_installed "$package" || printf '%s ' "$package"
+    done
+}
+
+# Any cargo will do for the Rust peers; Debian's is taken when there is none.
+rust_tools() {
+    command -v cargo >/dev/null 2>&1 || printf 'cargo rustc'
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        return 1
+    fi
+}
+
+install_packages() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" \
+        </dev/null >"$log" 2>&1
+}
+
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    say 'this is not a Debian system: only the peers that are already here can be measured'
+    exit 0
+fi
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# Word splitting is wanted below: package lists are words.
+# shellcheck disable=SC2046,SC2086
+{
+    packages=$(printf '%s\n' "$peers" | cut -s -d ' ' -f 2- | tr ' ' '\n' | sort -u)
+    wanted=$(missing_of $(rust_tools) $packages)
+    if [ -z "$wanted" ]; then
+        say 'all packages are installed'
+        exit 0
+    fi
+    say "installing: $wanted"
+    as_root apt-get update -q >"$log" 2>&1 || say 'the package lists could not be updated, going on'
+    install_packages $wanted && say 'done' && exit 0
+
+    say 'not all at once; trying one peer at a time'
+    printf '%s\n' "$peers" | while read -r name packages; do
+        [ -n "$name" ] || continue
+        case $packages in *librust-*) packages="$(rust_tools) $packages" ;; esac
+        wanted=$(missing_of $packages)
+        [ -n "$wanted" ] || continue
+        if install_packages $wanted; then
+            say "$name: installed"
+        else
+            say "$name: skipped, $(tail -n 1 "$log")"
+        fi
+    done
+}
+exit 0
