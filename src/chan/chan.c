@@ -234,7 +234,8 @@ static bool dismiss(struct skua__list *queue, int result, struct skua__wake_list
    new waits there: it is closed, or has no partner left. */
 static void dismiss_all(skua_chan *chan, struct skua__list *queue, int result)
 {
-    struct skua__wake_list list = {.count = 0};
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
     bool is_full;
     chan->holds++;
     do {

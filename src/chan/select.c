@@ -309,8 +309,12 @@ int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline)
             return -ENOMEM;
         }
     }
-    struct selection selection = {
-        .cases = cases, .entries = entries, .count = (uint32_t)count, .flags = flags};
+    struct selection selection;
+    selection.cases = cases;
+    selection.entries = entries;
+    selection.count = (uint32_t)count;
+    selection.flags = flags;
+    skua__wake_list_init(&selection.wakes);
     sort_locks(&selection);
     do {
         status = select_once(&selection, deadline);

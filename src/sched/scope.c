@@ -237,7 +237,8 @@ void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag)
 
 void skua__scope_claim_cancelled(struct skua__scope *scope)
 {
-    struct skua__wake_list list = {.count = 0};
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
         claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
@@ -248,7 +249,8 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
 
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
 {
-    struct skua__wake_list list = {.count = 0};
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
         mark(scope, flag | SKUA__SCOPE_CANCELLED);

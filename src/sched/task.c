@@ -294,7 +294,8 @@ static void task_end(struct skua__fiber *fiber, struct skua_task *task, int stat
         settle_error(task, status);
     }
     uncount_live(runtime); /* before anybody learns of the end: who joins may spawn the next one */
-    struct skua__wake_list list = {.count = 0};
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
     while (finish(task, &list)) {
         skua__wake_list_flush(&list);
     }

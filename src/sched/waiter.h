@@ -143,6 +143,12 @@ struct skua__wake_list {
     struct skua__parker *parkers[SKUA__WAKE_CHUNK];
 };
 
+/* The array is left as it is: zeroing it would cost more than what the list is for. */
+static inline void skua__wake_list_init(struct skua__wake_list *list)
+{
+    list->count = 0;
+}
+
 /* True when the list is full: unlock, flush, lock again. */
 static inline bool skua__wake_list_add(struct skua__wake_list *list, struct skua__parker *parker)
 {

@@ -226,7 +226,8 @@ static bool advance(struct skua__wheel *wheel, uint64_t now_tick, int64_t now_ns
 
 size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
 {
-    struct skua__wake_list due = {.count = 0};
+    struct skua__wake_list due;
+    skua__wake_list_init(&due);
     uint64_t now_tick = (uint64_t)now_ns >> SKUA__WHEEL_TICK_SHIFT;
     size_t woken = 0;
     bool is_done;
