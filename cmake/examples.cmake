@@ -9,7 +9,9 @@ foreach(source IN LISTS sources)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
 
-if(TARGET wordfreq)
-    find_package(ZLIB REQUIRED)
-    target_link_libraries(wordfreq PRIVATE ZLIB::ZLIB)
-endif()
+# The main example has a folder of its own.
+find_package(ZLIB REQUIRED)
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/wordfreq/*.c)
+skua_program(wordfreq "${sources}")
+target_link_libraries(wordfreq PRIVATE skua::skua ZLIB::ZLIB)
+set_target_properties(wordfreq PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})

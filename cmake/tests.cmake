@@ -84,3 +84,11 @@ if(NOT SKUA_SANITIZE AND NOT SKUA_LTO)
         sh ${tests}/install/install.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
     set_tests_properties(install PROPERTIES ENVIRONMENT "${compilers}")
 endif()
+
+# The main example, against coreutils and against kill -9.
+if(TARGET wordfreq)
+    foreach(name compare kill)
+        skua_ctest(wordfreq_${name} example ${stress_timeout}
+            sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq>)
+    endforeach()
+endif()

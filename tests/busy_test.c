@@ -1,5 +1,6 @@
-/* Workers that are all kept by tasks which never suspend: everybody else is served all the same. The tasks
-   spin until the thing that they keep waiting has happened, so that without service nothing ends. */
+/* Workers that are all kept by tasks which never suspend: everybody else is served all the same.
+   The tasks spin until the thing that they keep waiting has happened, so that without service
+   nothing ends. */
 #include "test.h"
 
 #include <skua/skua.h>

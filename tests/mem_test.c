@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
-/* --- stacks ------------------------------------------------------------------------------------ */
+/* --- stacks ------------------------------------------------------------------------------------
+   */
 
 static void classes_are_the_smallest_that_fit(void **state)
 {
@@ -166,7 +167,8 @@ static void guards_fall_back_when_mappings_run_out(void **state)
     skua__stacks_fini(&stacks);
 }
 
-/* --- slabs ------------------------------------------------------------------------------------- */
+/* --- slabs -------------------------------------------------------------------------------------
+   */
 
 typedef struct object {
     void *link;

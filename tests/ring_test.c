@@ -148,7 +148,8 @@ static void each_item_of_the_ring_is_taken_once(void **state)
     free(all.ring);
 }
 
-/* --- inject ------------------------------------------------------------------------------------ */
+/* --- inject ------------------------------------------------------------------------------------
+   */
 
 static void the_inject_queue_keeps_the_order_of_chains(void **state)
 {
@@ -177,7 +178,8 @@ static void the_inject_queue_keeps_the_order_of_chains(void **state)
     CHECK_PTR(out[0], &items[5]);
 }
 
-/* --- idle -------------------------------------------------------------------------------------- */
+/* --- idle --------------------------------------------------------------------------------------
+   */
 
 static void parked_and_searching_are_counted(void **state)
 {

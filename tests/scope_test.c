@@ -3,7 +3,8 @@
 
 #include <pthread.h>
 
-/* --- deadlines --------------------------------------------------------------------------------- */
+/* --- deadlines ---------------------------------------------------------------------------------
+   */
 
 static int sleep_100_s(void *arg)
 {
@@ -177,7 +178,8 @@ static void a_deadline_reaches_who_only_yields(void **state)
     run_on_1_2_4(yielder_body);
 }
 
-/* --- cancels ----------------------------------------------------------------------------------- */
+/* --- cancels -----------------------------------------------------------------------------------
+   */
 
 static int within_for_long(void *arg)
 {
@@ -259,8 +261,8 @@ static void *cancel_published_scopes(void *arg)
     return NULL;
 }
 
-/* The scope may be left as soon as the cancel can be seen: the canceller is then still in its call, and
-   must neither touch the frame nor end a wait outside of the scope. */
+/* The scope may be left as soon as the cancel can be seen: the canceller is then still in its call,
+   and must neither touch the frame nor end a wait outside of the scope. */
 static int leave_at_once_body(void *arg)
 {
     scope_box box = {.stop = 0};
@@ -352,7 +354,8 @@ static void a_cancel_reaches_the_innermost_of_many_scopes(void **state)
     run_on_1_2_4(deep_body);
 }
 
-/* --- shields ----------------------------------------------------------------------------------- */
+/* --- shields -----------------------------------------------------------------------------------
+   */
 
 typedef struct shield_case {
     gate inside, go_on;
@@ -518,7 +521,8 @@ static void a_timed_out_join_leaves_the_task_running(void **state)
     run_on_1_2_4(join_within_body);
 }
 
-/* --- storage ----------------------------------------------------------------------------------- */
+/* --- storage -----------------------------------------------------------------------------------
+   */
 
 static int leave_early(int how)
 {
@@ -571,7 +575,8 @@ static void storage_can_be_used_again(void **state)
     run_on(1, reuse_body);
 }
 
-/* --- races ------------------------------------------------------------------------------------- */
+/* --- races -------------------------------------------------------------------------------------
+   */
 
 static int nest_at_random(void *arg)
 {

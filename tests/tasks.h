@@ -1,5 +1,5 @@
-/* tests/tasks.h: what the suites of the scheduler share: short words for runs, spawns and joins that
-   must succeed, and for what the library says on standard error. */
+/* tests/tasks.h: what the suites of the scheduler share: short words for runs, spawns and joins
+   that must succeed, and for what the library says on standard error. */
 #ifndef SKUA_TESTS_TASKS_H
 #define SKUA_TESTS_TASKS_H
 
@@ -71,7 +71,8 @@ static inline int call(skua_fn fn, void *arg)
     return finish(spawn(fn, arg));
 }
 
-/* Wait until others have opened the gate so far; from tasks and foreign threads, also cancelled ones. */
+/* Wait until others have opened the gate so far; from tasks and foreign threads, also cancelled
+   ones. */
 static inline void await(gate *open, int count)
 {
     while (atomic_load(open) < count) {

@@ -78,8 +78,8 @@ static void a_deadline_in_the_past_fires_at_the_next_run(void **state)
     free(wheel);
 }
 
-/* Follow the wheel's own wishes from `now` on: every timer fires, none early, none more than two ticks
-   after its deadline, in the order of ticks. */
+/* Follow the wheel's own wishes from `now` on: every timer fires, none early, none more than two
+   ticks after its deadline, in the order of ticks. */
 static void follow(struct skua__wheel *wheel, waiting *all, size_t count, int64_t now, int64_t end)
 {
     size_t left = count;
@@ -266,8 +266,8 @@ static void more_than_one_chunk_is_woken_by_one_run(void **state)
     free(wheel);
 }
 
-/* A chunk is full in the middle of a slot that is moving down: what stands behind it in that slot is
-   due before what has moved down already. */
+/* A chunk is full in the middle of a slot that is moving down: what stands behind it in that slot
+   is due before what has moved down already. */
 static void timers_behind_a_full_chunk_are_on_time(void **state)
 {
     struct skua__wheel *wheel = wheel_at(0);

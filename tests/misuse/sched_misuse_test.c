@@ -1,5 +1,5 @@
-/* Misuse of tasks, scopes and runtimes dies with a message. The run starts in the forked child, which is
-   a process that Skua has not been used in. */
+/* Misuse of tasks, scopes and runtimes dies with a message. The run starts in the forked child,
+   which is a process that Skua has not been used in. */
 #include "tasks.h"
 
 #include "mem/forked.h"

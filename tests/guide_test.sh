@@ -1,0 +1,43 @@
+# Two chapters of the guide and their programs: sh guide_test.sh SOURCE BUILD. Every block of C in
+# docs/guide/NAME.md stands in examples/guide_NAME.c, word for word, and the program prints what the
+# chapter says it prints.
+
+source=${1:?usage: guide_test.sh SOURCE BUILD}
+build=${2:?usage: guide_test.sh SOURCE BUILD}
+failures=0
+
+# blocks LANGUAGE CHAPTER: the lines inside the fences; blocks are separated by a line "@@".
+blocks() {
+    awk -v fence="\`\`\`$1" '
+        $0 == "```" && inside { inside = 0; print "@@"; next }
+        inside
+        $0 == fence { inside = 1 }' "$2"
+}
+
+# quoted CHAPTER PROGRAM: prints the functions of the chapter that are not in the program.
+quoted() {
+    blocks c "$1" | awk -v program="$2" '
+        BEGIN { while ((getline line < program) > 0) text = text line "\n" }
+        # A blank line in a block may stand for something left out.
+        function check() { if (part != "" && !index(text, part)) printf "not in the program:\n%s", part; part = "" }
+        $0 == "@@" || $0 == "" && depth == 0 { check(); next }
+        { part = part $0 "\n"; depth += gsub(/{/, "{") - gsub(/}/, "}") }'
+}
+
+for name in tasks channels; do
+    program=$source/examples/guide_$name.c
+    chapter=$source/docs/guide/$name.md
+    missing=$(quoted "$chapter" "$program")
+    if [ -n "$missing" ]; then
+        printf '%s: %s\n' "$chapter" "$missing"
+        failures=$((failures + 1))
+    fi
+    [ -x "$build/guide_$name" ] || continue
+    said=$("$build/guide_$name" 2>&1)
+    expected=$(blocks text "$chapter" | sed '/^@@$/d')
+    if [ -n "$expected" ] && [ "$said" != "$expected" ]; then
+        printf 'guide_%s prints:\n%s\n\nand not:\n%s\n' "$name" "$said" "$expected"
+        failures=$((failures + 1))
+    fi
+done
+[ "$failures" -eq 0 ]
