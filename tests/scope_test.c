@@ -268,7 +268,7 @@ static int leave_at_once_body(void *arg)
     scope_box box = {.stop = 0};
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, cancel_published_scopes, &box), 0);
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 300 / TEST_SCALE; i++) {
         CHECK_INT(yield_in_scope(&box.place), 0);
         CHECK(!skua_cancelled());
         CHECK_INT(skua_sleep(skua_after(SKUA_US(50))), 0);

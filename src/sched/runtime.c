@@ -418,16 +418,6 @@ static void report_held(void *object, void *arg)
     }
 }
 
-static void end_services(skua_runtime *runtime)
-{
-    for (uint32_t slot = 0; slot < SKUA__SERVICE_COUNT; slot++) {
-        struct skua__service *service = skua__load(&runtime->services[slot], relaxed);
-        if (service != NULL) {
-            service->destroy(service);
-        }
-    }
-}
-
 /* Threads that have woken a task of ours and are about to leave: a few instructions. */
 static void wait_for_outsiders(skua_runtime *runtime)
 {
@@ -435,6 +425,22 @@ static void wait_for_outsiders(skua_runtime *runtime)
     while (skua__load(&runtime->outsiders, acquire) != 0) {
         skua__thread_yield();
     }
+}
+
+static void end_service(skua_runtime *runtime, enum skua__service_slot slot)
+{
+    struct skua__service *service = skua__load(&runtime->services[slot], relaxed);
+    if (service != NULL) {
+        service->destroy(service);
+    }
+}
+
+/* Nobody may be about to interrupt the poller any more when it goes. */
+static void end_services(skua_runtime *runtime)
+{
+    end_service(runtime, SKUA__SERVICE_BLOCKING);
+    wait_for_outsiders(runtime);
+    end_service(runtime, SKUA__SERVICE_IO);
 }
 
 void skua_runtime_destroy(skua_runtime *runtime)
@@ -451,7 +457,6 @@ void skua_runtime_destroy(skua_runtime *runtime)
     /* The workers first: one of them may be polling. */
     end_threads(runtime, runtime->worker_count, true);
     end_services(runtime);
-    wait_for_outsiders(runtime);
     uint64_t held = 0;
     skua__slab_visit(&runtime->tasks, report_held, &held);
     if (held > 0) {

@@ -11,9 +11,10 @@
 #include <skua/runtime.h>
 #include <stdint.h>
 
+/* In the order in which they end: what wakes tasks before what is interrupted for it. */
 enum skua__service_slot {
-    SKUA__SERVICE_IO,
     SKUA__SERVICE_BLOCKING,
+    SKUA__SERVICE_IO,
     SKUA__SERVICE_COUNT,
 };
 
