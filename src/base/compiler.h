@@ -17,8 +17,9 @@
 
 #define SKUA_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Never inlined, never cloned and never looked into, so that nothing the caller holds (the address
-   of a thread-local, say) is assumed to survive or to be the same after it. */
+/* Never inlined, never cloned and, by gcc, never looked into, so that nothing the caller holds is
+   assumed to survive it. Clang may still learn what such a function returns: it must not return the
+   address of a thread-local. */
 #if defined(__clang__)
 #define SKUA_OPAQUE __attribute__((noinline))
 #else

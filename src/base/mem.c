@@ -9,14 +9,9 @@ _Atomic int64_t skua__alloc_budget = -1;
 
 static bool refused(void)
 {
-    if (skua__load(&skua__alloc_budget, relaxed) < 0) {
-        return false;
-    }
-    if (skua__fetch_sub(&skua__alloc_budget, 1, relaxed) > 0) {
-        return false;
-    }
-    skua__store(&skua__alloc_budget, 0, relaxed);
-    return true;
+    int64_t left = skua__load(&skua__alloc_budget, relaxed);
+    while (left > 0 && !skua__cas(&skua__alloc_budget, &left, left - 1, relaxed, relaxed)) {}
+    return left == 0;
 }
 
 void *skua__alloc(size_t bytes)

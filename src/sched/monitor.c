@@ -153,7 +153,7 @@ static void add_stand_in(skua_runtime *runtime, struct view *view)
 static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_look)
 {
     bool work_is_stuck = false;
-    uint32_t busy = 0, stuck = 0, helpers = 0;
+    uint32_t busy = 0, stuck = 0, helpers = 0, regular_stuck = 0;
     for (uint32_t i = 0; i < runtime->worker_count + runtime->extra_started; i++) {
         struct skua__worker *worker = &runtime->workers[i];
         uint32_t tick = skua__load(&worker->tick_seen, relaxed);
@@ -166,8 +166,12 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
         }
         busy += is_running;
         stuck += is_stuck;
+        regular_stuck += is_stuck && i < runtime->worker_count;
         helpers += i >= runtime->worker_count && is_running && !is_stuck;
         work_is_stuck = work_is_stuck || (is_stuck && has_own_work(worker));
+    }
+    if (is_full_look) {
+        skua__store(&runtime->stand_ins_wanted, regular_stuck > 0, relaxed);
     }
     if (helpers > 0) {
         return false; /* a stand-in is at it, and gets on */

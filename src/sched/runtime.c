@@ -229,6 +229,17 @@ static int init_shared(skua_runtime *runtime)
     return 0;
 }
 
+/* The first task must not wait for memory that nobody can give back. */
+static int reserve_first_stack(skua_runtime *runtime)
+{
+    struct skua__fiber *fiber = skua__fiber_create(runtime, runtime->stack_class);
+    if (fiber == NULL) {
+        return -ENOMEM;
+    }
+    skua__worker_cache_fiber(&runtime->workers[0], fiber);
+    return 0;
+}
+
 static void wake_all(skua_runtime *runtime, struct skua__idle *idle)
 {
     struct skua__sleeper *sleeper;
@@ -310,6 +321,9 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     int status = apply_config(runtime, config);
     if (status == 0) {
         status = init_shared(runtime);
+    }
+    if (status == 0) {
+        status = reserve_first_stack(runtime);
     }
     if (status == 0) {
         status = start_threads(runtime);

@@ -30,6 +30,7 @@ struct skua_runtime {
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
 
     _Atomic uint32_t workers_started; /* with stand-ins */
+    _Atomic bool stand_ins_wanted;    /* a regular worker was stuck at the monitor's last look */
 
     /* Shared. */
     struct skua__idle idle SKUA_CACHE_ALIGNED;

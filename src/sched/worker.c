@@ -480,6 +480,17 @@ static void stand_by(struct skua__worker *worker)
     take_permit(&worker->sleeper);
 }
 
+/* Nobody is stuck any more: a stand-in hands its queue to the others, also if its tasks never end.
+   */
+static void stand_down(struct skua__worker *worker)
+{
+    struct skua__runnable *runnable;
+    while ((runnable = take_lifo_or_ring(worker)) != NULL) {
+        ready_inject(worker->runtime, runnable);
+    }
+    stand_by(worker);
+}
+
 /* --- the loop --------------------------------------------------------------------------------- */
 
 /* Something to run, after looking everywhere; NULL: look again. */
@@ -573,6 +584,10 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
 static struct skua__runnable *upkeep(struct skua__worker *worker)
 {
     worker->upkeep_in = UPKEEP_TICKS;
+    if (is_stand_in(worker) && !skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
+        stand_down(worker);
+        return NULL;
+    }
     run_timers(worker);
     poll_without_waiting(worker->runtime);
     return take_from_inject(worker);
