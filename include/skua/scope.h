@@ -21,7 +21,7 @@ typedef struct skua_scope {
 
 /* Declare a scope that closes itself (cancelled) when the C block is left by return, goto or break
    while it is open. */
-#define SKUA_SCOPE(name) skua_scope name __attribute__((cleanup(skua_scope_fini))) = {{0}}
+#define SKUA_SCOPE(name) skua_scope name __attribute__((cleanup(skua_scope_fini), unused)) = {{0}}
 
 /* Run fn(arg) on this stack under a deadline (asyncio.wait_for, asyncio.timeout). When the deadline
    passes, blocking calls in fn return -ECANCELED; fn cleans up and returns; skua_within then
