@@ -7,8 +7,9 @@
      - wakes a parked worker if work is queued that nobody takes;
      - gives the memory of warm fibers back that nobody needs;
      - wakes a stand-in worker if a task has kept its worker for a whole period while other work
-   waits. When all workers have been parked for a while it sleeps without a limit: an idle runtime
-   uses no CPU.
+       waits.
+   When all workers have been parked for a while it sleeps without a limit: an idle runtime uses no
+   CPU.
 
    Nothing here is needed for a runtime whose tasks suspend now and then; it bounds the harm of
    those that do not. No signals are used: they belong to the program. */
@@ -42,8 +43,8 @@ struct view {
 
 void skua__monitor_wake(skua_runtime *runtime)
 {
-    /* Called after a read-modify-write of the idle word, which orders this load; pairs with the
-       fence in sleep_without_limit(). */
+    /* Called after a change of the idle word and a fence; pairs with the fence in
+       sleep_without_limit(). */
     if (SKUA_UNLIKELY(skua__load(&runtime->monitor_sleeps, relaxed) != 0)) {
         skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
         skua__futex_wake(&runtime->monitor_bell, 1, false);
@@ -53,7 +54,7 @@ void skua__monitor_wake(skua_runtime *runtime)
 static bool all_are_parked(const skua_runtime *runtime)
 {
     return skua__idle_parked(&runtime->idle) == runtime->worker_count &&
-           skua__idle_parked(&runtime->reserve) == runtime->extra_started;
+           skua__idle_parked(&runtime->reserve) == skua__runtime_stand_ins(runtime);
 }
 
 /* All timers that nobody would run in time: those of stand-ins, which do not look after them while
@@ -134,9 +135,8 @@ static void add_stand_in(skua_runtime *runtime, struct view *view)
         skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
         return;
     }
-    uint32_t index = runtime->worker_count + runtime->extra_started;
+    uint32_t index = skua__load(&runtime->workers_started, relaxed);
     if (index < runtime->worker_capacity && skua__worker_start(&runtime->workers[index]) == 0) {
-        runtime->extra_started++;
         skua__store(&runtime->workers_started, index + 1, relaxed);
     } else if (!view->was_limit_reported) {
         view->was_limit_reported = true;
@@ -154,7 +154,7 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
 {
     bool work_is_stuck = false;
     uint32_t busy = 0, stuck = 0, helpers = 0, regular_stuck = 0;
-    for (uint32_t i = 0; i < runtime->worker_count + runtime->extra_started; i++) {
+    for (uint32_t i = 0; i < skua__load(&runtime->workers_started, relaxed); i++) {
         struct skua__worker *worker = &runtime->workers[i];
         uint32_t tick = skua__load(&worker->tick_seen, relaxed);
         bool is_running = skua__load(&worker->is_running_task, relaxed);
@@ -200,7 +200,7 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t
         add_stand_in(runtime, view);
         /* Each waits twice as long as the one before: on a machine that is overloaded they are not
            stuck but wait for a processor, and more threads would only make it worse. */
-        uint32_t active = runtime->extra_started - skua__idle_parked(&runtime->reserve);
+        uint32_t active = skua__runtime_stand_ins(runtime) - skua__idle_parked(&runtime->reserve);
         uint32_t doublings = active < STAND_IN_DOUBLINGS ? active : STAND_IN_DOUBLINGS;
         view->next_stand_in_at_ns = doublings > 1 ? now + ((int64_t)PERIOD_NS << doublings) : now;
     }

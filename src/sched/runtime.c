@@ -262,7 +262,7 @@ static void end_threads(skua_runtime *runtime, uint32_t workers_started, bool ha
     for (uint32_t i = 0; i < workers_started; i++) {
         skua__worker_join(&runtime->workers[i]);
     }
-    for (uint32_t i = 0; i < runtime->extra_started; i++) {
+    for (uint32_t i = 0; i < skua__runtime_stand_ins(runtime); i++) {
         skua__worker_join(&runtime->workers[runtime->worker_count + i]);
     }
 }

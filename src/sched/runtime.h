@@ -50,10 +50,14 @@ struct skua_runtime {
     pthread_t monitor;
     _Atomic uint32_t monitor_bell;
     _Atomic uint32_t monitor_sleeps; /* without a limit, until the bell */
-    uint32_t extra_started;          /* stand-in workers whose thread runs */
     struct skua__idle reserve;       /* stand-ins that have nothing to stand in for */
-    bool start_failed;
 };
+
+/* How many stand-ins have a thread. */
+static inline uint32_t skua__runtime_stand_ins(const skua_runtime *runtime)
+{
+    return skua__load(&runtime->workers_started, relaxed) - runtime->worker_count;
+}
 
 /* The cheap half of a Dekker pair: orders the caller's earlier store before its later load, given
    that the other side calls skua__runtime_heavy_fence() between its store and its load. */
