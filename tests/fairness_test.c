@@ -269,7 +269,8 @@ static void a_timer_of_a_stand_in_fires(void **state)
 
 enum { POLLED = 5 };
 
-/* Made-up events: ring() makes all parked fibers ready at one poll, as epoll does. */
+/* Made-up events: all parked fibers become ready at one poll, as with epoll. The bell stays rung
+   until a waiting poll has heard it: who interrupts may be earlier than who waits. */
 typedef struct events {
     struct skua__poller poller;
     _Atomic uint32_t bell;
@@ -282,7 +283,7 @@ typedef struct events {
 static void events_interrupt(struct skua__poller *poller)
 {
     events *all = SKUA_CONTAINER(poller, events, poller);
-    atomic_fetch_add(&all->bell, 1);
+    atomic_store(&all->bell, 1);
     skua__futex_wake(&all->bell, 1, false);
 }
 
@@ -290,9 +291,9 @@ static void events_poll(struct skua__poller *poller, int64_t deadline_ns)
 {
     events *all = SKUA_CONTAINER(poller, events, poller);
     struct skua__wake_list list = {.count = 0};
-    const uint32_t bell = atomic_load(&all->bell);
-    if (deadline_ns != 0 && atomic_load(&all->rung) == 0) {
-        skua__futex_wait(&all->bell, bell, deadline_ns, false);
+    if (deadline_ns != 0) {
+        skua__futex_wait(&all->bell, 0, deadline_ns, false);
+        atomic_store(&all->bell, 0);
     }
     if (atomic_exchange(&all->rung, 0) == 0) {
         return;
