@@ -24,12 +24,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Over all victims, before parking; checkers compile with less, to have fewer steps to explore. */
+#ifndef SKUA__SEARCH_SWEEPS
+#define SKUA__SEARCH_SWEEPS 24
+#define SKUA__SEARCH_PAUSES 32
+#endif
+
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
     LIFO_RUN_MAX = 3,  /* wakes that may go first in a row while others are ready */
     INJECT_BATCH = 32,
-    SEARCH_SWEEPS = 24, /* over all victims, before parking */
-    SEARCH_PAUSES = 32,
     NO_STACK_NAP_NS = 1000 * 1000,
 };
 
@@ -363,7 +367,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
 {
     struct watch watch;
     watch_init(&watch, worker);
-    for (int round = 0; round < SEARCH_SWEEPS; round++) {
+    for (int round = 0; round < SKUA__SEARCH_SWEEPS; round++) {
         struct skua__runnable *found = take_from_inject(worker);
         if (found == NULL) {
             found = sweep(worker);
@@ -374,7 +378,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
         if (found != NULL) {
             return found;
         }
-        for (int i = 0; i < SEARCH_PAUSES; i++) {
+        for (int i = 0; i < SKUA__SEARCH_PAUSES; i++) {
             skua__spin_pause();
         }
     }

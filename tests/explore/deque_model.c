@@ -24,6 +24,9 @@ static void make(int64_t capacity)
 {
     shared = explore_alloc(sizeof *shared);
     EXPLORE_CHECK(skua__deque_init(&shared->deque, capacity) == 0);
+    /* The array's inside is the deque's own; its only atomic objects are the slots. */
+    size_t at_least = (size_t)capacity * sizeof(void *);
+    explore_slots(skua__load(&shared->deque.array, relaxed), 2 * sizeof(void *) + at_least);
     item_count = 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "mem/forked.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -163,6 +164,11 @@ void skua__free(void *memory)
         plain_free(memory);
     }
 }
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+static const volatile int one = 1;
+const volatile int *skua__origin_word = &one;
 
 /* --- panics ----------------------------------------------------------------------------------- */
 

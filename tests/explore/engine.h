@@ -19,6 +19,7 @@ enum {
     STORES_MAX = 192, /* of one location in one execution */
     CLOCKS = 8,
     SPIN_READS_MAX = 32,
+    SLOT_READS_MAX = 16,
 };
 
 /* For each location the oldest store that may still be seen (later ones may too), and for each
@@ -40,6 +41,8 @@ struct location {
     uint32_t bytes;
     uint16_t number;
     bool was_overwritten; /* by plain code: it starts anew */
+    bool is_slot;
+    int16_t read_clocks[CLOCKS]; /* slots: when each thread has read what then became its own */
     int count;
     struct store stores[STORES_MAX];
 };
@@ -76,6 +79,8 @@ struct thread {
     int64_t deadline_ns;
     struct spin_read spin_reads[SPIN_READS_MAX];
     int spin_count, idle_pauses;
+    struct location *slot_reads[SLOT_READS_MAX]; /* since the last compare-and-swap */
+    int slot_read_count;
 };
 
 /* Everything that belongs to the present execution, except memory. */
@@ -83,7 +88,7 @@ struct explorer {
     const struct explore_model *model;
     bool is_running; /* between setup and finish */
     bool is_tracing, is_replaying;
-    int bound, thread_count, preemptions, spurious, steps;
+    int bound, thread_count, preemptions, spurious, stale_reads, steps;
     uint32_t execution; /* its number: marks what is left from earlier ones as void */
     struct thread *current;
     struct thread threads[EXPLORE_THREADS];

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static int path_length, path_at;
 static uint32_t tick;
 static void *main_context;
 static jmp_buf main_escape;
-static bool has_failed;
+static bool has_failed, is_inside; /* ... of an execution */
 static char failure[512];
 static uint64_t happened[NOTES];
 static uint32_t noted;
@@ -237,7 +238,7 @@ static void schedule(bool stays)
     int values[3 * EXPLORE_THREADS];
     int count = collect(values, stays);
     if (count == 0) {
-        if (!is_over()) {
+        if (!is_over() && !explorer.model->ends_asleep) {
             fail_deadlock();
         }
         leave_to_main();
@@ -322,7 +323,7 @@ static void run_once(void)
 {
     const struct explore_model *model = explorer.model;
     explorer.execution++;
-    explorer.preemptions = explorer.spurious = explorer.steps = 0;
+    explorer.preemptions = explorer.spurious = explorer.stale_reads = explorer.steps = 0;
     explorer.current = NULL;
     explorer.stores_made = 0;
     path_at = 0;
@@ -332,8 +333,10 @@ static void run_once(void)
     plain_reset();
     doors_reset();
     if (setjmp(main_escape) != 0) {
+        is_inside = false;
         return; /* setup or finish has failed */
     }
+    is_inside = true;
     model->setup();
     make_threads(model);
     explorer.is_running = true;
@@ -346,6 +349,7 @@ static void run_once(void)
     for (int i = 0; i < NOTES; i++) {
         happened[i] += noted >> i & 1;
     }
+    is_inside = false;
 }
 
 void explore_note(unsigned what)
@@ -355,6 +359,9 @@ void explore_note(unsigned what)
 
 uint64_t explore_happened(unsigned what)
 {
+    if (getenv("SKUA_EXPLORE_REPLAY") != NULL) {
+        return 1; /* nothing was explored: only one execution of one model is run */
+    }
     return happened[what];
 }
 
@@ -392,8 +399,14 @@ void explore_fail(const char *file, int line, const char *format, ...)
     has_failed = true;
     if (explorer.is_running) {
         explorer.is_running = false;
-        path_length = path_at < path_length ? path_at : path_length;
+        if (!explorer.is_replaying) {
+            path_length = path_at;
+        }
         leave_to_main();
+    }
+    if (!is_inside) {
+        fprintf(stderr, "explore: FAILED %s\n", failure);
+        exit(1);
     }
     longjmp(main_escape, 1);
 }
@@ -464,6 +477,22 @@ static void replay(const char *text)
     exit(has_failed);
 }
 
+/* A crash of the model is a failure like others. */
+static void on_crash(int signal)
+{
+    explore_fail(__FILE__, __LINE__, "signal %d", signal);
+}
+
+static void catch_crashes(void)
+{
+    static char stack[64 * 1024];
+    const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    sigaltstack(&alternative, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 /* --- the search ------------------------------------------------------------------------------- */
 
 static double seconds(void)
@@ -508,6 +537,8 @@ static uint64_t search(const struct explore_model *model)
 
 void explore(const struct explore_model *model)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    catch_crashes();
     explorer.model = model;
     explorer.bound = bound_of(model);
     has_failed = false;

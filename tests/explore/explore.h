@@ -27,6 +27,8 @@ struct explore_model {
     void (*threads[EXPLORE_THREADS])(void);
     int preemptions;         /* 0: from SKUA_EXPLORE_BOUND, or 2 */
     int spurious_wakes;      /* of futexes, in one execution */
+    bool bounds_stale_reads; /* as many as preemptions, in models where all would take too long */
+    bool ends_asleep;        /* that all sleep is the end of an execution, and no deadlock */
     uint64_t executions_max; /* 0: no limit. More is a failure */
 };
 
@@ -43,6 +45,11 @@ void *explore_alloc(size_t bytes);
 
 /* How many blocks are allocated that skua__free() has not had. */
 size_t explore_blocks(void);
+
+/* The atomic objects in this memory are slots: a thread reads some and then owns what it has read if
+   its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
+   not see the future here, the order is checked like a race. Call from: setup. */
+void explore_slots(const void *memory, size_t bytes);
 
 /* The number of the running thread, in the order of the model, from 0; -1 in setup and finish. */
 int explore_self(void);

@@ -4,9 +4,9 @@
    It is C11 with these simplifications: stores enter the modification order when they are executed
    (so no load sees the future, and two threads' stores are never ordered against their execution);
    read-modify-writes and the loads of failed compare-and-swaps read the latest store;
-   seq_cst accesses are acq_rel and besides agree with the fences' order. A load that has read a store
-   which is not the latest STALE_READS_MAX times must then read a later one: memory becomes visible in
-   the end.
+   seq_cst accesses are acq_rel and besides agree with the fences' order. A load that has read
+   a store which is not the latest STALE_READS_MAX times must then read the latest one: memory
+   becomes visible in the end.
 
    Accesses that no other thread can disturb are no decision points: for each address it is
    remembered, over all executions, which threads have accessed it and which have written it. When
@@ -19,6 +19,7 @@ enum {
     ADDRESSES_MAX = 4096, /* a power of two */
     VIEWS_MAX = 8192,
     STALE_READS_MAX = 2,
+    SLOT_RANGES_MAX = 4,
 };
 
 /* Over all executions. */
@@ -37,12 +38,17 @@ static struct location locations[LOCATIONS_MAX];
 static int location_count;
 static struct view views[VIEWS_MAX];
 static int view_count;
+static struct slot_range {
+    uintptr_t start, end;
+} slot_ranges[SLOT_RANGES_MAX];
+static int slot_range_count;
 static struct view fenced; /* what sequentially consistent fences have agreed on */
 
 void memory_reset(void)
 {
     location_count = 0;
     view_count = 0;
+    slot_range_count = 0;
     memset(&fenced, 0, sizeof fenced);
 }
 
@@ -119,8 +125,8 @@ static void start_history(struct location *location)
         (struct store){.value = read_raw(location->address, location->bytes), .head = -1};
 }
 
-/* Its old stores are covered by the plain one, which everybody must have seen by now: plain_atomic()
-   checks that. Views know the old numbers, so the new store comes behind them. */
+/* Its old stores are covered by the plain one, which everybody must have seen by now:
+   plain_atomic() checks that. Views know the old numbers, so the new store comes behind them. */
 static void restart_history(struct location *location)
 {
     int last = location->count++;
@@ -135,6 +141,25 @@ static void restart_history(struct location *location)
     location->was_overwritten = false;
 }
 
+void explore_slots(const void *memory, size_t bytes)
+{
+    if (slot_range_count == SLOT_RANGES_MAX) {
+        explore_fail(__FILE__, __LINE__, "too many slot ranges");
+    }
+    slot_ranges[slot_range_count++] =
+        (struct slot_range){(uintptr_t)memory, (uintptr_t)memory + bytes};
+}
+
+static bool is_slot(uintptr_t address)
+{
+    for (int i = 0; i < slot_range_count; i++) {
+        if (address >= slot_ranges[i].start && address < slot_ranges[i].end) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct location *location_of(struct address *entry, uint32_t bytes)
 {
     struct location *location = entry->location;
@@ -146,6 +171,8 @@ static struct location *location_of(struct address *entry, uint32_t bytes)
         location->number = (uint16_t)location_count++;
         location->address = entry->address;
         location->bytes = bytes;
+        location->is_slot = is_slot(entry->address);
+        memset(location->read_clocks, 0, sizeof location->read_clocks);
         start_history(location);
         entry->execution = explorer.execution;
         entry->location = location;
@@ -298,6 +325,34 @@ static void note_spin_read(struct thread *thread, struct location *location, int
     }
 }
 
+static void note_slot_read(struct thread *thread, struct location *location)
+{
+    if (thread->slot_read_count < SLOT_READS_MAX) {
+        thread->slot_reads[thread->slot_read_count++] = location;
+    }
+}
+
+/* After a compare-and-swap: what was read before it is the thread's own, or was read in vain. */
+static void settle_slot_reads(struct thread *thread, bool succeeds, int16_t clock)
+{
+    for (int i = 0; succeeds && i < thread->slot_read_count; i++) {
+        thread->slot_reads[i]->read_clocks[thread->number] = clock;
+    }
+    thread->slot_read_count = 0;
+}
+
+static void check_overwriting(const struct location *slot)
+{
+    const struct thread *thread = explorer.current;
+    for (int i = 0; i < explorer.thread_count; i++) {
+        if (i != thread->number && thread->now.clocks[i] < slot->read_clocks[i]) {
+            explore_fail(__FILE__, __LINE__,
+                         "thread %d overwrites a slot that thread %d may still be reading",
+                         thread->number, i);
+        }
+    }
+}
+
 /* Reads one of the stores. */
 static uint64_t read_store(struct location *location, int number, enum explore_order order)
 {
@@ -306,6 +361,9 @@ static uint64_t read_store(struct location *location, int number, enum explore_o
     thread->now.stores[location->number] = (int16_t)number;
     learn(thread, store, order);
     note_spin_read(thread, location, number);
+    if (location->is_slot) {
+        note_slot_read(thread, location);
+    }
     return store->value;
 }
 
@@ -324,12 +382,14 @@ static int choose_store(struct location *location, enum explore_order order)
     }
     int latest = location->count - 1;
     uint8_t *stale_reads = &thread->stale_reads[location->number];
+    bool may_be_stale = *stale_reads < STALE_READS_MAX && (!explorer.model->bounds_stale_reads ||
+                                                           explorer.stale_reads < explorer.bound);
     int backs[STORES_MAX], count = 0;
-    int most = *stale_reads < STALE_READS_MAX ? latest - oldest : 0;
-    for (int back = 0; back <= most; back++) {
+    for (int back = 0; back <= (may_be_stale ? latest - oldest : 0); back++) {
         backs[count++] = back;
     }
     int back = explorer_choose(DECIDE_STORE, backs, count, 0);
+    explorer.stale_reads += back > 0;
     *stale_reads = back > 0 ? (uint8_t)(*stale_reads + 1) : 0;
     return latest - back;
 }
@@ -366,6 +426,9 @@ void explore__store(volatile void *object, uint32_t bytes, uint64_t value, enum 
     if (explorer.is_tracing) {
         explorer_trace("store %s %s: %#llx", site->text, order_names[order],
                        (unsigned long long)value);
+    }
+    if (location->is_slot) {
+        check_overwriting(location);
     }
     append(location, truncated(value, bytes), order, false);
 }
@@ -433,6 +496,8 @@ bool explore__cas(volatile void *object, uint32_t bytes, void *expected, uint64_
                        (unsigned long long)old);
     }
     memory_load_latest(location, succeeds ? success : failure);
+    int16_t clock = explorer.current->now.clocks[explorer.current->number];
+    settle_slot_reads(explorer.current, succeeds, clock);
     if (succeeds) {
         replace(location, desired, success);
     } else {

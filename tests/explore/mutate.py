@@ -84,7 +84,7 @@ class Builder:
         for source in [None] + model.sources:
             if source == file:
                 objects.append(self.compile(changed, os.path.join(work, "changed.o"), work))
-            elif file.endswith(".h"):
+            elif file not in model.sources:  # it is included by them, or by the model
                 path = model.path if source is None else os.path.join(
                     self.options.source, "src", source)
                 objects.append(self.compile(path, os.path.join(
@@ -153,7 +153,8 @@ def try_plant(builder, plant):
 def plants(builder, pool):
     from plants import PLANTS
     failures = 0
-    for plant, problem in zip(PLANTS, pool.map(lambda p: guarded(try_plant, builder, p), PLANTS)):
+    chosen = [p for p in PLANTS if builder.options.only in p[1]]
+    for plant, problem in zip(chosen, pool.map(lambda p: guarded(try_plant, builder, p), chosen)):
         print(problem or f"found: {plant[0]}")
         failures += problem != ""
     return failures
@@ -303,7 +304,7 @@ def main():
     for name in ("cc", "source", "engine", "flags"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", help="one model")
+    parser.add_argument("--only", default="", help="one model")
     parser.add_argument("what", choices=["plants", "orders"])
     options = parser.parse_args()
     sys.path.insert(0, os.path.join(options.source, "tests", "explore"))

@@ -1,11 +1,11 @@
-/* Plain memory. The compiler, told -fsanitize=thread, calls __tsan_read8(address) and the like before
-   each access that others could meet; here these calls are the explorer's own. A pair of accesses of
-   which one writes and neither happens before the other is a race, and any access to freed memory is
-   a failure.
+/* Plain memory. The compiler, told -fsanitize=thread, calls __tsan_read8(address) and the like
+   before each access that others could meet; here these calls are the explorer's own. Two accesses
+   of which one writes and neither happens before the other are a race, and any access to freed
+   memory is a failure.
 
-   All memory that threads of a model can share lies in one arena: blocks that are handed out upwards
-   and never twice in an execution, and the threads' stacks. Memory is watched in cells of four
-   bytes. */
+   All memory that threads of a model can share lies in one arena: blocks that are handed out
+   upwards and never twice in an execution, and the threads' stacks. Memory is watched in cells of
+   four bytes. */
 #include "engine.h"
 
 #include <string.h>
