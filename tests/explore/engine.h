@@ -153,6 +153,7 @@ static inline void view_join(struct view *into, const struct view *from)
 void plain_reset(void);
 void *plain_alloc(size_t alignment, size_t bytes);
 void plain_free(void *memory);
+bool plain_is_inside(uintptr_t address);
 char *plain_stack(int thread, size_t *bytes);
 
 /* An atomic access: checked against plain ones. */

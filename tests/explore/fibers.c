@@ -59,6 +59,7 @@ void fibers_make(int count)
 
 void fibers_check(void)
 {
+    skua__current_worker = NULL; /* the rest is done from outside */
     for (int i = 0; i < fiber_count; i++) {
         EXPLORE_CHECK(skua__load(&fibers->is_ready[i], relaxed) == 0);
     }

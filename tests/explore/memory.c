@@ -28,6 +28,9 @@ struct address {
     uint32_t accessors, writers; /* a bit for each thread */
     uint32_t execution;          /* in which `location` was made */
     struct location *location;
+    bool is_outside; /* of the arena: a static variable, which every execution starts anew */
+    uint32_t bytes;
+    uint64_t start_value;
 };
 static struct address addresses[ADDRESSES_MAX];
 static int address_count;
@@ -43,46 +46,6 @@ static struct slot_range {
 } slot_ranges[SLOT_RANGES_MAX];
 static int slot_range_count;
 static struct view fenced; /* what sequentially consistent fences have agreed on */
-
-void memory_reset(void)
-{
-    location_count = 0;
-    view_count = 0;
-    slot_range_count = 0;
-    memset(&fenced, 0, sizeof fenced);
-}
-
-bool memory_has_grown(void)
-{
-    bool result = has_grown;
-    has_grown = false;
-    return result;
-}
-
-void memory_forget_uses(void)
-{
-    memset(addresses, 0, sizeof addresses);
-    address_count = 0;
-    has_grown = false;
-}
-
-/* --- locations -------------------------------------------------------------------------------- */
-
-static struct address *address_entry(uintptr_t address)
-{
-    size_t at = (address >> 1) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
-    while (addresses[at].address != address) {
-        if (addresses[at].address == 0) {
-            addresses[at].address = address;
-            if (++address_count == ADDRESSES_MAX / 2) {
-                explore_fail(__FILE__, __LINE__, "too many addresses");
-            }
-            break;
-        }
-        at = (at + 1) % ADDRESSES_MAX;
-    }
-    return &addresses[at];
-}
 
 /* Not by memcpy(), which would count as a plain access of the model. */
 static uint64_t read_raw(uintptr_t address, uint32_t bytes)
@@ -115,6 +78,51 @@ static void write_raw(uintptr_t address, uint32_t bytes, uint64_t value)
         *(volatile uint64_t *)address = value;
         break;
     }
+}
+
+void memory_reset(void)
+{
+    location_count = 0;
+    view_count = 0;
+    slot_range_count = 0;
+    memset(&fenced, 0, sizeof fenced);
+}
+
+bool memory_has_grown(void)
+{
+    bool result = has_grown;
+    has_grown = false;
+    return result;
+}
+
+void memory_forget_uses(void)
+{
+    for (size_t i = 0; i < ADDRESSES_MAX; i++) {
+        if (addresses[i].is_outside) {
+            write_raw(addresses[i].address, addresses[i].bytes, addresses[i].start_value);
+        }
+    }
+    memset(addresses, 0, sizeof addresses);
+    address_count = 0;
+    has_grown = false;
+}
+
+/* --- locations -------------------------------------------------------------------------------- */
+
+static struct address *address_entry(uintptr_t address)
+{
+    size_t at = (address >> 1) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
+    while (addresses[at].address != address) {
+        if (addresses[at].address == 0) {
+            addresses[at].address = address;
+            if (++address_count == ADDRESSES_MAX / 2) {
+                explore_fail(__FILE__, __LINE__, "too many addresses");
+            }
+            break;
+        }
+        at = (at + 1) % ADDRESSES_MAX;
+    }
+    return &addresses[at];
 }
 
 static void start_history(struct location *location)
@@ -160,6 +168,17 @@ static bool is_slot(uintptr_t address)
     return false;
 }
 
+static void restart_outside(struct address *entry, uint32_t bytes)
+{
+    if (entry->is_outside) {
+        write_raw(entry->address, bytes, entry->start_value);
+    } else if (!plain_is_inside(entry->address)) {
+        entry->is_outside = true;
+        entry->bytes = bytes;
+        entry->start_value = read_raw(entry->address, bytes);
+    }
+}
+
 static struct location *location_of(struct address *entry, uint32_t bytes)
 {
     struct location *location = entry->location;
@@ -173,6 +192,7 @@ static struct location *location_of(struct address *entry, uint32_t bytes)
         location->bytes = bytes;
         location->is_slot = is_slot(entry->address);
         memset(location->read_clocks, 0, sizeof location->read_clocks);
+        restart_outside(entry, bytes);
         start_history(location);
         entry->execution = explorer.execution;
         entry->location = location;

@@ -66,6 +66,11 @@ size_t explore_blocks(void)
     return block_count;
 }
 
+bool plain_is_inside(uintptr_t address)
+{
+    return address - (uintptr_t)arena < ARENA_BYTES;
+}
+
 char *plain_stack(int thread, size_t *bytes)
 {
     *bytes = STACK_BYTES;
