@@ -497,6 +497,21 @@ static void stand_down(struct skua__worker *worker)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+/* Whether there is work for one who is parked. Those parked while we searched have left the last look
+   to us. Who has submitted something may have loaded the idle word before any of us touched it and
+   have it hidden from a light look all the same, so one that finds nothing is not the last. */
+static bool has_more_work(skua_runtime *runtime)
+{
+    if (skua__runtime_has_work(runtime)) {
+        return true;
+    }
+    if (skua__idle_parked(&runtime->idle) == 0) {
+        return false;
+    }
+    skua__runtime_heavy_fence(runtime);
+    return skua__runtime_has_work(runtime);
+}
+
 /* Something to run, after looking everywhere; NULL: look again. */
 static struct skua__runnable *find_work(struct skua__worker *worker)
 {
@@ -540,7 +555,7 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     }
     /* Found while searching. If nobody searches any more, others may have skipped a wake-up because
        of us. */
-    if (is_searching && skua__idle_search_end(&runtime->idle) && skua__runtime_has_work(runtime)) {
+    if (is_searching && skua__idle_search_end(&runtime->idle) && has_more_work(runtime)) {
         skua__wake_worker(runtime, true);
     }
     return found;
