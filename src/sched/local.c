@@ -23,16 +23,14 @@ struct skua__locals {
 
 struct skua__locals *skua__locals_retain(struct skua__locals *locals)
 {
-    if (locals != NULL) {
-        skua__fetch_add(&locals->refs, 1, relaxed);
-    }
+    skua__fetch_add(&locals->refs, 1, relaxed);
     return locals;
 }
 
 void skua__locals_release(struct skua__locals *locals)
 {
     /* acq_rel: orders the reads of other holders before the free; pairs with itself. */
-    if (locals != NULL && skua__fetch_sub(&locals->refs, 1, acq_rel) == 1) {
+    if (skua__fetch_sub(&locals->refs, 1, acq_rel) == 1) {
         skua__free(locals);
     }
 }
@@ -77,7 +75,9 @@ int skua_local_set(const skua_local *key, void *value)
     }
     binding->value = value;
     task->locals = set;
-    skua__locals_release(old);
+    if (old != NULL) {
+        skua__locals_release(old);
+    }
     return 0;
 }
 
