@@ -211,6 +211,18 @@ static struct skua__runnable *take_from_inject(struct skua__worker *worker)
     return count > 0 ? batch[0] : NULL;
 }
 
+/* What came from the LIFO slot has had its turns: others first, if there are any. */
+static SKUA_NOINLINE struct skua__runnable *take_turns(struct skua__worker *worker,
+                                                       struct skua__runnable *runnable)
+{
+    worker->lifo_run = 0;
+    if (skua__ring_count(&worker->ring) == 0) {
+        return runnable;
+    }
+    ring_put(worker, runnable);
+    return skua__ring_pop(&worker->ring);
+}
+
 /* From the LIFO slot, unless it has had its turns while others wait. */
 static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
 {
@@ -219,12 +231,8 @@ static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
         worker->lifo_run = 0;
         return skua__ring_pop(&worker->ring);
     }
-    if (++worker->lifo_run > SKUA__LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
-        worker->lifo_run = 0;
-        ring_put(worker, runnable);
-        runnable = skua__ring_pop(&worker->ring);
-    }
-    return runnable;
+    return SKUA_LIKELY(++worker->lifo_run <= SKUA__LIFO_RUN_MAX) ? runnable
+                                                                 : take_turns(worker, runnable);
 }
 
 /* Pinned and other runnables take turns. */
