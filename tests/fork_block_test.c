@@ -39,7 +39,7 @@ static int square(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(square);
 
-/* A byte through a pipe: whoever reads may have to wait for whoever writes, since both are forks. */
+/* A byte through a pipe: who reads may have to wait for who writes, its own forked child. */
 static int write_byte(void *arg)
 {
     const char byte = 'x';

@@ -13,11 +13,11 @@ static inline bool skua__cancel_point_passes(void)
 {
     struct skua__worker *worker = skua__worker_self();
     if (SKUA_UNLIKELY(worker == NULL || worker->budget <= 1 || skua__process_is_forked() ||
-                      skua__scope_is_cancelled(worker->current->scope))) {
+                      skua__scope_is_cancelled(skua__worker_current(worker)->scope))) {
         return false;
     }
     worker->budget--;
-    worker->current->cancels_ignored = 0;
+    skua__worker_current(worker)->cancels_ignored = 0;
     return true;
 }
 

@@ -156,7 +156,7 @@ static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
 {
     if (++fiber->cancels_ignored == CANCELS_IGNORED_MAX) {
         skua__report("task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
-                     skua_task_name(fiber->task), CANCELS_IGNORED_MAX);
+                     skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
     return -ECANCELED;
@@ -181,7 +181,7 @@ int skua__cancel_point(void)
     if (worker == NULL) {
         return 0;
     }
-    struct skua__fiber *fiber = worker->current;
+    struct skua__fiber *fiber = skua__worker_current(worker);
     if (SKUA_UNLIKELY(--worker->budget <= 0)) {
         take_a_break(fiber);
     }

@@ -82,7 +82,7 @@ static uint64_t holder_of(uint64_t word)
 static const char *holder_name(uint64_t word)
 {
     const struct skua__fiber *fiber = (const struct skua__fiber *)(uintptr_t)holder_of(word);
-    return skua_task_name(fiber->task);
+    return skua_task_name(skua__fiber_task(fiber));
 }
 
 /* --- the list --------------------------------------------------------------------------------- */
