@@ -5,12 +5,14 @@
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/fork.h>
 #include <skua/io.h>
 #include <skua/local.h>
 #include <skua/pool.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/sync.h>
 #include <skua/task.h>
 
 #endif

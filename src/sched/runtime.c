@@ -11,10 +11,12 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -182,6 +184,8 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     }
     runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
+    const char *forks = getenv("SKUA_FORKS");
+    runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
     runtime->max_tasks = config->max_tasks;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
@@ -204,6 +208,10 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     worker->index = index;
     worker->random = index;
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
+    skua__fork_stack_init(&worker->forks);
+    if (runtime->takes_all_forks) {
+        skua__fork_ask(&worker->forks);
+    }
     skua__wheel_init(&worker->wheel, skua__clock_ns());
 }
 
@@ -214,6 +222,8 @@ static int init_shared(skua_runtime *runtime)
     skua__idle_init(&runtime->reserve);
     skua__stacks_init(&runtime->stacks);
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
+    skua__slab_init(&runtime->forks, sizeof(struct skua__forks), 0);
+    skua__slab_init(&runtime->roomy_tasks, sizeof(struct skua__roomy_task), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
     if (status < 0) {
         return status;
@@ -236,7 +246,7 @@ static int reserve_first_stack(skua_runtime *runtime)
     if (fiber == NULL) {
         return -ENOMEM;
     }
-    skua__worker_cache_fiber(&runtime->workers[0], fiber);
+    skua__cache_fiber(&runtime->workers[0], fiber);
     return 0;
 }
 
@@ -281,6 +291,8 @@ static void free_runtime(skua_runtime *runtime)
 {
     retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
+    skua__forks_fini(&runtime->forks);
+    skua__slab_fini(&runtime->roomy_tasks);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);
@@ -338,6 +350,12 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
+static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
+{
+    skua__slab_visit(&runtime->tasks, visit, arg);
+    skua__slab_visit(&runtime->roomy_tasks, visit, arg);
+}
+
 static void mark_one(void *object, void *arg)
 {
     (void)arg;
@@ -363,9 +381,9 @@ static void cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
-    skua__slab_visit(&runtime->tasks, mark_one, NULL);
+    visit_tasks(runtime, mark_one, NULL);
     skua__runtime_heavy_fence(runtime);
-    skua__slab_visit(&runtime->tasks, claim_one, NULL);
+    visit_tasks(runtime, claim_one, NULL);
 }
 
 /* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own
@@ -389,10 +407,8 @@ static void name_stubborn(void *object, void *arg)
     struct skua_task *task = object;
     uint32_t *left = arg;
     if (*left > 0 && skua__task_try_retain(task)) {
-        if (skua_task_state(task) == SKUA_RUNNING) {
-            skua__report("  still running: task '%s'", skua_task_name(task));
-            (*left)--;
-        }
+        skua__report("  still running: task '%s'", skua_task_name(task));
+        (*left)--;
         skua_task_release(task);
     }
 }
@@ -415,7 +431,7 @@ static void wait_for_tasks(skua_runtime *runtime)
             skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
                          runtime->name, (unsigned long long)live);
             uint32_t left = 10;
-            skua__slab_visit(&runtime->tasks, name_stubborn, &left);
+            visit_tasks(runtime, name_stubborn, &left);
             patience = SKUA__NEVER;
         }
     }
@@ -472,7 +488,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     end_threads(runtime, runtime->worker_count, true);
     end_services(runtime);
     uint64_t held = 0;
-    skua__slab_visit(&runtime->tasks, report_held, &held);
+    visit_tasks(runtime, report_held, &held);
     if (held > 0) {
         skua__report("runtime '%s' has ended while %llu task handles were not released",
                      runtime->name, (unsigned long long)held);
@@ -532,7 +548,7 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
 skua_runtime *skua_runtime_current(void)
 {
     struct skua__worker *worker = skua__worker_self();
-    return worker != NULL && worker->current != NULL ? worker->runtime : NULL;
+    return worker != NULL && skua__worker_current(worker) != NULL ? worker->runtime : NULL;
 }
 
 uint32_t skua_worker_count(const skua_runtime *runtime)

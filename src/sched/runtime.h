@@ -19,7 +19,8 @@ struct skua_runtime {
     size_t max_tasks;
     int64_t cleanup_ns;
     char *name;
-    bool needs_fences; /* no membarrier here: everybody fences for himself */
+    bool needs_fences;    /* no membarrier here: everybody fences for himself */
+    bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
     struct skua__worker *workers;
     struct skua__topo *topo;
 
@@ -38,7 +39,8 @@ struct skua_runtime {
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
-    struct skua__slab tasks;
+    struct skua__slab tasks, roomy_tasks; /* the latter with a name or a copied argument */
+    struct skua__slab forks;
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
@@ -87,6 +89,9 @@ void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sle
 
 /* The monitor's thread: starts stand-ins, polls and runs timers when the workers are stuck. */
 void *skua__monitor_main(void *runtime);
+
+/* Make the monitor look now. */
+void skua__monitor_ring(skua_runtime *runtime);
 
 /* Wake the monitor if it sleeps without a limit. */
 void skua__monitor_wake(skua_runtime *runtime);

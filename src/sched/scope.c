@@ -25,18 +25,25 @@ static struct skua__scope *inside(skua_scope *scope)
     return (struct skua__scope *)scope;
 }
 
-void skua__scope_init_root(struct skua__scope *scope)
-{
-    scope->deadline_ns = SKUA__NEVER;
-    scope->parent = NULL;
-    skua__store(&scope->fiber, NULL, relaxed);
-    skua__list_init(&scope->children);
-    skua__store(&scope->flags, SKUA__SCOPE_OPEN, relaxed);
-}
-
 static bool has_flag(const struct skua__scope *scope, uint32_t flag)
 {
     return (skua__load(&scope->flags, relaxed) & flag) != 0;
+}
+
+static void link_scope(struct skua__scope *scope, struct skua__scope *parent,
+                       struct skua__fiber *fiber, int64_t deadline_ns, uint32_t flags)
+{
+    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
+    skua__store(&scope->fiber, fiber, relaxed);
+    skua__list_init(&scope->children);
+    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
+    if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
+        flags |= SKUA__SCOPE_CANCELLED;
+    }
+    skua__store(&scope->flags, flags | SKUA__SCOPE_OPEN, relaxed);
+    skua__list_push_back(&parent->children, &scope->sibling);
+    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
+    fiber->scope = scope;
 }
 
 static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
@@ -52,18 +59,11 @@ static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
         skua__panic("the scope is open already, or its storage was not zeroed");
     }
-    struct skua__scope *parent = fiber->scope;
-    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
-    skua__store(&scope->fiber, fiber, relaxed);
-    skua__list_init(&scope->children);
-    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
-    if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
-        flags |= SKUA__SCOPE_CANCELLED;
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+        skua__fork_promote(worker, fiber); /* they are outside of the new scope */
     }
-    skua__store(&scope->flags, flags | SKUA__SCOPE_OPEN, relaxed);
-    skua__list_push_back(&parent->children, &scope->sibling);
-    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
-    fiber->scope = scope;
+    link_scope(scope, fiber->scope, fiber, deadline_ns, flags);
 }
 
 void skua_scope_open(skua_scope *scope, skua_time deadline)
@@ -113,6 +113,7 @@ int skua_scope_close(skua_scope *storage, int status)
         skua__panic("a scope is closed that is not the innermost open one of this task");
     }
     struct skua__scope *parent = scope->parent;
+    skua__fork_check_synced(skua__worker_self());
     unlink_scope(scope);
     fiber->scope = parent;
     uint32_t flags = skua__load(&scope->flags, relaxed);
@@ -121,6 +122,21 @@ int skua_scope_close(skua_scope *storage, int status)
         return status;
     }
     return (flags & SKUA__SCOPE_REQUESTED) != 0 ? 0 : -ETIMEDOUT;
+}
+
+void skua__scope_enter_child(struct skua__scope *scope, struct skua__scope *parent,
+                             struct skua__fiber *fiber)
+{
+    link_scope(scope, parent, fiber, SKUA__NEVER, 0);
+}
+
+void skua__scope_leave_child(struct skua__scope *scope, struct skua__fiber *fiber)
+{
+    if (fiber->scope != scope) {
+        skua__panic("a forked function has returned with an open scope");
+    }
+    unlink_scope(scope);
+    fiber->scope = NULL;
 }
 
 void skua_scope_fini(skua_scope *storage)
@@ -226,10 +242,17 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
+/* For scopes that may be those of a task that is just being made. */
+static bool is_open(const struct skua__scope *scope)
+{
+    /* acquire: pairs with the release in task_launch(): the lists of a root scope are there. */
+    return (skua__load(&scope->flags, acquire) & SKUA__SCOPE_OPEN) != 0;
+}
+
 void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag)
 {
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
-    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+    if (is_open(scope)) {
         mark(scope, flag | SKUA__SCOPE_CANCELLED);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
@@ -240,7 +263,7 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
     struct skua__wake_list list;
     skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
-    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+    if (is_open(scope)) {
         claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
@@ -263,16 +286,6 @@ void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */
-
-bool skua__scope_has_deadline(const struct skua__scope *scope)
-{
-    for (; scope != NULL; scope = scope->parent) {
-        if (scope->deadline_ns != SKUA__NEVER) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* Outside of the shield: when do cancels reach inside. */
 static int64_t shield_deadline(const struct skua__scope *shield, int64_t now_ns)

@@ -18,9 +18,12 @@
 #include "base/futex.h"
 #include "base/panic.h"
 #include "base/random.h"
+#include "sched/dispatch.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 
+#include <errno.h>
+#include <skua/task.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +35,6 @@
 
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
-    LIFO_RUN_MAX = 3,  /* wakes that may go first in a row while others are ready */
     INJECT_BATCH = 32,
     NO_STACK_NAP_NS = 1000 * 1000,
 };
@@ -41,6 +43,10 @@ enum {
 
 /* Not static: skua__worker_self() names it in assembly, where the compiler does not see the use. */
 __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *skua__current_worker;
+
+/* Read by skua__fork_line_self(), in assembly and in programs. */
+__attribute__((used, visibility("default"))) _Thread_local struct skua__fork_line *skua__fork_line =
+    &skua__fork_nobodys_line;
 
 #if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
@@ -186,6 +192,54 @@ void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *run
     }
 }
 
+/* --- blocking in place ------------------------------------------------------------------------ */
+
+bool skua__worker_is_blocked(const struct skua__worker *worker)
+{
+    uint32_t tick = skua__load(&worker->tick_seen, relaxed);
+    return skua__load(&worker->blocked_tick, relaxed) == tick + 1;
+}
+
+void skua_block_begin(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL || skua__forked()) {
+        return;
+    }
+    skua_runtime *runtime = worker->runtime;
+    if (skua__fork_has_private(&worker->forks)) {
+        skua__fork_promote(worker, fiber);
+    }
+    struct skua__runnable *woken = lifo_take(worker);
+    if (woken != NULL) {
+        ring_put(worker, woken); /* where others find it at once */
+    }
+    skua__store(&worker->blocked_tick, worker->tick + 1, relaxed);
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&runtime->inject) > 0) {
+        skua__runtime_light_fence(runtime);
+        skua__wake_worker(runtime, false);
+        if (skua__idle_parked(&runtime->idle) == 0) {
+            skua__monitor_ring(runtime);
+        }
+    }
+}
+
+int skua_block_end(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL || skua__forked()) {
+        return 0;
+    }
+    skua__store(&worker->blocked_tick, 0, relaxed);
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&worker->runtime->inject) > 0 ||
+        skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
+        skua__fiber_yield(fiber);
+    }
+    return skua_cancelled() ? -ECANCELED : 0;
+}
+
 /* --- dispatch --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *take_from_inbox(struct skua__worker *worker)
@@ -210,6 +264,18 @@ static struct skua__runnable *take_from_inject(struct skua__worker *worker)
     return count > 0 ? batch[0] : NULL;
 }
 
+/* What came from the LIFO slot has had its turns: others first, if there are any. */
+static SKUA_NOINLINE struct skua__runnable *take_turns(struct skua__worker *worker,
+                                                       struct skua__runnable *runnable)
+{
+    worker->lifo_run = 0;
+    if (skua__ring_count(&worker->ring) == 0) {
+        return runnable;
+    }
+    ring_put(worker, runnable);
+    return skua__ring_pop(&worker->ring);
+}
+
 /* From the LIFO slot, unless it has had its turns while others wait. */
 static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
 {
@@ -218,12 +284,8 @@ static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
         worker->lifo_run = 0;
         return skua__ring_pop(&worker->ring);
     }
-    if (++worker->lifo_run > LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
-        worker->lifo_run = 0;
-        ring_put(worker, runnable);
-        runnable = skua__ring_pop(&worker->ring);
-    }
-    return runnable;
+    return SKUA_LIKELY(++worker->lifo_run <= SKUA__LIFO_RUN_MAX) ? runnable
+                                                                 : take_turns(worker, runnable);
 }
 
 /* Pinned and other runnables take turns. */
@@ -239,17 +301,9 @@ static SKUA_NOINLINE struct skua__runnable *take_with_inbox(struct skua__worker 
     return runnable != NULL ? runnable : take_lifo_or_ring(worker);
 }
 
-static void count_dispatch(struct skua__worker *worker)
-{
-    worker->budget = SKUA__BUDGET;
-    worker->tick++;
-    worker->upkeep_in--;
-    skua__store(&worker->tick_seen, worker->tick, relaxed);
-}
-
 struct skua__runnable *skua__worker_next(struct skua__worker *worker)
 {
-    count_dispatch(worker);
+    skua__count_dispatch(worker);
     if (SKUA_UNLIKELY(worker->upkeep_in <= 0)) {
         return NULL;
     }
@@ -257,19 +311,6 @@ struct skua__runnable *skua__worker_next(struct skua__worker *worker)
         return take_with_inbox(worker);
     }
     return take_lifo_or_ring(worker);
-}
-
-struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class)
-{
-    return skua__fiber_cache_take(&worker->cache[stack_class],
-                                  &worker->runtime->fibers[stack_class]);
-}
-
-void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber)
-{
-    uint32_t stack_class = fiber->stack.stack_class;
-    skua__fiber_cache_put(&worker->cache[stack_class], &worker->runtime->fibers[stack_class],
-                          fiber);
 }
 
 /* --- upkeep ----------------------------------------------------------------------------------- */
@@ -362,6 +403,18 @@ static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, stru
     return NULL;
 }
 
+/* Nothing is to be had: ask those who run something for forked children. */
+static void ask_all(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    uint32_t started = skua__load(&runtime->workers_started, relaxed);
+    for (uint32_t i = 0; i < started; i++) {
+        if (i != worker->index) {
+            skua__fork_ask(&runtime->workers[i].forks);
+        }
+    }
+}
+
 /* Look everywhere for a while. */
 static struct skua__runnable *search(struct skua__worker *worker)
 {
@@ -378,6 +431,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
         if (found != NULL) {
             return found;
         }
+        ask_all(worker);
         for (int i = 0; i < SKUA__SEARCH_PAUSES; i++) {
             skua__spin_pause();
         }
@@ -444,6 +498,7 @@ static bool park(struct skua__worker *worker, bool is_searching)
         poller = NULL;
     }
     bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
+    ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
     if (may) {
         sleep_until_woken(worker, poller);
@@ -561,17 +616,16 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     return found;
 }
 
-/* No memory for a stack: put the task back and wait for others to finish. It is not lost, only
+/* No memory for a stack: put what needs it back and wait for others to finish. It is not lost, only
    late. */
-static void postpone(struct skua__worker *worker, struct skua_task *task)
+static void postpone(struct skua__worker *worker, struct skua__runnable *runnable)
 {
     static _Atomic bool was_reported;
     if (!skua__exchange(&was_reported, true, relaxed)) {
         skua__report("no memory for another stack: tasks wait until others have ended");
     }
-    struct skua__inject *queue =
-        task->runnable.pin != 0 ? &worker->inbox : &worker->runtime->inject;
-    skua__inject_push(queue, &task->runnable, &task->runnable, 1);
+    struct skua__inject *queue = runnable->pin != 0 ? &worker->inbox : &worker->runtime->inject;
+    skua__inject_push(queue, runnable, runnable, 1);
     _Atomic uint32_t never_rung = 0;
     skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);
 }
@@ -582,16 +636,18 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
     if (runnable->kind == SKUA__RUNNABLE_FIBER) {
         fiber = SKUA_CONTAINER(runnable, struct skua__fiber, runnable);
     } else {
-        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
-        fiber = skua__worker_cached_fiber(worker, task->stack_class);
+        fiber = skua__cached_fiber(worker, runnable->stack_class);
         if (fiber == NULL) {
-            fiber = skua__fiber_create(worker->runtime, task->stack_class);
+            fiber = skua__fiber_create(worker->runtime, runnable->stack_class);
         }
         if (fiber == NULL) {
-            postpone(worker, task);
+            postpone(worker, runnable);
             return;
         }
-        fiber->task = task;
+        if (!skua__fiber_give(worker, fiber, runnable)) {
+            skua__cache_fiber(worker, fiber);
+            return;
+        }
     }
     worker->budget = SKUA__BUDGET;
     skua__store(&worker->is_running_task, true, relaxed);
@@ -629,6 +685,8 @@ static void *worker_main(void *arg)
 {
     struct skua__worker *worker = arg;
     skua__current_worker = worker;
+    skua__fork_line = &worker->forks.line;
+    worker->errno_place = &errno;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);
     while (!skua__load(&worker->runtime->workers_must_end, relaxed)) {
@@ -637,6 +695,7 @@ static void *worker_main(void *arg)
             run(worker, next);
         }
     }
+    skua__fork_line = &skua__fork_nobodys_line;
     skua__current_worker = NULL;
     return NULL;
 }

@@ -6,6 +6,7 @@
 #include "mem/slab.h"
 #include "sched/fiber.h"
 #include "sched/fiber_cache.h"
+#include "sched/fork.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/ring.h"
@@ -16,6 +17,9 @@
 /* How many operations a task may do before it has to let others run. */
 enum { SKUA__BUDGET = 128 };
 
+/* Wakes that may go first in a row while others are ready. */
+enum { SKUA__LIFO_RUN_MAX = 3 };
+
 struct skua__worker {
     /* Constant once the thread runs. */
     skua_runtime *runtime;
@@ -25,7 +29,6 @@ struct skua__worker {
     const uint32_t *victims; /* nearest first */
 
     /* Its thread's own. */
-    struct skua__fiber *current; /* the fiber that runs, NULL in the root context */
     struct skua__fiber *left; /* what was switched away from, until the other side has noted it */
     bool left_has_ended;      /* ... and whether it goes to the cache */
     int32_t budget;           /* operations left to the running task */
@@ -35,12 +38,15 @@ struct skua__worker {
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
     struct skua__fiber_cache cache[SKUA__STACK_CLASSES];
-    struct skua__slab_cache tasks;
+    struct skua__slab_cache tasks, roomy_tasks;
+    int *errno_place;        /* of its thread */
     struct skua__fiber root; /* the thread's native stack, as something to switch to */
 
     /* Written by its thread, read by others. */
     _Atomic uint32_t tick_seen SKUA_CACHE_ALIGNED; /* a copy of tick for the monitor */
     _Atomic bool is_running_task;
+    _Atomic uint32_t blocked_tick; /* 1 + the tick during which it says that it blocks, or 0 */
+    _Atomic(struct skua__fiber *) current; /* the fiber that runs, NULL in the root context */
     _Atomic uint64_t started, ended;       /* tasks, counted where it happened */
     _Atomic(struct skua__runnable *) lifo; /* what the running task has made ready last */
 
@@ -49,7 +55,15 @@ struct skua__worker {
     struct skua__inject inbox SKUA_CACHE_ALIGNED; /* runnables that are pinned to this worker */
     struct skua__sleeper sleeper;
     struct skua__wheel wheel;
+
+    /* The two lines of it that matter are written by others only to ask. */
+    struct skua__fork_stack forks SKUA_CACHE_ALIGNED;
 };
+
+static inline struct skua__fiber *skua__worker_current(const struct skua__worker *worker)
+{
+    return skua__load(&worker->current, relaxed);
+}
 
 /* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a
    switch. This is the only reader of the library's one thread-local. */
@@ -68,20 +82,19 @@ struct skua__worker *skua__worker_self(void);
 static inline struct skua__fiber *skua__fiber_self(void)
 {
     struct skua__worker *worker = skua__worker_self();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? skua__worker_current(worker) : NULL;
 }
 
 /* Start and join the thread. 0 or -EAGAIN. */
 int skua__worker_start(struct skua__worker *worker);
 void skua__worker_join(struct skua__worker *worker);
 
+/* True while the task that runs on it says that it blocks. Call from anywhere. */
+bool skua__worker_is_blocked(const struct skua__worker *worker);
+
 /* The next local runnable for the calling worker, or NULL when it is time to go to the root context
    (nothing to do, or upkeep is due). Counts a dispatch. */
 struct skua__runnable *skua__worker_next(struct skua__worker *worker);
-
-/* A fiber from the worker's cache, or NULL. */
-struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class);
-void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber);
 
 /* How something became ready. */
 enum skua__ready_kind {
