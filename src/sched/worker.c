@@ -498,6 +498,9 @@ static bool park(struct skua__worker *worker, bool is_searching)
         poller = NULL;
     }
     bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
+    /* seq_cst: orders the count of us as parked before the looks at limits in ask_all(), which the
+       read-modify-write alone does not on all processors; pairs with the fence in answer(). */
+    skua__fence(seq_cst);
     ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
     if (may) {
