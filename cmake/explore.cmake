@@ -5,8 +5,9 @@
 
 set(explore ${PROJECT_SOURCE_DIR}/tests/explore)
 set(explore_flags
-    -O1 -g -USKUA_DEBUG -DSKUA_DEBUG=1 -DSKUA__RING_SLOTS=4 -DSKUA__SEARCH_SWEEPS=1
-    -DSKUA__SEARCH_PAUSES=1 -D_GNU_SOURCE "-DSKUA_ATOMIC_HEADER=\"explore_atomic.h\""
+    -O1 -g -USKUA_DEBUG -DSKUA_DEBUG=1
+    -DSKUA__RING_SLOTS=4 -DSKUA__FORK_SLOTS=4 -DSKUA__JOIN_SPINS=1
+    -DSKUA__SEARCH_SWEEPS=1 -DSKUA__SEARCH_PAUSES=1 -D_GNU_SOURCE "-DSKUA_ATOMIC_HEADER=\"explore_atomic.h\""
     -fsanitize=thread -ffunction-sections -ftls-model=initial-exec -Wno-unused-parameter)
 set(explore_link -no-pie -Wl,--gc-sections -Wl,--wrap=memset,--wrap=memcpy,--wrap=memmove)
 set(explore_include ${explore} ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
@@ -25,8 +26,10 @@ target_compile_definitions(skua_explore PRIVATE
 file(GLOB models CONFIGURE_DEPENDS ${explore}/*_model.c)
 foreach(model IN LISTS models)
     get_filename_component(name ${model} NAME_WE)
-    file(STRINGS ${model} real REGEX "^   Sources:")
-    string(REGEX MATCHALL "[a-z_]+/[a-z_]+\\.c" real "${real}")
+    file(READ ${model} real LIMIT 4096)
+    string(REGEX REPLACE ".*\n   Sources:" "" real "${real}")
+    string(REGEX REPLACE "(\n   [A-Z][a-z]+:|[*]/).*" "" real "${real}")
+    string(REGEX MATCHALL "[a-z_]+/[a-z_]+[.]c" real "${real}")
     list(TRANSFORM real PREPEND ${PROJECT_SOURCE_DIR}/src/)
     add_executable(${name} ${model} ${real})
     target_include_directories(${name} PRIVATE ${explore_include})

@@ -2,8 +2,8 @@
    does not depend on how a channel does it. No item is lost or comes twice, nobody waits for ever,
    and what the sender did before is seen.
 
-   Sources: chan/chan.c sched/waiter.c sched/scope.c sched/wheel.c
-   Mutates: chan/chan.c base/lock.h */
+   Sources: chan/chan.c chan/cells.c sched/waiter.c sched/scope.c sched/wheel.c
+   Mutates: chan/chan.c chan/cells.c chan/cells.h */
 #include "chan_model.h"
 
 enum { NOTE_GOT, NOTE_CLOSED, NOTE_CANCELLED, NOTE_REFUSED };
@@ -131,26 +131,29 @@ int main(void)
     EXPLORE("chan 0: two to one", setup_0, chan_model_check, sends_one, sends_one, receives_two);
     EXPLORE("chan 0: one to two", setup_0, chan_model_check, sends_two, receives_one, receives_one);
     EXPLORE("chan 1: one to one", setup_1, chan_model_check, sends_two, receives_two);
-    EXPLORE("chan 1: two to one", setup_1, chan_model_check, sends_one, sends_one, receives_two);
-    EXPLORE("chan 1: one to two", setup_1, chan_model_check, sends_two, receives_one, receives_one);
-    EXPLORE("chan 2: one to two", setup_2, chan_model_check, sends_two, receives_one, receives_one);
-    EXPLORE("chan 1: full, two to two", setup_full, chan_model_check, sends_one, sends_one,
-            receives_two);
+    EXPLORE_LARGE("chan 1: two to one", setup_1, chan_model_check, sends_one, sends_one,
+                  receives_two);
+    EXPLORE_LARGE("chan 1: one to two", setup_1, chan_model_check, sends_two, receives_one,
+                  receives_one);
+    EXPLORE_LARGE("chan 2: one to two", setup_2, chan_model_check, sends_two, receives_one,
+                  receives_one);
+    EXPLORE_LARGE("chan 1: full, two to two", setup_full, chan_model_check, sends_one, sends_one,
+                  receives_two);
     EXPLORE("chan 0: close", setup_0, chan_model_check, sends_or_not, closes, receives_or_closed);
     EXPLORE_CHECK(explore_happened(NOTE_GOT) > 0 && explore_happened(NOTE_CLOSED) > 0 &&
                   explore_happened(NOTE_REFUSED) > 0);
-    EXPLORE("chan 1: close", setup_1, chan_model_check, sends_and_closes, receives_until_closed,
-            receives_or_closed);
+    EXPLORE_LARGE("chan 1: close", setup_1, chan_model_check, sends_and_closes,
+                  receives_until_closed, receives_or_closed);
     EXPLORE_CHECK(explore_happened(NOTE_GOT) > 0 && explore_happened(NOTE_CLOSED) > 0);
-    EXPLORE("chan 1: full, close", setup_full, chan_model_check, sends_or_not, closes,
-            receives_until_closed);
-    EXPLORE("chan 1: a receiver is cancelled", setup_1, chan_model_check, receives_or_cancelled,
-            sends_one, cancels_first);
+    EXPLORE_LARGE("chan 1: full, close", setup_full, chan_model_check, sends_or_not, closes,
+                  receives_until_closed);
+    EXPLORE_LARGE("chan 1: a receiver is cancelled", setup_1, chan_model_check,
+                  receives_or_cancelled, sends_one, cancels_first);
     EXPLORE_CHECK(explore_happened(NOTE_GOT) > 0 && explore_happened(NOTE_CANCELLED) > 0);
-    EXPLORE("chan 1: one of two receivers is cancelled", setup_1, chan_model_check,
-            receives_or_cancelled, cancels_first_and_sends, receives_one);
-    EXPLORE("chan 1: a sender is cancelled", setup_full, chan_model_check, sends_or_not,
-            receives_one, cancels_first);
+    EXPLORE_LARGE("chan 1: one of two receivers is cancelled", setup_1, chan_model_check,
+                  receives_or_cancelled, cancels_first_and_sends, receives_one);
+    EXPLORE_LARGE("chan 1: a sender is cancelled", setup_full, chan_model_check, sends_or_not,
+                  receives_one, cancels_first);
     EXPLORE_CHECK(explore_happened(NOTE_GOT) > 0 && explore_happened(NOTE_CANCELLED) > 0);
     EXPLORE("chan 1: the ends are released", setup_1, chan_model_check, releases_its_end,
             receives_and_releases);

@@ -22,7 +22,8 @@ enum {
     IDLE_PAUSES_MAX = 300,
     NOTES = 16,
     WAKE_SPURIOUS = 100, /* added to the number of a thread: how it goes on */
-    WAKE_TIMEOUT = 200,
+    WAKE_PAUSED = 200,   /* it does not spin for ever */
+    WAKE_TIMEOUT = 300,
 };
 
 struct decision {
@@ -143,8 +144,8 @@ static int add_reluctant(int values[], int count, bool is_idle)
             explorer.spurious < explorer.model->spurious_wakes) {
             values[count++] = WAKE_SPURIOUS + i;
         }
-        if (is_idle && thread->state == THREAD_PAUSED) {
-            values[count++] = i;
+        if (thread->state == THREAD_PAUSED && (is_idle || !has_news(thread))) {
+            values[count++] = is_idle ? i : WAKE_PAUSED + i;
         }
     }
     return count;
@@ -200,7 +201,7 @@ static void carry_out(int value, bool is_preemption)
     if (value >= WAKE_TIMEOUT) {
         explorer_trace("time passes for thread %d", number);
         explore_clock_set(thread->deadline_ns);
-    } else if (value >= WAKE_SPURIOUS) {
+    } else if (value >= WAKE_SPURIOUS && value < WAKE_PAUSED) {
         explorer_trace("thread %d wakes for no reason", number);
         explorer.spurious++;
     }
@@ -235,7 +236,7 @@ static void fail_deadlock(void)
 
 static void schedule(bool stays)
 {
-    int values[3 * EXPLORE_THREADS];
+    int values[4 * EXPLORE_THREADS];
     int count = collect(values, stays);
     if (count == 0) {
         if (!is_over() && !explorer.model->ends_asleep) {

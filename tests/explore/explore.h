@@ -40,6 +40,14 @@ void explore(const struct explore_model *model);
     explore(&(const struct explore_model){                                                         \
         .name = words, .setup = set_up, .finish = finished, .threads = {__VA_ARGS__}})
 
+/* For models whose loads have too many stores to read. */
+#define EXPLORE_LARGE(words, set_up, finished, ...)                                                \
+    explore(&(const struct explore_model){.name = words,                                           \
+                                          .setup = set_up,                                         \
+                                          .finish = finished,                                      \
+                                          .threads = {__VA_ARGS__},                                \
+                                          .bounds_stale_reads = true})
+
 /* Zeroed memory of this execution; races, and uses after skua__free(), are found in it. */
 void *explore_alloc(size_t bytes);
 

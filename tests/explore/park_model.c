@@ -4,7 +4,7 @@
    Nothing runs on stacks of its own here: "running" a fiber counts it. A thread of the model is a
    worker, or somebody from outside.
 
-   Sources: sched/idle.c sched/ring.c sched/inject.c sched/runtime.c
+   Sources: sched/idle.c sched/ring.c sched/inject.c sched/runtime.c sched/fork.c sched/fiber_cache.c
    Mutates: sched/idle.c sched/idle.h
      sched/worker.c(lifo_put lifo_take ready_inject ready_pinned skua__ready take_permit may_sleep)
      sched/runtime.c(skua__runtime_heavy_fence skua__runtime_wake_sleeper) */
@@ -61,10 +61,12 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     return NULL;
 }
 
-struct skua__fiber *skua__fiber_cache_take(struct skua__fiber_cache *cache,
-                                           struct skua__fiber_pool *pool)
+void skua__monitor_ring(skua_runtime *runtime) {}
+
+bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
+                      struct skua__runnable *runnable)
 {
-    return NULL;
+    return false;
 }
 
 skua_task *skua_self(void)
@@ -103,6 +105,7 @@ static void make(uint32_t workers, const int of_thread[EXPLORE_THREADS])
         worker->victims = victims[i];
         worker->victim_count = workers - 1;
         worker->upkeep_in = 1000;
+        skua__fork_stack_init(&worker->forks);
         skua__store(&worker->wheel.next_ns, SKUA__NEVER, relaxed);
     }
     for (int i = 0; i < FIBERS; i++) {

@@ -280,6 +280,28 @@ void __tsan_func_entry(void *caller)
 void __tsan_func_exit(void);
 void __tsan_func_exit(void) {}
 
+/* Public headers have no atomic layer: they use the compiler's builtins, which become these. */
+static const struct explore_site builtin_site = {"a public header", "a builtin", 0};
+
+static enum explore_order order_of(int builtin)
+{
+    static const enum explore_order orders[] = {explore_relaxed, explore_acquire, explore_acquire,
+                                                explore_release, explore_acq_rel, explore_seq_cst};
+    return orders[builtin];
+}
+
+uint64_t __tsan_atomic64_load(const volatile uint64_t *object, int order);
+uint64_t __tsan_atomic64_load(const volatile uint64_t *object, int order)
+{
+    return explore__load(object, sizeof *object, order_of(order), &builtin_site);
+}
+
+void __tsan_atomic64_store(volatile uint64_t *object, uint64_t value, int order);
+void __tsan_atomic64_store(volatile uint64_t *object, uint64_t value, int order)
+{
+    explore__store(object, sizeof *object, value, order_of(order), &builtin_site);
+}
+
 /* Copies and fills are calls of the C library, which the linker turns into these (--wrap). */
 void *__real_memset(void *memory, int byte, size_t bytes);
 void *__real_memcpy(void *to, const void *from, size_t bytes);
