@@ -3,7 +3,7 @@
    and what the sender did before is seen.
 
    Sources: chan/chan.c chan/cells.c sched/waiter.c sched/scope.c sched/wheel.c
-   Mutates: chan/chan.c chan/cells.c chan/cells.h */
+   Mutates: chan/chan.c chan/cells.c chan/cells.h sched/fastpath.h */
 #include "chan_model.h"
 
 enum { NOTE_GOT, NOTE_CLOSED, NOTE_CANCELLED, NOTE_REFUSED };
@@ -67,6 +67,13 @@ static void receives_or_cancelled(void)
     EXPLORE_CHECK(result == 1 || result == -ECANCELED);
 }
 
+static void receives_then_is_cancelled(void)
+{
+    receives_or_cancelled();
+    EXPLORE_CHECK(chan_recv(0) == -ECANCELED);
+    skua__store(chans->receiver_has_ended, 1, relaxed);
+}
+
 /* The item is the sender's again if it says so. */
 static void sends_or_not(void)
 {
@@ -86,6 +93,14 @@ static void cancels_first_and_sends(void)
     chan_send(0);
     cancels_first();
     chan_send(0);
+}
+
+/* The closing is for the sender; the cancelled receiver does not notice. */
+static void cancels_first_and_closes(void)
+{
+    cancels_first();
+    explore_wait_while(chans->receiver_has_ended, 0);
+    skua_chan_close(chans->chans[0]);
 }
 
 static void releases_its_end(void)
@@ -155,6 +170,8 @@ int main(void)
     EXPLORE_LARGE("chan 1: a sender is cancelled", setup_full, chan_model_check, sends_or_not,
                   receives_one, cancels_first);
     EXPLORE_CHECK(explore_happened(NOTE_GOT) > 0 && explore_happened(NOTE_CANCELLED) > 0);
+    EXPLORE("chan 0: the second receive is cancelled", setup_0, chan_model_check,
+            receives_then_is_cancelled, sends_or_not, cancels_first_and_closes);
     EXPLORE("chan 1: the ends are released", setup_1, chan_model_check, releases_its_end,
             receives_and_releases);
     return 0;

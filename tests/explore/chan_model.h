@@ -16,12 +16,14 @@ struct chans {
     int times_received[CHAN_ITEMS];
     bool is_sent[EXPLORE_THREADS + 1][CHAN_ITEMS]; /* by that thread, successfully */
     uint64_t next[EXPLORE_THREADS + 1];
+    _Atomic uint32_t *receiver_has_ended;
 };
 static struct chans *chans;
 
 static void chan_model_make(size_t capacity)
 {
     chans = explore_alloc(sizeof *chans);
+    chans->receiver_has_ended = explore_alloc(sizeof *chans->receiver_has_ended);
     fibers_make(4);
     for (int i = 0; i < CHANS; i++) {
         EXPLORE_CHECK(skua_chan_create(&chans->chans[i], sizeof(uint64_t), capacity) == 0);

@@ -4,7 +4,7 @@
 
    Sources: sched/waiter.c sched/scope.c sched/wheel.c
    Mutates: sched/waiter.c(skua__wait_begin skua__wake park_thread park_fiber)
-     sched/waiter.h sched/fastpath.h
+     sched/waiter.h
      sched/scope.c(skua__scope_cancel claim_wait) */
 #include "explore.h"
 #include "fibers.h"
