@@ -103,6 +103,7 @@ static SKUA_ALWAYS_INLINE void switch_fibers(struct skua__worker *worker, struct
     if (SKUA_UNLIKELY(skua__load(&to->on_cpu, acquire))) {
         wait_until_left(to);
     }
+    skua_assert(!skua__fork_has_private(&worker->forks)); /* (F1) of fork.c */
     skua__store(&to->on_cpu, true, relaxed);
     worker->left = from;
     skua__store(&worker->current, to == &worker->root ? NULL : to, relaxed);
