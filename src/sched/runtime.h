@@ -71,6 +71,14 @@ static inline void skua__runtime_light_fence(const skua_runtime *runtime)
     }
 }
 
+/* So many tasks are not alive any more, as far as max_tasks is concerned. */
+static inline void skua__runtime_uncount_tasks(skua_runtime *runtime, size_t count)
+{
+    if (SKUA_UNLIKELY(runtime->max_tasks != 0)) {
+        skua__fetch_sub(&runtime->live_tasks, count, relaxed);
+    }
+}
+
 /* Every running thread of the process executes a full fence. About 8 us while others run. */
 void skua__runtime_heavy_fence(const skua_runtime *runtime);
 
