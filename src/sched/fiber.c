@@ -23,7 +23,12 @@ static void fiber_main(void *self);
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class)
 {
     struct skua__stack stack;
+    struct skua__timer *timer = skua__slab_take(&runtime->timers, NULL);
+    if (timer == NULL) {
+        return NULL;
+    }
     if (skua__stacks_take(&runtime->stacks, stack_class, &stack) < 0) {
+        skua__slab_return(&runtime->timers, NULL, timer);
         return NULL;
     }
     uintptr_t top = (uintptr_t)stack.bottom + stack.bytes;
@@ -35,7 +40,8 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->runnable.stack_class = (uint16_t)stack_class;
     fiber->runnable.runtime = runtime;
     fiber->stack = stack;
-    fiber->timer.parker = &fiber->parker;
+    *timer = (struct skua__timer){.parker = &fiber->parker};
+    fiber->timer = timer;
     /* A sequence that this address has never seen: a claimer that slept through a retirement must
        fail. */
     uint64_t epoch = (uint64_t)skua__clock_ns() >> 10;
@@ -47,7 +53,8 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
 
 void skua__fiber_retire(struct skua__fiber *fiber)
 {
-    skua__timer_disarm(&fiber->timer);
+    skua__timer_disarm(fiber->timer);
+    skua__slab_return(&fiber->runnable.runtime->timers, NULL, fiber->timer);
     skua__sanitize_fini(&fiber->sanitize);
     skua__stacks_return(&fiber->runnable.runtime->stacks, &fiber->stack);
 }

@@ -34,7 +34,7 @@ struct skua__fiber {
     uint32_t cancels_ignored; /* -ECANCELED returned in a row */
     struct skua_task *task;
     struct skua__scope *scope; /* innermost open one; changed by the fiber only */
-    struct skua__timer timer;
+    struct skua__timer *timer; /* constant, in a slab: wheels do not touch the pages of stacks */
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;

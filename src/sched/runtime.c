@@ -216,6 +216,7 @@ static int init_shared(skua_runtime *runtime)
     skua__stacks_init(&runtime->stacks);
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
     skua__slab_init(&runtime->roomy_tasks, sizeof(struct skua__roomy_task), 0);
+    skua__slab_init(&runtime->timers, sizeof(struct skua__timer), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
     if (status < 0) {
         return status;
@@ -284,6 +285,7 @@ static void free_runtime(skua_runtime *runtime)
     retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
     skua__slab_fini(&runtime->roomy_tasks);
+    skua__slab_fini(&runtime->timers);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);

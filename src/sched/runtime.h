@@ -39,6 +39,7 @@ struct skua_runtime {
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
     struct skua__slab tasks, roomy_tasks; /* the latter with a name or a copied argument */
+    struct skua__slab timers;             /* one for each fiber */
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */

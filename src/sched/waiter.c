@@ -119,7 +119,7 @@ static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadli
         return -ETIMEDOUT;
     }
     if (timer_ns != SKUA__NEVER) {
-        skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);
+        skua__wheel_arm(&skua__worker_self()->wheel, fiber->timer, ticket, timer_ns);
     }
     skua__fiber_suspend(fiber);
     switch (cause_of(&fiber->parker)) {
