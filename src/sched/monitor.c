@@ -177,7 +177,7 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
         return false; /* a stand-in is at it, and gets on */
     }
     bool all_are_stuck = busy >= runtime->worker_count && stuck == busy;
-    return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);
+    return work_is_stuck || (all_are_stuck && skua__inject_any(&runtime->injects));
 }
 
 static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t now)

@@ -59,7 +59,7 @@ void skua__runtime_return_poll_token(skua_runtime *runtime)
 
 bool skua__runtime_has_work(skua_runtime *runtime)
 {
-    if (skua__inject_count(&runtime->inject) > 0) {
+    if (skua__inject_any(&runtime->injects)) {
         return true;
     }
     for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
@@ -203,6 +203,7 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     worker->runtime = runtime;
     worker->index = index;
     worker->random = index;
+    worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__wheel_init(&worker->wheel, skua__clock_ns());
 }
@@ -215,6 +216,10 @@ static int init_shared(skua_runtime *runtime)
     skua__stacks_init(&runtime->stacks);
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
+    if (status == 0) {
+        uint32_t groups = skua__topo_groups(runtime->topo, runtime->worker_count);
+        status = skua__inject_set_init(&runtime->injects, groups, runtime->worker_count);
+    }
     if (status < 0) {
         return status;
     }
@@ -282,6 +287,7 @@ static void free_runtime(skua_runtime *runtime)
     retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
     skua__stacks_fini(&runtime->stacks);
+    skua__inject_set_fini(&runtime->injects);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);
     skua__free(runtime->name);

@@ -22,6 +22,7 @@ struct skua_runtime {
     bool needs_fences; /* no membarrier here: everybody fences for himself */
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
@@ -34,7 +35,6 @@ struct skua_runtime {
 
     /* Shared. */
     struct skua__idle idle SKUA_CACHE_ALIGNED;
-    struct skua__inject inject SKUA_CACHE_ALIGNED;
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
