@@ -159,7 +159,8 @@ bool sim_fork_steal(struct sim_worker *worker, struct sim_worker *victim)
     worker->frame->is_stolen = true;
     child.parent->stolen++;
     worker->phase = SIM_RUN;
-    worker->is_poisoned = sim.parked > 0; /* as dispatch does, so that sleepers are not forgotten */
+    /* As dispatch does, so that sleepers are not forgotten. */
+    worker->is_poisoned = sim.idle[worker->group % sim.idles].parked > 0;
     if (victim->low == victim->first) {
         ask(worker, victim);
     }
@@ -169,7 +170,7 @@ bool sim_fork_steal(struct sim_worker *worker, struct sim_worker *victim)
 /* Who is the last to search asks everybody before it sleeps. */
 void sim_fork_poison_all(struct sim_worker *worker)
 {
-    if (sim.searching - worker->is_searching > 0) {
+    if (sim.idle[worker->group % sim.idles].searching - worker->is_searching > 0) {
         return;
     }
     for (int i = 0; i < sim.workers; i++) {

@@ -72,7 +72,7 @@ static struct level {
 static int level_count;
 
 /* As hwloc writes made-up machines: "node:4 l3:4 core:8 pu:2", outermost first. */
-void sim_topology_parse(const char *text, bool one_group)
+void sim_topology_parse(const char *text)
 {
     int used, group_below = 0;
     sim.processors = 1;
@@ -93,7 +93,7 @@ void sim_topology_parse(const char *text, bool one_group)
     for (int i = 0; i < sim.workers; i++) {
         struct sim_worker *worker = &sim.actors[i];
         worker->processor = i % sim.processors;
-        worker->group = one_group || group_below == 0 ? 0 : worker->processor / group_below;
+        worker->group = group_below == 0 ? 0 : worker->processor / group_below;
         sim.groups = worker->group >= sim.groups ? worker->group + 1 : sim.groups;
     }
     for (int i = 0; i < sim.agents; i++) {

@@ -8,8 +8,11 @@
        -f FILE        the table of costs
        -c NAME=NS     what if a cost were another one? Any number of times
        -g             one inject queue for each L3 instead of a single one
+       -i             one idle word and list for each L3, which is not built
+       -n COUNT       at most so many searchers for an idle word; default half of the awake ones
        -l LOAD        of serve and events: a share of what the workers can do; default 0.6
        -u NS          mean time of a request; default 20,000
+       -d DEPTH       of fib (30), for (20) and skynet (5): larger problems
        -s SEED
 
    What it counts as work is what one worker needs for the same, without the scheduler's searching
@@ -22,9 +25,11 @@
 #include <unistd.h>
 
 static const char *topology = "node:4 l3:4 core:16";
-static bool one_group = true;
+static bool has_inject_groups, has_idle_groups;
 static double load = 0.6, service_ns = 20000;
 static uint64_t seed = 1;
+static int searchers_max = SIM_WORKERS_MAX;
+static int depth; /* of trees, where it is not the workload's own */
 
 static void reset(int workers)
 {
@@ -46,7 +51,10 @@ static void reset(int workers)
     sim.agents = sim_work->arrive != NULL ? (workers + 7) / 8 : 0;
     sim.random = seed;
     for (sim_time when; sim_next(&when) >= 0;) {} /* what the last run has left */
-    sim_topology_parse(topology, one_group);
+    sim_topology_parse(topology);
+    sim.injects = has_inject_groups ? sim.groups : 1;
+    sim.searchers_max = searchers_max;
+    sim.idles = has_idle_groups ? sim.groups : 1;
     sim_processors_reset();
     sim_sched_init();
 }
@@ -81,17 +89,20 @@ static void run(int workers)
 /* The line that was longest on its way. */
 static const struct sim_line *hottest(const char **name)
 {
-    const struct sim_line *hot = &sim.idle_word;
+    const struct sim_line *hot = &sim.idle[0].word;
     *name = "idle-word";
 #define TRY(line, text)                                                                            \
     if ((line)->busy > hot->busy) {                                                                \
         hot = (line);                                                                              \
         *name = text;                                                                              \
     }
-    TRY(&sim.idle_lock, "idle-lock")
+    for (int i = 0; i < sim.idles; i++) {
+        TRY(&sim.idle[i].word, "idle-word")
+        TRY(&sim.idle[i].lock, "idle-lock")
+    }
     TRY(&sim.membarrier, "membarrier")
     TRY(&sim.token, "poll-token")
-    for (int i = 0; i < sim.groups; i++) {
+    for (int i = 0; i < sim.injects; i++) {
         TRY(&sim.inject[i].line, "inject")
     }
     for (int i = 0; i < sim.workers; i++) {
@@ -105,9 +116,10 @@ static const struct sim_line *hottest(const char **name)
 
 static void print_header(void)
 {
-    printf("work\tworkers\tgroups\ttime_us\tspeedup\tutilisation\ttasks\tns_per_task\tsteals\t"
-           "probes_failed\twakes\tmembarriers\tspills\thot_line\thot_share\tlock_wait\tp50_us\t"
-           "p99_us\n");
+    printf(
+        "work\tworkers\tinjects\tidles\ttime_us\tspeedup\tutilisation\ttasks\tns_per_task\tsteals\t"
+        "probes_failed\twakes\tmembarriers\tspills\thot_line\thot_share\tlock_wait\tp50_us\t"
+        "p99_us\n");
 }
 
 static void print_row(double alone_us)
@@ -115,21 +127,24 @@ static void print_row(double alone_us)
     const char *name;
     const struct sim_line *hot = hottest(&name);
     const double time_us = (double)sim.end / 1e6, all = (double)sim.end * sim.workers;
-    double running = 0, waited = (double)(sim.idle_lock.waited + sim.idle_word.waited);
+    double running = 0, waited = 0;
     uint64_t steals = 0, failed = 0;
     for (int i = 0; i < sim.workers; i++) {
         running += (double)sim.actors[i].running;
         steals += sim.actors[i].steals;
         failed += sim.actors[i].probes_failed;
     }
-    for (int i = 0; i < sim.groups; i++) {
+    for (int i = 0; i < sim.idles; i++) {
+        waited += (double)(sim.idle[i].lock.waited + sim.idle[i].word.waited);
+    }
+    for (int i = 0; i < sim.injects; i++) {
         waited += (double)sim.inject[i].line.waited;
     }
     const double hot_share = (double)hot->busy / (double)sim.end;
-    printf("%s\t%d\t%d\t%.1f\t%.2f\t%.3f\t%llu\t%.1f\t%llu\t%llu\t%llu\t%llu\t%llu\t%s\t%.3f\t"
+    printf("%s\t%d\t%d\t%d\t%.1f\t%.2f\t%.3f\t%llu\t%.1f\t%llu\t%llu\t%llu\t%llu\t%llu\t%s\t%.3f\t"
            "%.4f\t%.1f\t%.1f\n",
-           sim_work->name, sim.workers, sim.groups, time_us, alone_us / time_us, running / all,
-           (unsigned long long)sim.tasks, time_us * 1e3 / (double)sim.tasks,
+           sim_work->name, sim.workers, sim.injects, sim.idles, time_us, alone_us / time_us,
+           running / all, (unsigned long long)sim.tasks, time_us * 1e3 / (double)sim.tasks,
            (unsigned long long)steals, (unsigned long long)failed, (unsigned long long)sim.wakes,
            (unsigned long long)sim.membarriers, (unsigned long long)sim.spills, name, hot_share,
            waited / all, sim_latency_us(50), sim_latency_us(99));
@@ -151,7 +166,7 @@ int main(int argc, char **argv)
     const char *costs = "bench/sim/costs.tsv", *machine = "large";
     const char *workers = "1,2,4,8,16,32,64,128,256", *changes[16];
     int change_count = 0;
-    for (int option; (option = getopt(argc, argv, "t:w:m:f:c:gl:u:s:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "t:w:m:f:c:gin:l:u:d:s:")) != -1;) {
         switch (option) {
         case 't':
             topology = optarg;
@@ -169,13 +184,22 @@ int main(int argc, char **argv)
             changes[change_count++ % 16] = optarg;
             break;
         case 'g':
-            one_group = false;
+            has_inject_groups = true;
+            break;
+        case 'i':
+            has_idle_groups = true;
+            break;
+        case 'n':
+            searchers_max = (int)strtol(optarg, NULL, 10);
             break;
         case 'l':
             load = strtod(optarg, NULL);
             break;
         case 'u':
             service_ns = strtod(optarg, NULL);
+            break;
+        case 'd':
+            depth = (int)strtol(optarg, NULL, 10);
             break;
         case 's':
             seed = strtoull(optarg, NULL, 10);
@@ -190,7 +214,9 @@ int main(int argc, char **argv)
     }
     print_header();
     for (int i = optind; i < argc; i++) {
-        sim_work = sim_work_find(argv[i]);
+        struct sim_work work = *sim_work_find(argv[i]);
+        work.depth = depth > 0 ? depth : work.depth;
+        sim_work = &work;
         const double alone = alone_us();
         char *end;
         for (const char *at = workers; *at != '\0'; at = *end == ',' ? end + 1 : end) {

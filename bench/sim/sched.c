@@ -57,7 +57,7 @@ static void ring_put(struct sim_worker *worker, struct sim_task *task)
             half[i] = worker->ring[worker->head++ % SIM_RING_SLOTS];
         }
         sim_spend(worker, SIM_RING_SLOTS / 2 * sim.cost.load_ns);
-        inject_push(worker, worker->group, half, SIM_RING_SLOTS / 2);
+        inject_push(worker, worker->group % sim.injects, half, SIM_RING_SLOTS / 2);
         sim.spills++;
     }
     sim_read(worker, &worker->head_line);
@@ -86,7 +86,7 @@ static struct sim_task *take_from_group(struct sim_worker *worker, int group)
         return NULL;
     }
     sim_write(worker, &inject->line);
-    const uint32_t workers = (uint32_t)((sim.workers + sim.groups - 1) / sim.groups);
+    const uint32_t workers = (uint32_t)((sim.workers + sim.injects - 1) / sim.injects);
     const uint32_t room = SIM_RING_SLOTS - ring_count(worker);
     uint32_t share = inject->count / workers + 1;
     share = share < INJECT_BATCH ? share : INJECT_BATCH;
@@ -108,8 +108,8 @@ static struct sim_task *take_from_group(struct sim_worker *worker, int group)
 static struct sim_task *take_from_inject(struct sim_worker *worker)
 {
     struct sim_task *taken = NULL;
-    for (int i = 0; taken == NULL && i < sim.groups; i++) {
-        taken = take_from_group(worker, (worker->group + i) % sim.groups);
+    for (int i = 0; taken == NULL && i < sim.injects; i++) {
+        taken = take_from_group(worker, (worker->group + i) % sim.injects);
     }
     return taken;
 }
@@ -133,46 +133,66 @@ static struct sim_task *take_lifo_or_ring(struct sim_worker *worker)
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
+static struct sim_idle *idle_of(const struct sim_worker *worker)
+{
+    return &sim.idle[worker->group % sim.idles];
+}
+
 static void sleeper_remove(struct sim_worker *worker)
 {
+    struct sim_idle *idle = idle_of(worker);
     int at = 0;
-    while (sim.sleepers[at] != worker->index) {
+    while (idle->sleepers[at] != worker->index) {
         at++;
     }
-    sim.parked--;
-    memmove(&sim.sleepers[at], &sim.sleepers[at + 1],
-            (size_t)(sim.parked - at) * sizeof sim.sleepers[0]);
+    idle->parked--;
+    memmove(&idle->sleepers[at], &idle->sleepers[at + 1],
+            (size_t)(idle->parked - at) * sizeof idle->sleepers[0]);
     worker->is_parked = false;
 }
 
 /* The latest that does not poll, else the latest. */
-static struct sim_worker *choose(void)
+static struct sim_worker *choose(const struct sim_idle *idle)
 {
-    for (int i = sim.parked - 1; i >= 0; i--) {
-        if (!sim.actors[sim.sleepers[i]].is_polling) {
-            return &sim.actors[sim.sleepers[i]];
+    for (int i = idle->parked - 1; i >= 0; i--) {
+        if (!sim.actors[idle->sleepers[i]].is_polling) {
+            return &sim.actors[idle->sleepers[i]];
         }
     }
-    return &sim.actors[sim.sleepers[sim.parked - 1]];
+    return &sim.actors[idle->sleepers[idle->parked - 1]];
+}
+
+/* Whose list to take one from: the own group's, or, if all of those are awake, the next one's in
+   which somebody sleeps and nobody searches. NULL: nobody need be woken. */
+static struct sim_idle *idle_to_wake(struct sim_worker *actor, bool is_fenced)
+{
+    for (int i = 0; i < sim.idles; i++) {
+        struct sim_idle *idle = &sim.idle[(actor->group + i) % sim.idles];
+        sim_read(actor, &idle->word);
+        if (idle->parked > 0 && idle->searching == 0) {
+            return idle;
+        }
+        if (idle->searching > 0) {
+            sim_spend(actor, is_fenced || idle->parked == 0 ? 0 : sim.cost.fence_ns);
+            return NULL;
+        }
+    }
+    return NULL;
 }
 
 void sim_wake_one(struct sim_worker *actor, bool is_fenced)
 {
-    sim_read(actor, &sim.idle_word);
-    if (sim.parked == 0) {
+    struct sim_idle *idle = idle_to_wake(actor, is_fenced);
+    if (idle == NULL) {
         return;
     }
-    if (sim.searching > 0) {
-        sim_spend(actor, is_fenced ? 0 : sim.cost.fence_ns);
-        return;
-    }
-    sim_write(actor, &sim.idle_lock);
-    struct sim_worker *woken = choose();
+    sim_write(actor, &idle->lock);
+    struct sim_worker *woken = choose(idle);
     sleeper_remove(woken);
     sim_write(actor, &woken->sleeper_line);
-    sim_write(actor, &sim.idle_word);
-    sim_unlock(actor, &sim.idle_lock);
-    sim.searching++;
+    sim_write(actor, &idle->word);
+    sim_unlock(actor, &idle->lock);
+    idle->searching++;
     sim.wakes++;
     woken->is_claimed = true;
     if (woken->phase == SIM_ASLEEP) {
@@ -199,7 +219,7 @@ void sim_make_ready(struct sim_worker *worker, struct sim_task *task, bool is_wo
 
 void sim_submit(struct sim_worker *agent, struct sim_task *task)
 {
-    inject_push(agent, agent->group, &task, 1);
+    inject_push(agent, agent->group % sim.injects, &task, 1);
     sim_spend(agent, sim.cost.fence_ns);
     sim_wake_one(agent, true);
 }
@@ -295,14 +315,16 @@ static void park(struct sim_worker *worker);
 
 static void search_begin(struct sim_worker *worker)
 {
-    sim_read(worker, &sim.idle_word);
+    struct sim_idle *idle = idle_of(worker);
+    sim_read(worker, &idle->word);
     worker->round = worker->probe = 0;
-    if (sim.workers == 1 || 2 * sim.searching >= sim.workers - sim.parked) {
+    if (sim.workers == 1 || 2 * idle->searching >= idle->workers - idle->parked ||
+        idle->searching >= sim.searchers_max) {
         park(worker);
         return;
     }
-    sim_write(worker, &sim.idle_word);
-    sim.searching++;
+    sim_write(worker, &idle->word);
+    idle->searching++;
     worker->is_searching = true;
     worker->phase = SIM_SEARCH;
 }
@@ -332,10 +354,11 @@ static void look_step(struct sim_worker *worker)
 /* Found something. The last searcher looks whether there is more. */
 static void search_end(struct sim_worker *worker)
 {
-    sim_write(worker, &sim.idle_word);
+    struct sim_idle *idle = idle_of(worker);
+    sim_write(worker, &idle->word);
     sim_spend(worker, sim.cost.fence_ns);
     worker->is_searching = false;
-    if (--sim.searching == 0) {
+    if (--idle->searching == 0) {
         worker->probe = 0;
         worker->phase = SIM_SCAN;
     }
@@ -480,17 +503,18 @@ static void park(struct sim_worker *worker)
     if (sim_work->forks) {
         sim_fork_poison_all(worker);
     }
+    struct sim_idle *idle = idle_of(worker);
     worker->is_polling = poll_begin(worker);
-    sim_write(worker, &sim.idle_lock);
+    sim_write(worker, &idle->lock);
     sim_write(worker, &worker->sleeper_line);
-    sim_write(worker, &sim.idle_word);
-    sim_unlock(worker, &sim.idle_lock);
-    sim.searching -= worker->is_searching;
-    sim.sleepers[sim.parked++] = worker->index;
+    sim_write(worker, &idle->word);
+    sim_unlock(worker, &idle->lock);
+    idle->searching -= worker->is_searching;
+    idle->sleepers[idle->parked++] = worker->index;
     worker->is_searching = worker->is_claimed = false;
     worker->is_parked = true;
     sim_spend(worker, sim.cost.fence_ns);
-    if (sim.searching > 0 || sim.workers == 1) {
+    if (idle->searching > 0 || sim.workers == 1) {
         sleep(worker);
         return;
     }
@@ -502,16 +526,17 @@ static void park(struct sim_worker *worker)
 /* Awake again, as a searcher or not. */
 static void unpark(struct sim_worker *worker, bool as_searcher)
 {
-    sim_write(worker, &sim.idle_lock);
+    struct sim_idle *idle = idle_of(worker);
+    sim_write(worker, &idle->lock);
     if (worker->is_parked) {
         sleeper_remove(worker);
-        sim_write(worker, &sim.idle_word);
-        sim.searching += as_searcher;
+        sim_write(worker, &idle->word);
+        idle->searching += as_searcher;
         worker->is_searching = as_searcher;
     } else {
         worker->is_searching = true; /* as who claimed it has counted */
     }
-    sim_unlock(worker, &sim.idle_lock);
+    sim_unlock(worker, &idle->lock);
     sim_spend(worker, sim.cost.fence_ns);
     worker->is_claimed = false;
     worker->round = worker->probe = 0;
@@ -553,7 +578,7 @@ static void scan_end(struct sim_worker *worker, bool is_found)
 static void scan_step(struct sim_worker *worker)
 {
     bool is_found = worker->is_claimed;
-    for (int i = 0; worker->probe == 0 && i < sim.groups; i++) {
+    for (int i = 0; worker->probe == 0 && i < sim.injects; i++) {
         sim_read(worker, &sim.inject[i].line);
         is_found = is_found || sim.inject[i].count > 0;
     }
@@ -628,12 +653,14 @@ static void order_victims(struct sim_worker *worker)
 
 void sim_sched_init(void)
 {
-    sim_line_init(&sim.idle_word, 0);
-    sim_line_init(&sim.idle_lock, 0);
+    for (int i = 0; i < sim.idles; i++) {
+        sim_line_init(&sim.idle[i].word, 0);
+        sim_line_init(&sim.idle[i].lock, 0);
+    }
     sim_line_init(&sim.membarrier, 0);
     sim_line_init(&sim.token, 0);
     sim.token_holder = -1;
-    for (int i = 0; i < sim.groups; i++) {
+    for (int i = 0; i < sim.injects; i++) {
         sim_line_init(&sim.inject[i].line, 0);
     }
     for (int i = 0; i < sim.workers + sim.agents; i++) {
@@ -649,10 +676,11 @@ void sim_sched_init(void)
     for (int i = 0; i < sim.workers; i++) {
         struct sim_worker *worker = &sim.actors[i];
         order_victims(worker);
+        idle_of(worker)->workers++;
         if (i > 0) { /* worker 0 has the work; all others sleep */
             worker->phase = SIM_ASLEEP;
             worker->is_parked = true;
-            sim.sleepers[sim.parked++] = i;
+            idle_of(worker)->sleepers[idle_of(worker)->parked++] = i;
         }
     }
 }

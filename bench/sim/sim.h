@@ -27,11 +27,12 @@ enum {
 #define SIM_COSTS(X)                                                                               \
     X(load)                                                                                        \
     X(rmw)                                                                                         \
-    X(fence) X(pause) X(line_smt) X(line_l3) X(line_node) X(line_remote) X(read_hold)              \
-        X(smt_slowdown) X(switch) X(fork) X(publish) X(fiber) X(spawn) X(finish) X(join) X(yield)  \
-            X(message) X(task_lines) X(wake_call) X(wake_latency) X(membarrier)                    \
-                X(membarrier_first) X(membarrier_each) X(interrupt) X(submit) X(event) X(poll)     \
-                    X(slice) X(sched_switch)
+    X(fence)                                                                                       \
+    X(pause)                                                                                       \
+    X(line_smt) X(line_l3) X(line_node) X(line_remote) X(read_hold) X(smt_slowdown) X(switch)      \
+        X(fork) X(publish) X(fiber) X(spawn) X(finish) X(join) X(yield) X(message) X(task_lines)   \
+            X(wake_call) X(wake_latency) X(membarrier) X(membarrier_first) X(membarrier_each)      \
+                X(interrupt) X(submit) X(event) X(poll) X(slice) X(sched_switch)
 
 #define SIM_COST_FIELD(name) double name##_ns;
 struct sim_costs {
@@ -123,16 +124,24 @@ struct sim_inject {
     uint32_t first, count, capacity;
 };
 
+/* The idle word and its list. */
+struct sim_idle {
+    int workers, searching, parked;
+    int sleepers[SIM_WORKERS_MAX]; /* latest last */
+    struct sim_line word, lock;
+};
+
 struct sim {
     struct sim_costs cost;
     struct sim_worker actors[SIM_ACTORS_MAX]; /* workers, then agents */
     int workers, agents, processors, groups;
+    int injects; /* inject queues: one, or one for each group */
     bool is_over;
     sim_time end;
-    /* The idle word, its list, and what else all share. */
-    int searching, parked;
-    int sleepers[SIM_WORKERS_MAX]; /* latest last */
-    struct sim_line idle_word, idle_lock, membarrier, token;
+    int idles; /* one, or one for each group */
+    int searchers_max;
+    struct sim_idle idle[SIM_GROUPS_MAX];
+    struct sim_line membarrier, token;
     struct sim_inject inject[SIM_GROUPS_MAX];
     int token_holder, events; /* -1: the token is free; events that wait in the poller */
     uint64_t wakes, membarriers, spills, tasks;
@@ -144,7 +153,7 @@ extern struct sim sim;
 /* machine.c */
 void sim_costs_read(const char *path, const char *machine);
 void sim_cost_set(const char *assignment);
-void sim_topology_parse(const char *text, bool one_group);
+void sim_topology_parse(const char *text);
 sim_time sim_transfer(const struct sim_worker *to, int from);
 void sim_spend(struct sim_worker *actor, double ns);
 void sim_read(struct sim_worker *actor, struct sim_line *line);

@@ -23,15 +23,15 @@ static int fib_children(uint64_t seed, int depth)
     return depth >= 2 ? 2 : 0;
 }
 
-/* Ranges of a loop. Fork steps down by 1 and 2 (see fork_children); so even depths split in two. */
+/* A loop that is cut into ranges, not quite in halves. */
 static int range_children(uint64_t seed, int depth)
 {
     (void)seed;
     return depth >= 2 ? 2 : 0;
 }
 
-/* Unbalanced: the root has many children, and each of those nine in forty a bunch of four or
-   more; a chance decides how far a branch goes. */
+/* Unbalanced: below the root one node in eight has eight children, by chance: just so few that the
+   branches end some time. */
 static int uts_children(uint64_t seed, int depth)
 {
     if (depth == sim_work->depth) {
@@ -215,7 +215,7 @@ static enum sim_result pair_run(struct sim_worker *worker, struct sim_task *task
 
 static void pairs_start(void)
 {
-    spawn_start(sim.workers < 64 ? 2 * sim.workers : 128);
+    spawn_start(2 * sim.workers);
     sim.tasks = (uint64_t)running * MESSAGES;
 }
 
