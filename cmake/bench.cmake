@@ -11,3 +11,17 @@ foreach(source IN LISTS sources)
     set_target_properties(bench_${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endforeach()
+
+# The simulation, and the same work on the library itself: bench_sim, bench_sim_real.
+set(sim ${PROJECT_SOURCE_DIR}/bench/sim)
+skua_program(bench_sim ${sim}/main.c)
+target_sources(bench_sim PRIVATE
+    ${sim}/machine.c ${sim}/events.c ${sim}/sched.c ${sim}/fork.c ${sim}/work.c)
+target_link_libraries(bench_sim PRIVATE m)
+skua_program(bench_sim_real ${sim}/real.c)
+target_include_directories(bench_sim_real PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+target_link_libraries(bench_sim_real PRIVATE skua::skua_static m)
+foreach(target bench_sim bench_sim_real)
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endforeach()

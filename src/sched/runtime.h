@@ -23,6 +23,7 @@ struct skua_runtime {
     bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
@@ -35,7 +36,6 @@ struct skua_runtime {
 
     /* Shared. */
     struct skua__idle idle SKUA_CACHE_ALIGNED;
-    struct skua__inject inject SKUA_CACHE_ALIGNED;
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;

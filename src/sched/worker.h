@@ -25,6 +25,7 @@ struct skua__worker {
     skua_runtime *runtime;
     pthread_t thread;
     uint32_t index;
+    uint32_t group; /* whose inject queue is its own */
     uint32_t victim_count;
     const uint32_t *victims; /* nearest first */
 
@@ -34,6 +35,7 @@ struct skua__worker {
     int32_t budget;           /* operations left to the running task */
     uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
     uint32_t tick;            /* dispatches */
+    uint32_t inject_turn;     /* looks at the inject queues */
     int32_t upkeep_in;        /* dispatches until the next upkeep */
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
