@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BENCH_ROWS_MAX 2
+#define BENCH_ROWS_MAX 4
 #define BENCH_RUNS_MAX 100
 
 typedef struct bench_case bench_case;

@@ -70,6 +70,30 @@ func yield(count int) []float64 {
 	return nsEach(start, count/tasks*tasks)
 }
 
+func mutex(count int) []float64 {
+	const tasks = 100
+	var lock sync.Mutex
+	var group sync.WaitGroup
+	counter, each := 0, count/tasks
+	group.Add(tasks)
+	start := time.Now()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for turn := 0; turn < each; turn++ {
+				lock.Lock()
+				counter++
+				lock.Unlock()
+				runtime.Gosched()
+			}
+			group.Done()
+		}()
+	}
+	group.Wait()
+	result := nsEach(start, each*tasks)
+	check(counter == each*tasks)
+	return result
+}
+
 func pingPong(count int) []float64 {
 	there, back := make(chan uint64), make(chan uint64)
 	go func() {
@@ -220,6 +244,13 @@ var cases = []benchCase{
 	{name: "spawn-join", count: 1000000, run: spawnJoin},
 	{name: "spawn-1m", count: 1000000, run: spawnAll},
 	{name: "yield", count: 2000000, run: yield},
+	{name: "mutex", count: 1000000, run: mutex},
+	{name: "fib", count: 317810, run: runFib},
+	{name: "skynet", count: 1000000, run: runSkynet, rows: []row{{"skynet", "ms"}}},
+	{name: "nqueens", count: 856189, run: runQueens, rows: []row{{"nqueens", "ms"}}},
+	{name: "uts", count: utsNodes, run: runUts},
+	{name: "tree-sleep", count: 1 << 18, run: runWaitingTree,
+		rows: []row{{"tree-sleep-without", "ns"}, {"tree-sleep-wait", "ns"}, {"tree-sleep-with", "ns"}, {"tree-sleep-ratio", "x"}}},
 	{name: "chan-pingpong", count: 500000, run: pingPong},
 	{name: "chan-1p1c-0", count: 1000000, run: moveItems(1, 0)},
 	{name: "chan-1p1c-128", count: 2000000, run: moveItems(1, 128)},
