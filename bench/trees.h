@@ -68,6 +68,19 @@ static inline long bench_skynet_result(long size)
     return size * (size - 1) / 2;
 }
 
+BENCH_CALL static long bench_skynet_serial(long number, long size)
+{
+    long sum = 0;
+    if (size == 1) {
+        return number;
+    }
+    for (long i = 0; i < BENCH_SKYNET_FORKS; i++) {
+        const long part = size / BENCH_SKYNET_FORKS;
+        sum += bench_skynet_serial(number + i * part, part);
+    }
+    return sum;
+}
+
 /* nqueens: a call for each queen that stands safely. */
 
 enum { BENCH_QUEENS_MAX = 14 };
@@ -178,6 +191,15 @@ static inline long bench_uts_serial_all(size_t roots)
         nodes += bench_uts_serial(bench_uts_child(BENCH_UTS_SEED, i));
     }
     return nodes;
+}
+
+/* The trees whose leaves wait now and then: which ones do. */
+
+enum { BENCH_WAIT_ONE_IN = 1000 };
+
+static inline bool bench_leaf_waits(size_t leaf)
+{
+    return bench_mix((uint64_t)leaf + 1) % BENCH_WAIT_ONE_IN == 0;
 }
 
 #endif
