@@ -41,7 +41,8 @@ Skua          bench_parked           1,2  parked-1m
 Skua          bench_counted_spawn    1,2  rmw-spawn-*
 Skua          bench_counted_yield    1    rmw-yield
 Skua          bench_counted_channel  1,2  rmw-chan-*
-Go            go             1,2  fib,skynet,nqueens,uts,tree-sleep,spawn-*,mutex,chan-*,sleep-*,foreign-wake,parked-1m
+Go            go             1,2  fib,skynet,nqueens,uts,tree-sleep,spawn-*,mutex,chan-*
+Go            go             1,2  sleep-*,foreign-wake,busy-fd,parked-1m
 Go            go             1    yield
 tokio         tokio          1,2  fib,skynet,nqueens,uts,tree-sleep,spawn-*,mutex,chan-pingpong,chan-*-128
 tokio         tokio          1,2  sleep-*,foreign-wake,parked-1m

@@ -2,8 +2,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"sort"
 	"strconv"
@@ -11,10 +13,17 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // How long the runtime is left alone between two wake-ups.
 const idle = 2 * time.Millisecond
+
+// The process that busyFd starts, and how long it lets a moment take to be read.
+const (
+	shooterName = "shoot-moments"
+	busyPause   = 20 * time.Millisecond
+)
 
 type row struct{ name, unit string }
 
@@ -210,6 +219,47 @@ func foreignWake(count int) []float64 {
 	return []float64{percentile(late, 50), percentile(late, 99)}
 }
 
+// clockNs is the clock that all processes share; Go's own has a base of its own.
+func clockNs() int64 {
+	var now syscall.Timespec
+	const monotonic = 1
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, monotonic, uintptr(unsafe.Pointer(&now)), 0)
+	return now.Nano()
+}
+
+// shootMoments writes the present moment to its standard output, again and again. It is a process of its own: a
+// goroutine would wait for a processor just as those do whose lateness is measured.
+func shootMoments(count int) {
+	for i := 0; i < count; i++ {
+		time.Sleep(idle)
+		binary.Write(os.Stdout, binary.LittleEndian, clockNs())
+		time.Sleep(busyPause)
+	}
+}
+
+// busyFd reads such moments while a goroutine for each processor computes.
+func busyFd(count int) []float64 {
+	var isOver atomic.Bool
+	for i := 0; i < runtime.GOMAXPROCS(0); i++ {
+		go func() {
+			for !isOver.Load() {
+			}
+		}()
+	}
+	shooter := exec.Command("/proc/self/exe", shooterName, strconv.Itoa(count))
+	moments, err := shooter.StdoutPipe()
+	check(err == nil && shooter.Start() == nil)
+	late := make([]float64, count)
+	for i := range late {
+		var sent int64
+		check(binary.Read(moments, binary.LittleEndian, &sent) == nil)
+		late[i] = float64(clockNs()-sent) / 1e3
+	}
+	isOver.Store(true)
+	check(shooter.Wait() == nil)
+	return []float64{percentile(late, 50), percentile(late, 99)}
+}
+
 func rssBytes() float64 {
 	var size, resident int
 	text, _ := os.ReadFile("/proc/self/statm")
@@ -261,6 +311,8 @@ var cases = []benchCase{
 	{name: "sleep-20k-p99", count: 20000, cold: true, run: sleepLate, rows: []row{{"sleep-20k-p99", "us"}}},
 	{name: "foreign-wake", count: 1000, cold: true, run: foreignWake,
 		rows: []row{{"foreign-wake-p50", "us"}, {"foreign-wake-p99", "us"}}},
+	{name: "busy-fd", count: 100, cold: true, run: busyFd,
+		rows: []row{{"busy-fd-p50", "us"}, {"busy-fd-p99", "us"}}},
 	{name: "parked-1m", count: 1000000, once: true, run: parked,
 		rows: []row{{"parked-1m-bytes", "bytes"}, {"parked-1m-ns", "ns"}}},
 }
@@ -307,6 +359,10 @@ func main() {
 	}
 	if len(os.Args) > 2 {
 		workers, _ = strconv.Atoi(os.Args[2])
+	}
+	if only == shooterName {
+		shootMoments(workers)
+		return
 	}
 	found := false
 	for i := range cases {
