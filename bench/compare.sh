@@ -12,6 +12,8 @@
 #   --build DIR      where to build (build/ of the project)
 #   --out DIR        where the results go (docs/ of the project; of a part only: where it is built)
 #
+# $LACE_SOURCE may name a folder with the source of Lace, which no package has: then it takes part.
+#
 # In each round every competitor takes one turn in every case, the competitors of a case one right after the other:
 # what disturbs the machine for a while disturbs them all. A competitor that is missing, fails, or hangs gets a "-".
 # shellcheck disable=SC2030,SC2031 # loops behind a pipe have variables of their own, as is meant
@@ -51,6 +53,7 @@ async-channel async_channel  1,2  chan-pingpong,chan-*-128
 crossbeam     crossbeam      2    chan-*
 rayon         rayon          1,2  fib,skynet,nqueens,uts,spawn-*,foreign-wake
 oneTBB        onetbb         1,2  fib,skynet,nqueens,uts,spawn-*,foreign-wake
+Lace          lace           1,2  fib,skynet,nqueens,uts
 libgomp       openmp         1,2  fib,skynet,nqueens,uts,spawn-*
 Boost.Context boost_context  1    switch
 Boost.Fiber   boost_fiber    1    spawn-*,yield,mutex,chan-*,sleep-20k-p99,parked-1m
@@ -191,6 +194,14 @@ compile_rust() {
         cp "$work/cargo/release/bench-$(printf %s "$1" | tr _ -)" "$peers/$1"
 }
 
+# Lace has no package. Its settings are a header that its own build writes: all counters off.
+compile_lace() {
+    mkdir -p lace &&
+        printf '#define LACE_%s 0\n' PIE_TIMES COUNT_TASKS COUNT_STEALS COUNT_SPLITS >lace/lace_config.h &&
+        gcc -std=gnu11 -O3 -march=native -Ilace -I"$bench" -I"$LACE_SOURCE/src" lace.c "$LACE_SOURCE/src/lace.c" \
+            -o "$peers/lace" -pthread -lm
+}
+
 write_asyncio() {
     { printf '#!%s\n' "$python" && cat asyncio_tasks.py; } >"$peers/asyncio" && chmod +x "$peers/asyncio"
 }
@@ -209,6 +220,8 @@ build_peers() {
         build_peer $crate compile_rust $crate
     done
     build_peer asyncio write_asyncio
+    rm -f "$peers/lace"
+    [ -z "${LACE_SOURCE:-}" ] || build_peer lace compile_lace
 }
 
 # What the figures belong to, as "what<TAB>which" lines.

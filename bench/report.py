@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 SKUA = "Skua"
 WORKERS = (1, 2)
 # Their tasks run to the end on a worker's own stack: they can neither block nor be switched.
-CANNOT_BLOCK = ("libgomp", "oneTBB", "rayon")
+CANNOT_BLOCK = ("Lace", "libgomp", "oneTBB", "rayon")
 # Shown, but never the best peer: beyond 64 tasks a thread it runs each one on the spot instead of spawning it.
 NOT_COMPARED = (("spawn-1m", "libgomp"),)
 
