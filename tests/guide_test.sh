@@ -1,4 +1,4 @@
-# Two chapters of the guide and their programs: sh guide_test.sh SOURCE BUILD. Every block of C in
+# Chapters of the guide and their programs: sh guide_test.sh SOURCE BUILD. Every block of C in
 # docs/guide/NAME.md stands in examples/guide_NAME.c, word for word, and the program prints what the
 # chapter says it prints.
 
@@ -24,7 +24,7 @@ quoted() {
         { part = part $0 "\n"; depth += gsub(/{/, "{") - gsub(/}/, "}") }'
 }
 
-for name in tasks channels; do
+for name in tasks channels forks; do
     program=$source/examples/guide_$name.c
     chapter=$source/docs/guide/$name.md
     missing=$(quoted "$chapter" "$program")

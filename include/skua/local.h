@@ -1,7 +1,8 @@
 /* skua/local.h: task-locals: values that follow a task wherever it runs.
 
    A task starts with the values that its spawner had at that moment (asyncio's context variables):
-   later changes on either side are not seen by the other. */
+   later changes on either side are not seen by the other. Forked children (skua/fork.h) belong to
+   their parent's task and share its values: what one sets, all see. */
 #ifndef SKUA_LOCAL_H
 #define SKUA_LOCAL_H
 

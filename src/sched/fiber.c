@@ -19,6 +19,9 @@ enum { SPINS_BEFORE_YIELD = 200 };
    same offset in their pages, from falling into the same few sets of the cache. */
 enum { COLOURS = 8, COLOUR_BYTES = 128 };
 
+/* An inline child finds at least this part of the stack free: 1 / HEADROOM_PART. */
+enum { HEADROOM_PART = 4 };
+
 static void fiber_main(void *self);
 
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class)
@@ -36,6 +39,7 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->runnable.runtime = runtime;
     fiber->stack = stack;
     fiber->timer.parker = &fiber->parker;
+    fiber->stack_low = (uintptr_t)stack.bottom + stack.bytes / HEADROOM_PART;
     /* A sequence that this address has never seen: a claimer that slept through a retirement must
        fail. */
     uint64_t epoch = (uint64_t)skua__clock_ns() >> 10;
@@ -48,6 +52,7 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
 void skua__fiber_retire(struct skua__fiber *fiber)
 {
     skua__timer_disarm(&fiber->timer);
+    skua__forks_release(fiber->forks);
     skua__sanitize_fini(&fiber->sanitize);
     skua__stacks_return(&fiber->runnable.runtime->stacks, &fiber->stack);
 }
@@ -101,6 +106,7 @@ static inline void switch_fibers(struct skua__worker *worker, struct skua__fiber
     skua__store(&to->on_cpu, true, relaxed);
     worker->left = from;
     worker->current = to == &worker->root ? NULL : to;
+    skua__fork_set_stack_low(&worker->forks, to->stack_low);
     skua__sanitize_leave(&from->sanitize, &to->sanitize);
     skua__switch_inline(&from->context, to->context, to);
     skua__sanitize_arrive(&from->sanitize);
@@ -120,6 +126,23 @@ static SKUA_OPAQUE void errno_set(int value)
     errno = value;
 }
 
+uint32_t skua__fiber_class_for(const struct skua__runnable *runnable)
+{
+    return runnable->kind == SKUA__RUNNABLE_TASK
+               ? SKUA_CONTAINER(runnable, struct skua_task, runnable)->stack_class
+               : skua__fork_stack_class(runnable);
+}
+
+bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
+                      struct skua__runnable *runnable)
+{
+    if (runnable->kind == SKUA__RUNNABLE_FORKS) {
+        return skua__fork_take(worker, runnable, fiber);
+    }
+    fiber->task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+    return true;
+}
+
 /* Where to go for `next`: a suspended fiber, a warm one for a fresh task, or the root. */
 static struct skua__fiber *destination(struct skua__worker *worker, struct skua__runnable *next)
 {
@@ -129,19 +152,24 @@ static struct skua__fiber *destination(struct skua__worker *worker, struct skua_
     if (next->kind == SKUA__RUNNABLE_FIBER) {
         return SKUA_CONTAINER(next, struct skua__fiber, runnable);
     }
-    struct skua_task *task = SKUA_CONTAINER(next, struct skua_task, runnable);
-    struct skua__fiber *fiber = skua__worker_cached_fiber(worker, task->stack_class);
+    struct skua__fiber *fiber = skua__worker_cached_fiber(worker, skua__fiber_class_for(next));
     if (fiber == NULL) {
         worker->pending = next;
         return &worker->root;
     }
-    fiber->task = task;
+    if (!skua__fiber_give(worker, fiber, next)) {
+        skua__worker_cache_fiber(worker, fiber);
+        return &worker->root;
+    }
     return fiber;
 }
 
 SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+        skua__fork_promote(worker, self);
+    }
     struct skua__runnable *next = skua__worker_next(worker);
     if (next == &self->runnable) {
         return;
@@ -169,12 +197,12 @@ static SKUA_OPAQUE void find_next_task(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
     struct skua__runnable *next = skua__worker_next(worker);
-    if (next != NULL && next->kind == SKUA__RUNNABLE_TASK) {
-        struct skua_task *task = SKUA_CONTAINER(next, struct skua_task, runnable);
-        if (task->stack_class == self->stack.stack_class) {
-            self->task = task;
+    if (next != NULL && next->kind != SKUA__RUNNABLE_FIBER &&
+        skua__fiber_class_for(next) == self->stack.stack_class) {
+        if (skua__fiber_give(worker, self, next)) {
             return;
         }
+        next = NULL;
     }
     struct skua__fiber *to = destination(worker, next);
     worker->left_has_ended = true;
@@ -187,7 +215,11 @@ static void fiber_main(void *arg)
     skua__sanitize_arrive(&self->sanitize);
     arrived();
     for (;;) {
-        skua__task_run(self);
+        if (self->child != NULL) {
+            skua__fork_run(self);
+        } else {
+            skua__task_run(self);
+        }
         find_next_task(self);
     }
 }

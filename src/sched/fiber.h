@@ -22,6 +22,8 @@
 #include "sched/waiter.h"
 #include "sched/wheel.h"
 
+struct skua__child;
+struct skua__forks;
 struct skua__worker;
 
 struct skua__fiber {
@@ -33,6 +35,9 @@ struct skua__fiber {
     int saved_errno;
     uint32_t cancels_ignored; /* -ECANCELED returned in a row */
     struct skua_task *task;
+    struct skua__child *child; /* to be run instead of the task: one of its forks */
+    struct skua__forks *forks; /* its public children; NULL until there were any */
+    uintptr_t stack_low;       /* below it, a sync leaves the child to another stack */
     struct skua__scope *scope; /* innermost open one; changed by the fiber only */
     struct skua__timer timer;
     struct skua__fpenv fpenv;
@@ -42,6 +47,14 @@ struct skua__fiber {
 
 /* Make a fiber with a stack of the class for `runtime`, or NULL. */
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class);
+
+/* What a runnable that is no fiber needs to run: a stack of this class. */
+uint32_t skua__fiber_class_for(const struct skua__runnable *runnable);
+
+/* Let the fiber, which has nothing to run, run it when it is switched to. False: there turned out
+   to be nothing to run. */
+bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
+                      struct skua__runnable *runnable);
 
 /* Give its stack back. It must be in nobody's hands. */
 void skua__fiber_retire(struct skua__fiber *fiber);

@@ -3,11 +3,14 @@
 #define SKUA_SCHED_LOCAL_H
 
 #include <skua/local.h>
+#include <skua/task.h>
 
-/* An immutable set of bindings with a count of the tasks that use it; NULL is the empty set. */
+/* A set of bindings with a count of the tasks that use it; NULL is the empty set. */
 struct skua__locals;
 
-struct skua__locals *skua__locals_retain(struct skua__locals *locals);
+/* The task's set as it is now, with a reference. Call from: the task, or one of its forked
+   children. */
+struct skua__locals *skua__locals_of(skua_task *task);
 void skua__locals_release(struct skua__locals *locals);
 
 #endif

@@ -8,6 +8,7 @@
 enum skua__runnable_kind {
     SKUA__RUNNABLE_FIBER, /* suspended, has a stack: switch to it */
     SKUA__RUNNABLE_TASK,  /* not started: give it a fiber */
+    SKUA__RUNNABLE_FORKS, /* a fiber's public children: take one and give it a fiber */
 };
 
 /* The head of a fiber and of a task. At any moment it is in one queue at most; `next` belongs to

@@ -15,6 +15,7 @@
 #include "sched/task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -182,6 +183,8 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     }
     runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
+    const char *forks = getenv("SKUA_FORKS");
+    runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
     runtime->max_tasks = config->max_tasks;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
@@ -204,6 +207,10 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     worker->index = index;
     worker->random = index;
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
+    skua__fork_stack_init(&worker->forks);
+    if (runtime->takes_all_forks) {
+        skua__fork_ask(&worker->forks);
+    }
     skua__wheel_init(&worker->wheel, skua__clock_ns());
 }
 
@@ -214,6 +221,7 @@ static int init_shared(skua_runtime *runtime)
     skua__idle_init(&runtime->reserve);
     skua__stacks_init(&runtime->stacks);
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
+    skua__slab_init(&runtime->forks, sizeof(struct skua__forks), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
     if (status < 0) {
         return status;
@@ -281,6 +289,7 @@ static void free_runtime(skua_runtime *runtime)
 {
     retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
+    skua__forks_fini(&runtime->forks);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);

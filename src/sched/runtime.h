@@ -19,7 +19,8 @@ struct skua_runtime {
     size_t max_tasks;
     int64_t cleanup_ns;
     char *name;
-    bool needs_fences; /* no membarrier here: everybody fences for himself */
+    bool needs_fences;    /* no membarrier here: everybody fences for himself */
+    bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
     struct skua__worker *workers;
     struct skua__topo *topo;
 
@@ -39,6 +40,7 @@ struct skua_runtime {
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
     struct skua__slab tasks;
+    struct skua__slab forks;
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */

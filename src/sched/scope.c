@@ -39,6 +39,22 @@ static bool has_flag(const struct skua__scope *scope, uint32_t flag)
     return (skua__load(&scope->flags, relaxed) & flag) != 0;
 }
 
+static void link_scope(struct skua__scope *scope, struct skua__scope *parent,
+                       struct skua__fiber *fiber, int64_t deadline_ns, uint32_t flags)
+{
+    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
+    skua__store(&scope->fiber, fiber, relaxed);
+    skua__list_init(&scope->children);
+    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
+    if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
+        flags |= SKUA__SCOPE_CANCELLED;
+    }
+    skua__store(&scope->flags, flags | SKUA__SCOPE_OPEN, relaxed);
+    skua__list_push_back(&parent->children, &scope->sibling);
+    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
+    fiber->scope = scope;
+}
+
 static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
 {
     if (skua__forked()) {
@@ -52,18 +68,11 @@ static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
         skua__panic("the scope is open already, or its storage was not zeroed");
     }
-    struct skua__scope *parent = fiber->scope;
-    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
-    skua__store(&scope->fiber, fiber, relaxed);
-    skua__list_init(&scope->children);
-    skua__lock(&parent->lock, SKUA__RANK_SCOPE);
-    if ((flags & SKUA__SCOPE_SHIELD) == 0 && skua__scope_is_cancelled(parent)) {
-        flags |= SKUA__SCOPE_CANCELLED;
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+        skua__fork_promote(worker, fiber); /* they are outside of the new scope */
     }
-    skua__store(&scope->flags, flags | SKUA__SCOPE_OPEN, relaxed);
-    skua__list_push_back(&parent->children, &scope->sibling);
-    skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
-    fiber->scope = scope;
+    link_scope(scope, fiber->scope, fiber, deadline_ns, flags);
 }
 
 void skua_scope_open(skua_scope *scope, skua_time deadline)
@@ -113,6 +122,7 @@ int skua_scope_close(skua_scope *storage, int status)
         skua__panic("a scope is closed that is not the innermost open one of this task");
     }
     struct skua__scope *parent = scope->parent;
+    skua__fork_check_synced(skua__worker_self());
     unlink_scope(scope);
     fiber->scope = parent;
     uint32_t flags = skua__load(&scope->flags, relaxed);
@@ -121,6 +131,21 @@ int skua_scope_close(skua_scope *storage, int status)
         return status;
     }
     return (flags & SKUA__SCOPE_REQUESTED) != 0 ? 0 : -ETIMEDOUT;
+}
+
+void skua__scope_enter_child(struct skua__scope *scope, struct skua__scope *parent,
+                             struct skua__fiber *fiber)
+{
+    link_scope(scope, parent, fiber, SKUA__NEVER, 0);
+}
+
+void skua__scope_leave_child(struct skua__scope *scope, struct skua__fiber *fiber)
+{
+    if (fiber->scope != scope) {
+        skua__panic("a forked function has returned with an open scope");
+    }
+    unlink_scope(scope);
+    fiber->scope = NULL;
 }
 
 void skua_scope_fini(skua_scope *storage)

@@ -42,6 +42,11 @@ _Static_assert(_Alignof(struct skua__scope) <= _Alignof(skua_scope), "skua_scope
 /* Start a root scope for a task that has no fiber yet. */
 void skua__scope_init_root(struct skua__scope *scope);
 
+/* The scope of a forked child that runs on a fiber of its own, inside the scope of its fork. */
+void skua__scope_enter_child(struct skua__scope *scope, struct skua__scope *parent,
+                             struct skua__fiber *fiber);
+void skua__scope_leave_child(struct skua__scope *scope, struct skua__fiber *fiber);
+
 static inline bool skua__scope_is_cancelled(const struct skua__scope *scope)
 {
     return (skua__load(&scope->flags, relaxed) & SKUA__SCOPE_CANCELLED) != 0;

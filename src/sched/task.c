@@ -114,7 +114,7 @@ static int task_make(struct skua_task **out, skua_runtime *runtime, struct skua_
     task->fn = fn;
     task->name = NULL;
     task->error = NULL;
-    task->locals = NULL;
+    skua__store(&task->locals, NULL, relaxed);
     skua__list_init(&task->joiners);
     skua__scope_init_root(&task->scope);
     int status = set_options(task, runtime, arg, opts);
@@ -191,7 +191,7 @@ static int spawn_into(skua_runtime *runtime, struct skua_task **out, skua_fn fn,
         return status;
     }
     if (fiber != NULL) {
-        task->locals = skua__locals_retain(fiber->task->locals);
+        skua__store(&task->locals, skua__locals_of(fiber->task), relaxed);
     }
     if (out != NULL) {
         *out = task;
@@ -287,8 +287,8 @@ static void task_end(struct skua__fiber *fiber, struct skua_task *task, int stat
         fiber->keep_fpenv = false;
         skua__fpenv_restore(skua__worker_self()->root.fpenv);
     }
-    skua__locals_release(task->locals);
-    task->locals = NULL;
+    skua__locals_release(skua__load(&task->locals, relaxed));
+    skua__store(&task->locals, NULL, relaxed);
     task->status = status;
     if (SKUA_UNLIKELY(status < 0 || task->error != NULL)) {
         settle_error(task, status);
@@ -316,6 +316,7 @@ SKUA_OPAQUE void skua__task_run(struct skua__fiber *fiber)
     /* release: publishes the fiber to cancellers; pairs with the acquire in claim_wait(). */
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
+    skua__fork_check_synced(skua__worker_self());
     task_end(fiber, task, status);
 }
 
@@ -442,8 +443,11 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
         record->error =
             (skua_error){.code = code, .line = line, .file = file, .text = record->text};
     }
-    skua__free(task->error);
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE); /* forked children may fail at once */
+    struct skua__error_record *last = task->error;
     task->error = record;
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    skua__free(last);
     return code;
 }
 
@@ -551,5 +555,9 @@ int skua_yield(void)
 
 int skua_checkpoint(void)
 {
+    struct skua__worker *worker = skua__worker_self();
+    if (worker != NULL) {
+        skua__fork_checkpoint(worker, worker->current);
+    }
     return skua__cancel_point();
 }

@@ -38,7 +38,7 @@ struct skua_task {
     void *arg;
     struct skua__scope scope; /* the root scope; its lock guards joiners too */
     struct skua__list joiners;
-    struct skua__locals *locals;
+    _Atomic(struct skua__locals *) locals; /* changed under the scope's lock */
     char *name;
     struct skua__error_record *error; /* the task's own until DONE */
     _Alignas(16) char inline_arg[SKUA__TASK_INLINE_ARG_BYTES];

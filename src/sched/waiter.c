@@ -126,7 +126,9 @@ static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadli
     case SKUA__CAUSE_DEADLINE:
         return judge_deadline(fiber, is_soft, deadline_ns);
     case SKUA__CAUSE_CANCEL:
-        return -ECANCELED;
+        /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
+           since: the cancel may have meant that one. */
+        return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : SKUA__RECHECK;
     case SKUA__CAUSE_RECHECK:
         return SKUA__RECHECK;
     default:

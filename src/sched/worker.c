@@ -38,6 +38,10 @@ enum {
 /* Not static: skua__worker_self() names it in assembly, where the compiler does not see the use. */
 __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *skua__current_worker;
 
+/* Read by skua__fork_line_self(), in assembly and in programs. */
+__attribute__((used, visibility("default"))) _Thread_local struct skua__fork_line *skua__fork_line =
+    &skua__fork_nobodys_line;
+
 #if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)
 {
@@ -358,6 +362,18 @@ static struct skua__runnable *steal_stale_lifo(struct skua__worker *worker, stru
     return NULL;
 }
 
+/* Nothing is to be had: ask those who run something for forked children. */
+static void ask_all(struct skua__worker *worker)
+{
+    skua_runtime *runtime = worker->runtime;
+    uint32_t started = skua__load(&runtime->workers_started, relaxed);
+    for (uint32_t i = 0; i < started; i++) {
+        if (i != worker->index) {
+            skua__fork_ask(&runtime->workers[i].forks);
+        }
+    }
+}
+
 /* Look everywhere for a while. */
 static struct skua__runnable *search(struct skua__worker *worker)
 {
@@ -374,6 +390,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
         if (found != NULL) {
             return found;
         }
+        ask_all(worker);
         for (int i = 0; i < SEARCH_PAUSES; i++) {
             skua__spin_pause();
         }
@@ -440,6 +457,7 @@ static bool park(struct skua__worker *worker, bool is_searching)
         poller = NULL;
     }
     bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
+    ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
     if (may) {
         sleep_until_woken(worker, poller);
@@ -542,17 +560,16 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     return found;
 }
 
-/* No memory for a stack: put the task back and wait for others to finish. It is not lost, only
+/* No memory for a stack: put what needs it back and wait for others to finish. It is not lost, only
    late. */
-static void postpone(struct skua__worker *worker, struct skua_task *task)
+static void postpone(struct skua__worker *worker, struct skua__runnable *runnable)
 {
     static _Atomic bool was_reported;
     if (!skua__exchange(&was_reported, true, relaxed)) {
         skua__report("no memory for another stack: tasks wait until others have ended");
     }
-    struct skua__inject *queue =
-        task->runnable.pin != 0 ? &worker->inbox : &worker->runtime->inject;
-    skua__inject_push(queue, &task->runnable, &task->runnable, 1);
+    struct skua__inject *queue = runnable->pin != 0 ? &worker->inbox : &worker->runtime->inject;
+    skua__inject_push(queue, runnable, runnable, 1);
     _Atomic uint32_t never_rung = 0;
     skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);
 }
@@ -563,16 +580,19 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
     if (runnable->kind == SKUA__RUNNABLE_FIBER) {
         fiber = SKUA_CONTAINER(runnable, struct skua__fiber, runnable);
     } else {
-        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
-        fiber = skua__worker_cached_fiber(worker, task->stack_class);
+        uint32_t stack_class = skua__fiber_class_for(runnable);
+        fiber = skua__worker_cached_fiber(worker, stack_class);
         if (fiber == NULL) {
-            fiber = skua__fiber_create(worker->runtime, task->stack_class);
+            fiber = skua__fiber_create(worker->runtime, stack_class);
         }
         if (fiber == NULL) {
-            postpone(worker, task);
+            postpone(worker, runnable);
             return;
         }
-        fiber->task = task;
+        if (!skua__fiber_give(worker, fiber, runnable)) {
+            skua__worker_cache_fiber(worker, fiber);
+            return;
+        }
     }
     worker->budget = SKUA__BUDGET;
     skua__store(&worker->is_running_task, true, relaxed);
@@ -610,6 +630,7 @@ static void *worker_main(void *arg)
 {
     struct skua__worker *worker = arg;
     skua__current_worker = worker;
+    skua__fork_line = &worker->forks.line;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);
     while (!skua__load(&worker->runtime->workers_must_end, relaxed)) {
@@ -618,6 +639,7 @@ static void *worker_main(void *arg)
             run(worker, next);
         }
     }
+    skua__fork_line = &skua__fork_nobodys_line;
     skua__current_worker = NULL;
     return NULL;
 }

@@ -6,6 +6,7 @@
 #include "mem/slab.h"
 #include "sched/fiber.h"
 #include "sched/fiber_cache.h"
+#include "sched/fork.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/ring.h"
@@ -49,6 +50,9 @@ struct skua__worker {
     struct skua__inject inbox SKUA_CACHE_ALIGNED; /* runnables that are pinned to this worker */
     struct skua__sleeper sleeper;
     struct skua__wheel wheel;
+
+    /* The two lines of it that matter are written by others only to ask. */
+    struct skua__fork_stack forks SKUA_CACHE_ALIGNED;
 };
 
 /* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a

@@ -15,8 +15,8 @@ word  (SYS|__NR)_(fork|vfork|clone|clone3)  |  src/pool/zygote.c src/io/process.
 word  _Thread_local|__thread|thread_local  |  src/sched/worker.c src/base/lock.c  |  skua__worker_self()
 word  __(sanitizer|asan|tsan|lsan|msan)_[a-z0-9_]+|__SANITIZE_[A-Z]+|__has_feature  |  src/base/*  |  base/sanitize.h
 word  VALGRIND_[A-Z0-9_]+  |  src/base/*  |  base/sanitize.h
-word  __x86_64__|__aarch64__|asm|__asm|__asm__  |  src/arch/* src/base/atomic.h  |  arch/
-word  memory_order_[a-z_]+|atomic_[a-z_]+_explicit|__atomic_[a-z_]+|__sync_[a-z_]+  |  src/base/atomic.h  |  base/atomic.h
+word  __x86_64__|__aarch64__|asm|__asm|__asm__  |  src/arch/* src/base/atomic.h include/skua/fork.h  |  arch/
+word  memory_order_[a-z_]+|atomic_[a-z_]+_explicit|__atomic_[a-z_]+|__sync_[a-z_]+  |  src/base/atomic.h include/skua/fork.h  |  base/atomic.h
 call  atomic_(load|store|exchange|fetch_[a-z]+|compare_exchange_[a-z]+|thread_fence|signal_fence)  |  src/base/atomic.h  |  base/atomic.h
 call  sched_yield|sleep|usleep|nanosleep|clock_nanosleep  |  src/base/*  |  base/clock.h
 '

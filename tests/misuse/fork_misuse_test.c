@@ -1,0 +1,86 @@
+/* Forks in the wrong order: each must die, saying why. */
+#include "tasks.h"
+
+#include "mem/forked.h"
+
+#include <skua/fork.h>
+
+static int wrong_order(void *arg)
+{
+    skua_child one, two;
+    skua_fork(&one, return_zero, NULL);
+    skua_fork(&two, return_zero, NULL);
+    return skua_sync(&one);
+}
+
+static int wrong_order_public(void *arg)
+{
+    skua_child one, two;
+    skua_fork(&one, return_zero, NULL);
+    skua_fork(&two, return_zero, NULL);
+    skua_child *first = arg != NULL ? &two : &one;
+    SKUA_SCOPE(scope);
+    skua_scope_open(&scope, SKUA_FOREVER); /* makes them public */
+    return skua_sync(first);
+}
+
+static int never_synced(void *arg)
+{
+    static skua_child child;
+    skua_fork(&child, return_zero, NULL);
+    return 0;
+}
+
+static int scope_closed_first(void *arg)
+{
+    skua_child child;
+    SKUA_SCOPE(scope);
+    skua_scope_open(&scope, SKUA_FOREVER);
+    skua_fork(&child, return_zero, NULL);
+    return skua_scope_close(&scope, 0);
+}
+
+static int open_scope_child(void *arg)
+{
+    skua_scope_open(arg, SKUA_FOREVER);
+    return 0;
+}
+
+static int open_scope_body(void *arg)
+{
+    skua_scope scope = {{0}};
+    skua_child child;
+    skua_fork(&child, open_scope_child, &scope);
+    (void)skua_yield();
+    return skua_sync(&child);
+}
+
+static void run_alone(void *fn)
+{
+    const skua_config config = {.workers = 1};
+    skua__process_is_origin(); /* the test forks */
+    int status = skua_run(&config, *(skua_fn *)fn, NULL);
+    (void)status;
+}
+
+static void dies(skua_fn fn, const char *text)
+{
+    test_dies(run_alone, &fn, text);
+}
+
+static void misuse_panics(void **state)
+{
+    dies(wrong_order, "another order than newest first");
+    dies(wrong_order_public, "another order than newest first");
+    dies(never_synced, "before it synced its forked children");
+    dies(scope_closed_first, "before it synced its forked children");
+    dies(open_scope_body, "open scope");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(misuse_panics),
+    };
+    return TEST_RUN(tests);
+}
