@@ -7,6 +7,7 @@
 #define SKUA_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define SKUA_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define SKUA_NOINLINE __attribute__((noinline))
+#define SKUA_ALWAYS_INLINE inline __attribute__((always_inline))
 #define SKUA_NORETURN __attribute__((noreturn))
 #define SKUA_CACHE_LINE 64
 #define SKUA_CACHE_ALIGNED __attribute__((aligned(SKUA_CACHE_LINE)))

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-enum { CHUNK_BYTES = 64 * 1024, CACHE_MAX = 128, CACHE_BATCH = 64 };
+enum { CHUNK_BYTES = 64 * 1024, CACHE_BATCH = 64 };
 
 struct skua__slab_chunk {
     struct skua__slab_chunk *next;
@@ -73,7 +73,7 @@ static size_t take_batch(struct skua__slab *slab, struct skua__slab_free **list,
     return taken;
 }
 
-void *skua__slab_take(struct skua__slab *slab, struct skua__slab_cache *cache)
+void *skua__slab_take_slow(struct skua__slab *slab, struct skua__slab_cache *cache)
 {
     struct skua__slab_cache one = {NULL, 0};
     size_t batch = CACHE_BATCH;
@@ -81,11 +81,9 @@ void *skua__slab_take(struct skua__slab *slab, struct skua__slab_cache *cache)
         cache = &one;
         batch = 1;
     }
-    if (SKUA_UNLIKELY(cache->free == NULL)) {
-        cache->count = take_batch(slab, &cache->free, batch);
-        if (cache->free == NULL) {
-            return NULL;
-        }
+    cache->count = take_batch(slab, &cache->free, batch);
+    if (cache->free == NULL) {
+        return NULL;
     }
     struct skua__slab_free *link = cache->free;
     cache->free = link->next;
@@ -93,8 +91,7 @@ void *skua__slab_take(struct skua__slab *slab, struct skua__slab_cache *cache)
     return object_of(slab, link);
 }
 
-static SKUA_NOINLINE void spill(struct skua__slab *slab, struct skua__slab_cache *cache,
-                                size_t count)
+static void spill(struct skua__slab *slab, struct skua__slab_cache *cache, size_t count)
 {
     skua__lock(&slab->lock, SKUA__RANK_MEM);
     while (count-- > 0) {
@@ -107,7 +104,7 @@ static SKUA_NOINLINE void spill(struct skua__slab *slab, struct skua__slab_cache
     skua__unlock(&slab->lock, SKUA__RANK_MEM);
 }
 
-void skua__slab_return(struct skua__slab *slab, struct skua__slab_cache *cache, void *object)
+void skua__slab_return_slow(struct skua__slab *slab, struct skua__slab_cache *cache, void *object)
 {
     struct skua__slab_free *link = link_of(slab, object);
     struct skua__slab_cache one = {NULL, 0};
@@ -117,7 +114,7 @@ void skua__slab_return(struct skua__slab *slab, struct skua__slab_cache *cache, 
     into->count++;
     if (cache == NULL) {
         spill(slab, &one, 1);
-    } else if (SKUA_UNLIKELY(cache->count > CACHE_MAX)) {
+    } else {
         spill(slab, cache, CACHE_BATCH);
     }
 }

@@ -4,11 +4,10 @@
 #include "arch/switch.h"
 #include "base/futex.h"
 #include "base/panic.h"
-#include "sched/runtime.h"
+#include "sched/dispatch.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* While another thread is about to switch away from a stack: pauses before the processor is given
@@ -36,6 +35,7 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
         (top - sizeof(struct skua__fiber) - colour) & ~(uintptr_t)(SKUA_CACHE_LINE - 1);
     struct skua__fiber *fiber = (struct skua__fiber *)place; /* returned stacks read as zeros */
     fiber->runnable.kind = SKUA__RUNNABLE_FIBER;
+    fiber->runnable.stack_class = (uint16_t)stack_class;
     fiber->runnable.runtime = runtime;
     fiber->stack = stack;
     fiber->timer.parker = &fiber->parker;
@@ -76,7 +76,7 @@ static inline void arrived(void)
        wait_until_left(). */
     skua__store(&left->on_cpu, false, release);
     if (has_ended) {
-        skua__worker_cache_fiber(worker, left);
+        skua__cache_fiber(worker, left);
     }
 }
 
@@ -96,8 +96,8 @@ static SKUA_NOINLINE void wait_until_left(struct skua__fiber *fiber)
 }
 
 /* In line, so that the registers are saved once. */
-static inline void switch_fibers(struct skua__worker *worker, struct skua__fiber *from,
-                                 struct skua__fiber *to)
+static SKUA_ALWAYS_INLINE void switch_fibers(struct skua__worker *worker, struct skua__fiber *from,
+                                             struct skua__fiber *to)
 {
     /* acquire: pairs with the release in arrived(). */
     if (SKUA_UNLIKELY(skua__load(&to->on_cpu, acquire))) {
@@ -119,24 +119,10 @@ SKUA_OPAQUE void skua__fiber_switch(struct skua__worker *worker, struct skua__fi
     switch_fibers(worker, from, to);
 }
 
-/* The program's errno belongs to the task. Not inlined: the address of errno is the thread's, and
-   must be found anew after a switch. */
-static SKUA_OPAQUE void errno_set(int value)
-{
-    errno = value;
-}
-
-uint32_t skua__fiber_class_for(const struct skua__runnable *runnable)
-{
-    return runnable->kind == SKUA__RUNNABLE_TASK
-               ? SKUA_CONTAINER(runnable, struct skua_task, runnable)->stack_class
-               : skua__fork_stack_class(runnable);
-}
-
 bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
                       struct skua__runnable *runnable)
 {
-    if (runnable->kind == SKUA__RUNNABLE_FORKS) {
+    if (SKUA_UNLIKELY(runnable->kind == SKUA__RUNNABLE_FORKS)) {
         return skua__fork_take(worker, runnable, fiber);
     }
     fiber->task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
@@ -152,29 +138,24 @@ static struct skua__fiber *destination(struct skua__worker *worker, struct skua_
     if (next->kind == SKUA__RUNNABLE_FIBER) {
         return SKUA_CONTAINER(next, struct skua__fiber, runnable);
     }
-    struct skua__fiber *fiber = skua__worker_cached_fiber(worker, skua__fiber_class_for(next));
+    struct skua__fiber *fiber = skua__cached_fiber(worker, next->stack_class);
     if (fiber == NULL) {
         worker->pending = next;
         return &worker->root;
     }
-    if (!skua__fiber_give(worker, fiber, next)) {
-        skua__worker_cache_fiber(worker, fiber);
+    if (SKUA_UNLIKELY(!skua__fiber_give(worker, fiber, next))) {
+        skua__cache_fiber(worker, fiber);
         return &worker->root;
     }
     return fiber;
 }
 
-SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
+/* Leaves for `next`. The program's errno belongs to the task; its place is the thread's, and is
+   another one after the switch. */
+static SKUA_ALWAYS_INLINE void suspend_for(struct skua__worker *worker, struct skua__fiber *self,
+                                           struct skua__runnable *next)
 {
-    struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
-        skua__fork_promote(worker, self);
-    }
-    struct skua__runnable *next = skua__worker_next(worker);
-    if (next == &self->runnable) {
-        return;
-    }
-    self->saved_errno = errno;
+    self->saved_errno = *worker->errno_place;
     if (SKUA_UNLIKELY(self->keep_fpenv)) {
         self->fpenv = skua__fpenv_save();
         skua__fpenv_restore(worker->root.fpenv); /* the others have the thread's */
@@ -183,23 +164,50 @@ SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
     if (SKUA_UNLIKELY(self->keep_fpenv)) {
         skua__fpenv_restore(self->fpenv);
     }
-    errno_set(self->saved_errno);
+    *skua__worker_self()->errno_place = self->saved_errno;
 }
 
-void skua__fiber_yield(struct skua__fiber *self)
-{
-    skua__ready_yielded(skua__worker_self(), &self->runnable);
-    skua__fiber_suspend(self);
-}
-
-/* The task has ended: go on with a fresh one on this warm stack, or leave. */
-static SKUA_OPAQUE void find_next_task(struct skua__fiber *self)
+SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
-    struct skua__runnable *next = skua__worker_next(worker);
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+        skua__fork_promote(worker, self);
+    }
+    struct skua__runnable *next = skua__dispatch_next(worker);
+    if (next != &self->runnable) {
+        suspend_for(worker, self, next);
+    }
+}
+
+SKUA_OPAQUE void skua__fiber_yield(struct skua__fiber *self)
+{
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+        skua__fork_promote(worker, self);
+    }
+    if (SKUA_UNLIKELY(self->runnable.pin != 0) ||
+        SKUA_UNLIKELY(!skua__ring_push(&worker->ring, &self->runnable))) {
+        skua__ready_yielded(worker, &self->runnable);
+    }
+    struct skua__runnable *next = skua__dispatch_next(worker);
+    if (next != &self->runnable) {
+        suspend_for(worker, self, next);
+    }
+}
+
+/* What it ran has ended, and who waits for that alone (if not NULL) is claimed: go on with
+   something fresh on this warm stack, or leave. In line in the loop of fiber_main(), so that no
+   return is pending when the stack is left or found again: the processor's memory of returns then
+   still fits those who were left and go on after this. */
+static SKUA_ALWAYS_INLINE void find_next_task(struct skua__fiber *self,
+                                              struct skua__runnable *joiner)
+{
+    struct skua__worker *worker = skua__worker_self();
+    struct skua__runnable *next =
+        joiner != NULL ? skua__dispatch_after(worker, joiner) : skua__dispatch_next(worker);
     if (next != NULL && next->kind != SKUA__RUNNABLE_FIBER &&
-        skua__fiber_class_for(next) == self->stack.stack_class) {
-        if (skua__fiber_give(worker, self, next)) {
+        next->stack_class == self->runnable.stack_class) {
+        if (SKUA_LIKELY(skua__fiber_give(worker, self, next))) {
             return;
         }
         next = NULL;
@@ -215,11 +223,8 @@ static void fiber_main(void *arg)
     skua__sanitize_arrive(&self->sanitize);
     arrived();
     for (;;) {
-        if (self->child != NULL) {
-            skua__fork_run(self);
-        } else {
-            skua__task_run(self);
-        }
-        find_next_task(self);
+        struct skua__runnable *joiner =
+            SKUA_UNLIKELY(self->child != NULL) ? skua__fork_run(self) : skua__task_run(self);
+        find_next_task(self, joiner);
     }
 }

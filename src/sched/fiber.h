@@ -48,9 +48,6 @@ struct skua__fiber {
 /* Make a fiber with a stack of the class for `runtime`, or NULL. */
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class);
 
-/* What a runnable that is no fiber needs to run: a stack of this class. */
-uint32_t skua__fiber_class_for(const struct skua__runnable *runnable);
-
 /* Let the fiber, which has nothing to run, run it when it is switched to. False: there turned out
    to be nothing to run. */
 bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,

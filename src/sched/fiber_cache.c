@@ -4,32 +4,22 @@
 
 #include "sched/fiber.h"
 
-enum { CACHE_MAX = 128, BATCH = 64 };
+enum { BATCH = 64 };
 
-static struct skua__fiber *next_of(const struct skua__fiber *fiber)
+/* Moves the latest of one list to another. */
+static void move(struct skua__runnable **to, struct skua__runnable **from)
 {
-    struct skua__runnable *next = fiber->runnable.next;
-    return next != NULL ? SKUA_CONTAINER(next, struct skua__fiber, runnable) : NULL;
+    struct skua__runnable *fiber = *from;
+    *from = fiber->next;
+    fiber->next = *to;
+    *to = fiber;
 }
 
-static void push(struct skua__fiber **first, struct skua__fiber *fiber)
-{
-    fiber->runnable.next = *first != NULL ? &(*first)->runnable : NULL;
-    *first = fiber;
-}
-
-static struct skua__fiber *pop(struct skua__fiber **first)
-{
-    struct skua__fiber *fiber = *first;
-    *first = next_of(fiber);
-    return fiber;
-}
-
-static void refill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool)
+void skua__fiber_cache_refill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool)
 {
     skua__lock(&pool->lock, SKUA__RANK_MEM);
     while (cache->count < BATCH && pool->first != NULL) {
-        push(&cache->first, pop(&pool->first));
+        move(&cache->first, &pool->first);
         cache->count++;
         pool->count--;
     }
@@ -37,38 +27,15 @@ static void refill(struct skua__fiber_cache *cache, struct skua__fiber_pool *poo
     skua__unlock(&pool->lock, SKUA__RANK_MEM);
 }
 
-struct skua__fiber *skua__fiber_cache_take(struct skua__fiber_cache *cache,
-                                           struct skua__fiber_pool *pool)
-{
-    if (SKUA_UNLIKELY(cache->first == NULL)) {
-        refill(cache, pool);
-        if (cache->first == NULL) {
-            return NULL;
-        }
-    }
-    cache->count--;
-    return pop(&cache->first);
-}
-
-static SKUA_NOINLINE void spill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool)
+void skua__fiber_cache_spill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool)
 {
     skua__lock(&pool->lock, SKUA__RANK_MEM);
     for (int i = 0; i < BATCH; i++) {
-        push(&pool->first, pop(&cache->first));
+        move(&pool->first, &cache->first);
         cache->count--;
         pool->count++;
     }
     skua__unlock(&pool->lock, SKUA__RANK_MEM);
-}
-
-void skua__fiber_cache_put(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool,
-                           struct skua__fiber *fiber)
-{
-    push(&cache->first, fiber);
-    cache->count++;
-    if (SKUA_UNLIKELY(cache->count > CACHE_MAX)) {
-        spill(cache, pool);
-    }
 }
 
 void skua__fiber_pool_age(struct skua__fiber_pool *pool)
@@ -79,12 +46,18 @@ void skua__fiber_pool_age(struct skua__fiber_pool *pool)
     skua__unlock(&pool->lock, SKUA__RANK_MEM);
 }
 
-static struct skua__fiber *take_surplus(struct skua__fiber_pool *pool)
+static struct skua__fiber *fiber_of(struct skua__runnable *head)
 {
-    struct skua__fiber *fiber = NULL;
+    return SKUA_CONTAINER(head, struct skua__fiber, runnable);
+}
+
+static struct skua__runnable *take_surplus(struct skua__fiber_pool *pool)
+{
+    struct skua__runnable *fiber = NULL;
     skua__lock(&pool->lock, SKUA__RANK_MEM);
     if (pool->surplus > 0 && pool->first != NULL) {
-        fiber = pop(&pool->first);
+        fiber = pool->first;
+        pool->first = fiber->next;
         pool->count--;
         pool->surplus--;
         pool->count_min = pool->count < pool->count_min ? pool->count : pool->count_min;
@@ -95,9 +68,9 @@ static struct skua__fiber *take_surplus(struct skua__fiber_pool *pool)
 
 bool skua__fiber_pool_trim(struct skua__fiber_pool *pool, size_t count)
 {
-    struct skua__fiber *fiber;
+    struct skua__runnable *fiber;
     while (count-- > 0 && (fiber = take_surplus(pool)) != NULL) {
-        skua__fiber_retire(fiber);
+        skua__fiber_retire(fiber_of(fiber));
     }
     skua__lock(&pool->lock, SKUA__RANK_MEM);
     bool has_any = pool->first != NULL;
@@ -105,16 +78,21 @@ bool skua__fiber_pool_trim(struct skua__fiber_pool *pool, size_t count)
     return has_any;
 }
 
+static void abandon_all(struct skua__runnable **first)
+{
+    while (*first != NULL) {
+        struct skua__runnable *fiber = *first;
+        *first = fiber->next;
+        skua__fiber_abandon(fiber_of(fiber));
+    }
+}
+
 void skua__fiber_cache_fini(struct skua__fiber_cache *cache)
 {
-    while (cache->first != NULL) {
-        skua__fiber_abandon(pop(&cache->first));
-    }
+    abandon_all(&cache->first);
 }
 
 void skua__fiber_pool_fini(struct skua__fiber_pool *pool)
 {
-    while (pool->first != NULL) {
-        skua__fiber_abandon(pop(&pool->first));
-    }
+    abandon_all(&pool->first);
 }

@@ -8,34 +8,60 @@
 #define SKUA_SCHED_FIBER_CACHE_H
 
 #include "base/lock.h"
+#include "sched/runnable.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct skua__fiber;
+enum { SKUA__FIBER_CACHE_MAX = 128 };
 
 /* One worker's, of one class. Zeroed is empty. Used by its thread only. */
 struct skua__fiber_cache {
-    struct skua__fiber *first; /* the latest first; linked by runnable.next */
+    struct skua__runnable *first; /* the heads of fibers, the latest first */
     uint32_t count;
 };
 
 /* The runtime's, of one class. Zeroed is empty. */
 struct skua__fiber_pool {
     struct skua__lock lock;
-    struct skua__fiber *first;
+    struct skua__runnable *first;
     size_t count;
     size_t count_min; /* since the last skua__fiber_pool_age() */
     size_t surplus;   /* of those, to be given back */
 };
 
-/* A warm fiber, or NULL. */
-struct skua__fiber *skua__fiber_cache_take(struct skua__fiber_cache *cache,
-                                           struct skua__fiber_pool *pool);
+/* A batch from the pool to the empty cache, and from the full cache to the pool. */
+void skua__fiber_cache_refill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool);
+void skua__fiber_cache_spill(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool);
+
+/* A warm fiber's head, or NULL. */
+static inline struct skua__runnable *skua__fiber_cache_take(struct skua__fiber_cache *cache,
+                                                            struct skua__fiber_pool *pool)
+{
+    if (SKUA_UNLIKELY(cache->first == NULL)) {
+        skua__fiber_cache_refill(cache, pool);
+        if (cache->first == NULL) {
+            return NULL;
+        }
+    }
+    struct skua__runnable *fiber = cache->first;
+    cache->first = fiber->next;
+    cache->count--;
+    return fiber;
+}
 
 /* Keep a fiber that has ended its task and that nobody executes on. */
-void skua__fiber_cache_put(struct skua__fiber_cache *cache, struct skua__fiber_pool *pool,
-                           struct skua__fiber *fiber);
+static inline void skua__fiber_cache_put(struct skua__fiber_cache *cache,
+                                         struct skua__fiber_pool *pool,
+                                         struct skua__runnable *fiber)
+{
+    fiber->next = cache->first;
+    cache->first = fiber;
+    cache->count++;
+    if (SKUA_UNLIKELY(cache->count > SKUA__FIBER_CACHE_MAX)) {
+        skua__fiber_cache_spill(cache, pool);
+    }
+}
 
 /* Once a second: decide how many are to be given back. */
 void skua__fiber_pool_age(struct skua__fiber_pool *pool);

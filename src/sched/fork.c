@@ -121,10 +121,11 @@ static struct skua__forks *forks_of(struct skua__fiber *fiber)
         skua__slab_return(&runtime->forks, NULL, forks);
         return NULL;
     }
-    forks->runnable = (struct skua__runnable){
-        .runtime = runtime, .kind = SKUA__RUNNABLE_FORKS, .pin = fiber->runnable.pin};
+    forks->runnable = (struct skua__runnable){.runtime = runtime,
+                                              .kind = SKUA__RUNNABLE_FORKS,
+                                              .pin = fiber->runnable.pin,
+                                              .stack_class = fiber->runnable.stack_class};
     skua__store(&forks->state, 0, relaxed);
-    forks->stack_class = fiber->stack.stack_class;
     forks->fiber = fiber;
     fiber->forks = forks;
     return forks;
@@ -253,11 +254,6 @@ static void unqueue(struct skua__forks *forks)
     }
 }
 
-uint32_t skua__fork_stack_class(const struct skua__runnable *runnable)
-{
-    return SKUA_CONTAINER(runnable, struct skua__forks, runnable)->stack_class;
-}
-
 bool skua__fork_take(struct skua__worker *worker, struct skua__runnable *runnable,
                      struct skua__fiber *fiber)
 {
@@ -286,7 +282,7 @@ bool skua__fork_take(struct skua__worker *worker, struct skua__runnable *runnabl
     return true;
 }
 
-void skua__fork_run(struct skua__fiber *fiber)
+struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
 {
     struct skua__child *child = fiber->child;
     struct skua__scope root;
@@ -310,13 +306,14 @@ void skua__fork_run(struct skua__fiber *fiber)
        parent's waiter before the wake; pairs with the acquire and the swap in wait_for(). The last
        access to the child. */
     uintptr_t join = skua__exchange(&child->join, ENDED, acq_rel);
-    if (join != OPEN) {
-        struct skua__waiter *parent = (struct skua__waiter *)join;
-        struct skua__parker *parker = parent->parker;
-        bool is_claimed = skua__waiter_claim(parent);
-        skua_require(is_claimed); /* nobody else wakes it */
-        skua__wake(parker);
+    if (join == OPEN) {
+        return NULL;
     }
+    struct skua__waiter *parent = (struct skua__waiter *)join;
+    struct skua__parker *parker = parent->parker;
+    bool is_claimed = skua__waiter_claim(parent);
+    skua_require(is_claimed); /* nobody else wakes it */
+    return &SKUA_CONTAINER(parker, struct skua__fiber, parker)->runnable;
 }
 
 /* --- syncing ---------------------------------------------------------------------------------- */

@@ -48,7 +48,6 @@ struct skua__forks {
     _Atomic uint32_t state;
     _Atomic uint32_t worker; /* index of the one that last made children public here */
     _Atomic uint64_t fpenv;  /* of a task that keeps its own: as it was lately */
-    uint32_t stack_class;
     struct skua__fiber *fiber;
     struct skua__deque deque;
 };
@@ -100,10 +99,10 @@ void skua__fork_check_synced(const struct skua__worker *worker);
    is of the runnable's class. False: there is none. */
 bool skua__fork_take(struct skua__worker *worker, struct skua__runnable *runnable,
                      struct skua__fiber *fiber);
-uint32_t skua__fork_stack_class(const struct skua__runnable *runnable);
 
-/* Run the child that was taken to its end, on its fiber. */
-void skua__fork_run(struct skua__fiber *fiber);
+/* Run the child that was taken to its end, on its fiber. Returns the fiber of its parent, claimed
+   and not woken, if it waits already; else NULL. */
+struct skua__runnable *skua__fork_run(struct skua__fiber *fiber);
 
 /* The fiber's memory goes away; NULL is allowed. */
 void skua__forks_release(struct skua__forks *forks);

@@ -39,7 +39,7 @@ struct skua__locals *skua__locals_of(skua_task *task)
 void skua__locals_release(struct skua__locals *locals)
 {
     /* acq_rel: orders the reads of other holders before the free; pairs with itself. */
-    if (locals != NULL && skua__fetch_sub(&locals->refs, 1, acq_rel) == 1) {
+    if (skua__fetch_sub(&locals->refs, 1, acq_rel) == 1) {
         skua__free(locals);
     }
 }
@@ -106,7 +106,9 @@ int skua_local_set(const skua_local *key, void *value)
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     int status = set_locked(task, key, value, &replaced);
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
-    skua__locals_release(replaced);
+    if (replaced != NULL) {
+        skua__locals_release(replaced);
+    }
     return status;
 }
 

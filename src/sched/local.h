@@ -11,6 +11,8 @@ struct skua__locals;
 /* The task's set as it is now, with a reference. Call from: the task, or one of its forked
    children. */
 struct skua__locals *skua__locals_of(skua_task *task);
+
+/* One reference less. Not for NULL: most tasks have none, and see so by themselves. */
 void skua__locals_release(struct skua__locals *locals);
 
 #endif

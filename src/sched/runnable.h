@@ -16,8 +16,9 @@ enum skua__runnable_kind {
 struct skua__runnable {
     struct skua__runnable *next;
     skua_runtime *runtime;
-    uint32_t kind;
-    uint32_t pin; /* 0, or 1 + the index of the only worker that may run it */
+    uint32_t pin;         /* 0, or 1 + the index of the only worker that may run it */
+    uint16_t kind;        /* constant */
+    uint16_t stack_class; /* the stack that a task needs, or that a fiber has */
 };
 
 #endif

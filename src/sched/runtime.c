@@ -11,6 +11,7 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/task.h"
 
@@ -222,6 +223,7 @@ static int init_shared(skua_runtime *runtime)
     skua__stacks_init(&runtime->stacks);
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
     skua__slab_init(&runtime->forks, sizeof(struct skua__forks), 0);
+    skua__slab_init(&runtime->roomy_tasks, sizeof(struct skua__roomy_task), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
     if (status < 0) {
         return status;
@@ -244,7 +246,7 @@ static int reserve_first_stack(skua_runtime *runtime)
     if (fiber == NULL) {
         return -ENOMEM;
     }
-    skua__worker_cache_fiber(&runtime->workers[0], fiber);
+    skua__cache_fiber(&runtime->workers[0], fiber);
     return 0;
 }
 
@@ -290,6 +292,7 @@ static void free_runtime(skua_runtime *runtime)
     retire_fibers(runtime);
     skua__slab_fini(&runtime->tasks);
     skua__forks_fini(&runtime->forks);
+    skua__slab_fini(&runtime->roomy_tasks);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);
@@ -347,6 +350,12 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
+static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
+{
+    skua__slab_visit(&runtime->tasks, visit, arg);
+    skua__slab_visit(&runtime->roomy_tasks, visit, arg);
+}
+
 static void mark_one(void *object, void *arg)
 {
     (void)arg;
@@ -372,9 +381,9 @@ static void cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
-    skua__slab_visit(&runtime->tasks, mark_one, NULL);
+    visit_tasks(runtime, mark_one, NULL);
     skua__runtime_heavy_fence(runtime);
-    skua__slab_visit(&runtime->tasks, claim_one, NULL);
+    visit_tasks(runtime, claim_one, NULL);
 }
 
 /* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own
@@ -398,10 +407,8 @@ static void name_stubborn(void *object, void *arg)
     struct skua_task *task = object;
     uint32_t *left = arg;
     if (*left > 0 && skua__task_try_retain(task)) {
-        if (skua_task_state(task) == SKUA_RUNNING) {
-            skua__report("  still running: task '%s'", skua_task_name(task));
-            (*left)--;
-        }
+        skua__report("  still running: task '%s'", skua_task_name(task));
+        (*left)--;
         skua_task_release(task);
     }
 }
@@ -424,7 +431,7 @@ static void wait_for_tasks(skua_runtime *runtime)
             skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
                          runtime->name, (unsigned long long)live);
             uint32_t left = 10;
-            skua__slab_visit(&runtime->tasks, name_stubborn, &left);
+            visit_tasks(runtime, name_stubborn, &left);
             patience = SKUA__NEVER;
         }
     }
@@ -481,7 +488,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     end_threads(runtime, runtime->worker_count, true);
     end_services(runtime);
     uint64_t held = 0;
-    skua__slab_visit(&runtime->tasks, report_held, &held);
+    visit_tasks(runtime, report_held, &held);
     if (held > 0) {
         skua__report("runtime '%s' has ended while %llu task handles were not released",
                      runtime->name, (unsigned long long)held);

@@ -39,7 +39,7 @@ struct skua_runtime {
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
-    struct skua__slab tasks;
+    struct skua__slab tasks, roomy_tasks; /* the latter with a name or a copied argument */
     struct skua__slab forks;
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];

@@ -25,15 +25,6 @@ static struct skua__scope *inside(skua_scope *scope)
     return (struct skua__scope *)scope;
 }
 
-void skua__scope_init_root(struct skua__scope *scope)
-{
-    scope->deadline_ns = SKUA__NEVER;
-    scope->parent = NULL;
-    skua__store(&scope->fiber, NULL, relaxed);
-    skua__list_init(&scope->children);
-    skua__store(&scope->flags, SKUA__SCOPE_OPEN, relaxed);
-}
-
 static bool has_flag(const struct skua__scope *scope, uint32_t flag)
 {
     return (skua__load(&scope->flags, relaxed) & flag) != 0;
@@ -251,10 +242,17 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
+/* For scopes that may be those of a task that is just being made. */
+static bool is_open(const struct skua__scope *scope)
+{
+    /* acquire: pairs with the release in task_launch(): the lists of a root scope are there. */
+    return (skua__load(&scope->flags, acquire) & SKUA__SCOPE_OPEN) != 0;
+}
+
 void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag)
 {
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
-    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+    if (is_open(scope)) {
         mark(scope, flag | SKUA__SCOPE_CANCELLED);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
@@ -265,7 +263,7 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
     struct skua__wake_list list;
     skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
-    if (has_flag(scope, SKUA__SCOPE_OPEN)) {
+    if (is_open(scope)) {
         claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
@@ -288,16 +286,6 @@ void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */
-
-bool skua__scope_has_deadline(const struct skua__scope *scope)
-{
-    for (; scope != NULL; scope = scope->parent) {
-        if (scope->deadline_ns != SKUA__NEVER) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* Outside of the shield: when do cancels reach inside. */
 static int64_t shield_deadline(const struct skua__scope *shield, int64_t now_ns)

@@ -7,6 +7,7 @@
 #ifndef SKUA_SCHED_SCOPE_H
 #define SKUA_SCHED_SCOPE_H
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/lock.h"
 
@@ -22,6 +23,8 @@ enum {
         1 << 2,                   /* skua_scope_cancel() or skua_task_cancel() on this very scope */
     SKUA__SCOPE_EXPIRED = 1 << 3, /* its own deadline has fired */
     SKUA__SCOPE_SHIELD = 1 << 4,
+    /* The bits from here on belong to the task whose root scope it is (sched/task.h). */
+    SKUA__SCOPE_TASK_BITS = 1 << 16,
 };
 
 /* What a skua_scope holds. */
@@ -31,7 +34,11 @@ struct skua__scope {
     int64_t deadline_ns;        /* SKUA__NEVER: none. Of a shield: the end of its grace */
     struct skua__scope *parent; /* NULL: a root */
     struct skua__list children; /* under the lock */
-    struct skua__link sibling;  /* under the parent's lock */
+    union {
+        struct skua__link sibling; /* under the parent's lock */
+        struct skua__list
+            joiners; /* of a root, which has no siblings: its task's, under the lock */
+    };
     /* Whose it is; NULL before the start and, under the lock, after the end. */
     _Atomic(struct skua__fiber *) fiber;
 };
@@ -39,8 +46,16 @@ struct skua__scope {
 _Static_assert(sizeof(struct skua__scope) <= sizeof(skua_scope), "skua_scope is too small");
 _Static_assert(_Alignof(struct skua__scope) <= _Alignof(skua_scope), "skua_scope is misaligned");
 
-/* Start a root scope for a task that has no fiber yet. */
-void skua__scope_init_root(struct skua__scope *scope);
+/* Make a root scope for a task that has no fiber yet. It is not open: the task's launch sets the
+   flags. */
+static inline void skua__scope_init_root(struct skua__scope *scope)
+{
+    scope->deadline_ns = SKUA__NEVER;
+    scope->parent = NULL;
+    skua__store(&scope->fiber, NULL, relaxed);
+    skua__list_init(&scope->children);
+    skua__list_init(&scope->joiners);
+}
 
 /* The scope of a forked child that runs on a fiber of its own, inside the scope of its fork. */
 void skua__scope_enter_child(struct skua__scope *scope, struct skua__scope *parent,
@@ -64,7 +79,15 @@ void skua__scope_claim_cancelled(struct skua__scope *scope);
 int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns);
 
 /* True if the chain has any deadline at all, so that the clock must be read. */
-bool skua__scope_has_deadline(const struct skua__scope *scope);
+static inline bool skua__scope_has_deadline(const struct skua__scope *scope)
+{
+    for (; scope != NULL; scope = scope->parent) {
+        if (scope->deadline_ns != SKUA__NEVER) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* Look for deadlines of the chain that have come, cancel those scopes. Returns whether `scope` is
    cancelled now, also because the grace of a shield is over. Call from: the fiber whose innermost

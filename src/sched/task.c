@@ -1,6 +1,8 @@
 /* Tasks: spawning, running, ending, joining, and what is left of them afterwards.
 
      (T1) refs counts the handles plus one until the task has ended; a slot with refs 0 is free.
+          Who sees refs 1 and holds a handle is alone with the task: it has ended, and nobody else
+          can come by a reference.
      (T2) status, error and DONE are written once, by the task's fiber, before the joiners are
           claimed.
      (T3) Joiners are linked only under the root scope's lock and only while DONE is not set.
@@ -11,10 +13,9 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
-#include "sched/runtime.h"
-#include "sched/worker.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,70 +23,67 @@
 
 static bool has_flag(const struct skua_task *task, uint32_t flag)
 {
-    return (skua__load(&task->flags, relaxed) & flag) != 0;
+    return (skua__load(&task->scope.flags, relaxed) & flag) != 0;
 }
 
-/* Flags have one writer at a time: the spawner, and then the task's fiber. */
-static void set_flag(struct skua_task *task, uint16_t flag)
+/* The options have one writer, the spawner, before the task is launched. */
+static void set_option(struct skua_task *task, uint32_t flag)
 {
-    skua__store(&task->flags, skua__load(&task->flags, relaxed) | flag, relaxed);
+    skua__store(&task->scope.flags, skua__load(&task->scope.flags, relaxed) | flag, relaxed);
+}
+
+static struct skua__roomy_task *roomy(struct skua_task *task)
+{
+    return SKUA_CONTAINER(task, struct skua__roomy_task, task);
 }
 
 /* --- making and freeing ----------------------------------------------------------------------- */
 
-static int set_argument(struct skua_task *task, void *arg, size_t arg_bytes)
+static int set_argument(struct skua_task *task, const void *arg, size_t arg_bytes)
 {
-    task->arg = arg;
-    if (arg_bytes == 0) {
-        return 0;
-    }
-    if (arg_bytes <= sizeof task->inline_arg) {
-        task->arg = task->inline_arg;
+    if (arg_bytes <= sizeof roomy(task)->inline_arg) {
+        task->arg = roomy(task)->inline_arg;
     } else {
         task->arg = skua__alloc(arg_bytes);
         if (task->arg == NULL) {
             return -ENOMEM;
         }
-        set_flag(task, SKUA__TASK_ARG_ALLOCATED);
+        set_option(task, SKUA__TASK_ARG_ALLOCATED);
     }
     memcpy(task->arg, arg, arg_bytes);
     return 0;
 }
 
-static int set_options(struct skua_task *task, skua_runtime *runtime, void *arg,
-                       const skua_spawn_opts *opts)
+static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts *opts)
 {
-    task->stack_class = runtime->stack_class;
-    if (opts == NULL) {
-        task->arg = arg;
-        return 0;
-    }
+    skua_runtime *runtime = task->runnable.runtime;
     if (opts->stack_bytes > 0) {
         int stack_class = skua__stack_class(opts->stack_bytes);
         if (stack_class < 0) {
             return stack_class;
         }
-        task->stack_class = (uint32_t)stack_class;
+        task->runnable.stack_class = (uint16_t)stack_class;
     }
     if (opts->pin > 0) {
         task->runnable.pin = 1 + (opts->pin - 1) % runtime->worker_count;
     }
-    if (opts->name != NULL && (task->name = skua__alloc_string(opts->name)) == NULL) {
+    if (opts->keep_fpenv) {
+        set_option(task, SKUA__TASK_KEEP_FPENV);
+    }
+    if (opts->name != NULL && (roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
         return -ENOMEM;
     }
-    int status = set_argument(task, arg, opts->arg_bytes);
-    if (opts->keep_fpenv) {
-        set_flag(task, SKUA__TASK_KEEP_FPENV);
-    }
-    return status;
+    return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
 }
 
 void skua__task_free_parts(struct skua_task *task)
 {
-    if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
-        skua__free(task->arg);
+    if (has_flag(task, SKUA__TASK_ROOMY)) {
+        skua__free(roomy(task)->name);
+        if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
+            skua__free(task->arg);
+        }
     }
-    skua__free(task->name);
     skua__free(task->error);
 }
 
@@ -94,34 +92,80 @@ static void task_free(struct skua_task *task)
 {
     struct skua__worker *worker = skua__worker_self();
     skua_runtime *runtime = task->runnable.runtime;
-    skua__task_free_parts(task);
     bool is_ours = worker != NULL && worker->runtime == runtime;
+    if (SKUA_UNLIKELY(has_flag(task, SKUA__TASK_ROOMY) || task->error != NULL)) {
+        skua__task_free_parts(task);
+        if (has_flag(task, SKUA__TASK_ROOMY)) {
+            skua__slab_return(&runtime->roomy_tasks, is_ours ? &worker->roomy_tasks : NULL, task);
+            return;
+        }
+    }
     skua__slab_return(&runtime->tasks, is_ours ? &worker->tasks : NULL, task);
 }
 
-static int task_make(struct skua_task **out, skua_runtime *runtime, struct skua__worker *worker,
-                     skua_fn fn, void *arg, const skua_spawn_opts *opts)
+static inline struct skua_task *take_plain(skua_runtime *runtime, struct skua__worker *worker)
 {
-    struct skua_task *task =
-        skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
+    return skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
+}
+
+static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *worker)
+{
+    struct skua__roomy_task *task =
+        skua__slab_take(&runtime->roomy_tasks, worker != NULL ? &worker->roomy_tasks : NULL);
+    if (task == NULL) {
+        return NULL;
+    }
+    task->name = NULL;
+    return &task->task;
+}
+
+static SKUA_ALWAYS_INLINE void task_init(struct skua_task *task, skua_runtime *runtime, void *arg,
+                                         uint32_t options)
+{
+    task->runnable.runtime = runtime;
+    task->runnable.pin = 0;
+    task->runnable.kind = SKUA__RUNNABLE_TASK;
+    task->runnable.stack_class = (uint16_t)runtime->stack_class;
+    task->status = 0;
+    task->arg = arg;
+    skua__store(&task->locals, NULL, relaxed);
+    task->error = NULL;
+    skua__scope_init_root(&task->scope);
+    skua__store(&task->scope.flags, options, relaxed);
+}
+
+static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime *runtime,
+                                           struct skua__worker *worker, void *arg,
+                                           const skua_spawn_opts *opts)
+{
+    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0;
+    struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
     if (task == NULL) {
         return -ENOMEM;
     }
-    task->runnable = (struct skua__runnable){.runtime = runtime, .kind = SKUA__RUNNABLE_TASK};
-    skua__store(&task->flags, 0, relaxed);
-    skua__store(&task->is_seen, false, relaxed);
-    task->status = 0;
-    task->fn = fn;
-    task->name = NULL;
-    task->error = NULL;
-    skua__store(&task->locals, NULL, relaxed);
-    skua__list_init(&task->joiners);
-    skua__scope_init_root(&task->scope);
-    int status = set_options(task, runtime, arg, opts);
+    task_init(task, runtime, arg, is_roomy ? SKUA__TASK_ROOMY : 0);
+    int status = set_options(task, arg, opts);
     if (status < 0) {
         task_free(task);
         return status;
     }
+    *out = task;
+    return 0;
+}
+
+/* A task that nobody knows yet; 0 or an error. */
+static SKUA_ALWAYS_INLINE int task_make(struct skua_task **out, skua_runtime *runtime,
+                                        struct skua__worker *worker, void *arg,
+                                        const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(opts != NULL)) {
+        return make_with_options(out, runtime, worker, arg, opts);
+    }
+    struct skua_task *task = take_plain(runtime, worker);
+    if (SKUA_UNLIKELY(task == NULL)) {
+        return -ENOMEM;
+    }
+    task_init(task, runtime, arg, 0);
     *out = task;
     return 0;
 }
@@ -145,58 +189,47 @@ static void uncount_live(skua_runtime *runtime)
     }
 }
 
-/* Makes the task known to the runtime's end, and ready. From here on it runs, whatever happens. */
-static void task_launch(struct skua_task *task, skua_runtime *runtime, struct skua__worker *worker,
-                        uint32_t refs)
+/* Makes the task known to the runtime's end. From here on it has to run, whatever happens. */
+static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint32_t refs)
 {
-    if (worker != NULL) {
-        skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
-    } else {
-        skua__fetch_add(&runtime->submitted, 1, relaxed);
-    }
-    /* release: publishes the fields to whoever retains it while visiting the slab; pairs with the
-       acquire in skua__task_try_retain(). */
-    skua__store(&task->refs, refs, release);
-    /* Our refs are set; now look at the flag. Pairs with the heavy fence in cancel_all(), which
+    skua__store(&task->refs, refs, relaxed);
+    uint32_t options = skua__load(&task->scope.flags, relaxed);
+    /* release: publishes the fields to whoever visits the slab; pairs with the acquire in
+       is_open() of scope.c and in skua__task_try_retain(). */
+    skua__store(&task->scope.flags, options | SKUA__SCOPE_OPEN, release);
+    /* The scope is open; now look at the flag. Pairs with the heavy fence in cancel_all(), which
        sets the flag and then visits the slab. */
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
         skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
     }
-    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
 }
 
-static int spawn_into(skua_runtime *runtime, struct skua_task **out, skua_fn fn, void *arg,
-                      const skua_spawn_opts *opts)
+/* Checks, counts and makes; 0 or an error. `worker` is the calling one, if it is of the runtime,
+   else NULL. */
+static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *runtime,
+                                      struct skua__worker *worker, void *arg,
+                                      const skua_spawn_opts *opts)
 {
-    if (fn == NULL || (opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
+    if (SKUA_UNLIKELY(opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
         return -EINVAL;
     }
-    if (skua__load(&runtime->is_stopping, relaxed)) {
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
         return -ESHUTDOWN;
     }
-    struct skua__worker *worker = skua__worker_self();
-    struct skua__fiber *fiber = worker != NULL ? worker->current : NULL;
-    if (worker != NULL && worker->runtime != runtime) {
-        worker = NULL;
-    }
     int status = count_live(runtime);
-    if (status < 0) {
+    if (SKUA_UNLIKELY(status < 0)) {
         return status;
     }
-    struct skua_task *task;
-    status = task_make(&task, runtime, worker, fn, arg, opts);
-    if (status < 0) {
+    status = task_make(task, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(status < 0)) {
         uncount_live(runtime);
         return status;
     }
-    if (fiber != NULL) {
-        skua__store(&task->locals, skua__locals_of(fiber->task), relaxed);
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber != NULL && SKUA_UNLIKELY(skua__load(&fiber->task->locals, relaxed) != NULL)) {
+        skua__store(&(*task)->locals, skua__locals_of(fiber->task), relaxed);
     }
-    if (out != NULL) {
-        *out = task;
-    }
-    task_launch(task, runtime, worker, out != NULL ? 2 : 1);
     return 0;
 }
 
@@ -205,8 +238,27 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
     }
-    skua_runtime *runtime = skua_runtime_current();
-    return runtime == NULL ? -EPERM : spawn_into(runtime, out, fn, arg, opts);
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || worker->current == NULL)) {
+        return -EPERM;
+    }
+    if (SKUA_UNLIKELY(fn == NULL)) {
+        return -EINVAL;
+    }
+    skua_runtime *runtime = worker->runtime;
+    struct skua_task *task;
+    int status = prepare(&task, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    task->fn = fn;
+    if (out != NULL) {
+        *out = task;
+    }
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+    task_open(task, runtime, out != NULL ? 2 : 1);
+    skua__dispatch_later(worker, &task->runnable);
+    return 0;
 }
 
 int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
@@ -215,8 +267,28 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
     }
-    return spawn_into(runtime, out, fn, arg, opts);
+    if (skua_runtime_current() == runtime) {
+        return skua_spawn(out, fn, arg, opts);
+    }
+    if (fn == NULL) {
+        return -EINVAL;
+    }
+    struct skua_task *task;
+    int status = prepare(&task, runtime, NULL, arg, opts);
+    if (status < 0) {
+        return status;
+    }
+    task->fn = fn;
+    if (out != NULL) {
+        *out = task;
+    }
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, out != NULL ? 2 : 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
 }
+
+static void drop(struct skua_task *task);
 
 /* --- running ---------------------------------------------------------------------------------- */
 
@@ -238,27 +310,74 @@ static void settle_error(struct skua_task *task, int status)
     }
 }
 
-/* Marks the task done, takes it out of reach of cancels, and claims up to a chunk of its joiners.
-   True: there may be more. */
-static bool finish(struct skua_task *task, struct skua__wake_list *list)
+/* Marks the task done and takes it out of reach of cancels. Under the lock. */
+static void mark_done(struct skua_task *task)
 {
-    struct skua__link *link;
-    bool is_full = false;
-    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     skua__store(&task->scope.fiber, NULL, relaxed);
-    uint32_t scope_flags = skua__load(&task->scope.flags, relaxed);
-    skua__store(&task->scope.flags, scope_flags & ~(uint32_t)SKUA__SCOPE_OPEN, relaxed);
+    uint32_t flags = skua__load(&task->scope.flags, relaxed) & ~(uint32_t)SKUA__SCOPE_OPEN;
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
-    skua__store(&task->flags, skua__load(&task->flags, relaxed) | SKUA__TASK_DONE, release);
-    while (!is_full && (link = skua__list_pop_front(&task->joiners)) != NULL) {
+    skua__store(&task->scope.flags, flags | SKUA__TASK_DONE, release);
+}
+
+/* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
+static struct skua__parker *claim_joiner(struct skua_task *task)
+{
+    struct skua__link *link;
+    while ((link = skua__list_pop_front(&task->scope.joiners)) != NULL) {
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
-        if (skua__waiter_claim(joiner)) {
-            is_full = skua__wake_list_add(list, joiner->parker);
+        if (SKUA_LIKELY(skua__waiter_claim(joiner))) {
+            return joiner->parker;
+        }
+    }
+    return NULL;
+}
+
+/* Further joiners, a chunk at a time. Under the lock, which it gives up and takes again. */
+static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__parker *first)
+{
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
+    skua__wake_list_add(&list, first);
+    mark_done(task);
+    while ((first = claim_joiner(task)) != NULL) {
+        if (skua__wake_list_add(&list, first)) {
+            skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+            skua__wake_list_flush(&list);
+            skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
         }
     }
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
-    return is_full;
+    skua__wake_list_flush(&list);
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+}
+
+/* The task is over, and gives its own reference back. A single fiber that joins it is claimed and
+   returned, and all joiners are woken if there are others. */
+static struct skua__runnable *leave(struct skua_task *task)
+{
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    struct skua__parker *joiner = claim_joiner(task);
+    if (SKUA_UNLIKELY(!skua__list_is_empty(&task->scope.joiners))) {
+        wake_joiners(task, joiner);
+        joiner = NULL;
+    }
+    uint32_t refs = skua__load(&task->refs, relaxed) - 1;
+    /* release: orders the task's end before the free by the last holder, who may not take the lock;
+       pairs with the acquire in skua_task_release(). */
+    skua__store(&task->refs, refs, release);
+    mark_done(task);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    if (SKUA_UNLIKELY(refs == 0)) {
+        drop(task);
+    }
+    if (SKUA_LIKELY(joiner != NULL && !joiner->is_thread)) {
+        return &SKUA_CONTAINER(joiner, struct skua__fiber, parker)->runnable;
+    }
+    if (joiner != NULL) {
+        skua__wake(joiner);
+    }
+    return NULL;
 }
 
 /* Counts the end. The runtime, if it waits for its last task, is told. */
@@ -276,37 +395,38 @@ static void count_end(skua_runtime *runtime)
     }
 }
 
-static void task_end(struct skua__fiber *fiber, struct skua_task *task, int status)
+static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_task *task,
+                                       int status)
 {
-    if (fiber->scope != &task->scope) {
+    if (SKUA_UNLIKELY(fiber->scope != &task->scope)) {
         skua__panic("the task ended with an open scope");
     }
     skua_runtime *runtime = task->runnable.runtime;
-    skua__stack_check(&fiber->stack);
-    if (fiber->keep_fpenv) {
+    if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
+        skua__stack_check(&fiber->stack);
+    }
+    if (SKUA_UNLIKELY(fiber->keep_fpenv)) {
         fiber->keep_fpenv = false;
         skua__fpenv_restore(skua__worker_self()->root.fpenv);
     }
-    skua__locals_release(skua__load(&task->locals, relaxed));
-    skua__store(&task->locals, NULL, relaxed);
+    struct skua__locals *locals = skua__load(&task->locals, relaxed);
+    if (SKUA_UNLIKELY(locals != NULL)) {
+        skua__locals_release(locals);
+        skua__store(&task->locals, NULL, relaxed);
+    }
     task->status = status;
     if (SKUA_UNLIKELY(status < 0 || task->error != NULL)) {
         settle_error(task, status);
     }
     uncount_live(runtime); /* before anybody learns of the end: who joins may spawn the next one */
-    struct skua__wake_list list;
-    skua__wake_list_init(&list);
-    while (finish(task, &list)) {
-        skua__wake_list_flush(&list);
-    }
-    skua__wake_list_flush(&list);
+    struct skua__runnable *joiner = leave(task);
     fiber->task = NULL;
     fiber->scope = NULL;
-    skua_task_release(task);
     count_end(runtime);
+    return joiner;
 }
 
-SKUA_OPAQUE void skua__task_run(struct skua__fiber *fiber)
+SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
 {
     struct skua_task *task = fiber->task;
     fiber->runnable.pin = task->runnable.pin;
@@ -317,35 +437,38 @@ SKUA_OPAQUE void skua__task_run(struct skua__fiber *fiber)
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
     skua__fork_check_synced(skua__worker_self());
-    task_end(fiber, task, status);
+    return task_end(fiber, task, status);
 }
 
 /* --- handles ---------------------------------------------------------------------------------- */
 
 skua_task *skua_task_retain(skua_task *task)
 {
-    uint32_t before = skua__fetch_add(&task->refs, 1, relaxed);
-    if (before == 0) {
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    uint32_t refs = skua__load(&task->refs, relaxed);
+    if (refs == 0) {
         skua__panic("a task is retained that nobody holds");
     }
+    skua__store(&task->refs, refs + 1, relaxed);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     return task;
 }
 
 bool skua__task_try_retain(struct skua_task *task)
 {
-    uint32_t refs = skua__load(&task->refs, relaxed);
-    while (refs != 0) {
-        /* acquire: pairs with the release in task_launch(): the fields are there. */
-        if (skua__cas(&task->refs, &refs, refs + 1, acquire, relaxed)) {
-            return true;
-        }
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    /* acquire: pairs with the release in task_launch(): the fields are there. */
+    bool is_open = (skua__load(&task->scope.flags, acquire) & SKUA__SCOPE_OPEN) != 0;
+    if (is_open) {
+        skua__store(&task->refs, skua__load(&task->refs, relaxed) + 1, relaxed);
     }
-    return false;
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    return is_open;
 }
 
 void skua__task_report_unseen(const struct skua_task *task)
 {
-    if (skua_task_state(task) != SKUA_FAILED || skua__load(&task->is_seen, relaxed)) {
+    if (skua_task_state(task) != SKUA_FAILED || has_flag(task, SKUA__TASK_SEEN)) {
         return;
     }
     const struct skua__error_record *record = task->error;
@@ -355,21 +478,43 @@ void skua__task_report_unseen(const struct skua_task *task)
                  has_text ? ": " : "", has_text ? record->error.text : "");
 }
 
+/* The last reference is gone. */
+static void drop(struct skua_task *task)
+{
+    if (SKUA_UNLIKELY(task->status < 0)) {
+        skua__task_report_unseen(task);
+    }
+    task_free(task);
+}
+
+static SKUA_NOINLINE void release_shared(struct skua_task *task)
+{
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    uint32_t refs = skua__load(&task->refs, relaxed);
+    if (refs == 0) {
+        skua__panic("a task was released more often than it was held");
+    }
+    /* release: orders our uses of the task before the free by the last holder, who may not take the
+       lock; pairs with the acquire in skua_task_release(). */
+    skua__store(&task->refs, refs - 1, release);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    if (refs == 1) {
+        drop(task);
+    }
+}
+
 void skua_task_release(skua_task *task)
 {
     if (task == NULL || skua__forked()) {
         return;
     }
-    /* acq_rel: orders all uses by other holders before the free; pairs with itself. */
-    uint32_t before = skua__fetch_sub(&task->refs, 1, acq_rel);
-    if (before == 0) {
-        skua__panic("a task was released more often than it was held");
-    }
-    if (before == 1) {
-        if (SKUA_UNLIKELY(task->status < 0)) {
-            skua__task_report_unseen(task);
-        }
-        task_free(task);
+    /* acquire: orders all uses by other holders, and the task's end, before the free; pairs with
+       the releases in release_shared() and finish(). */
+    if (SKUA_LIKELY(skua__load(&task->refs, acquire) == 1)) {
+        skua__store(&task->refs, 0, relaxed); /* alone (T1) */
+        drop(task);
+    } else {
+        release_shared(task);
     }
 }
 
@@ -400,9 +545,13 @@ skua_task_status skua_task_state(const skua_task *task)
     return was_cancelled ? SKUA_CANCELLED : SKUA_FAILED;
 }
 
+/* Only failures are reported, so only they are marked. Nobody else writes the flags of a task that
+   has ended. */
 static void mark_seen(struct skua_task *task)
 {
-    skua__store(&task->is_seen, true, relaxed);
+    if (SKUA_UNLIKELY(task->status < 0) && !has_flag(task, SKUA__TASK_SEEN)) {
+        skua__fetch_or(&task->scope.flags, SKUA__TASK_SEEN, relaxed);
+    }
 }
 
 const skua_error *skua_task_error(skua_task *task)
@@ -416,7 +565,11 @@ const skua_error *skua_task_error(skua_task *task)
 
 const char *skua_task_name(const skua_task *task)
 {
-    return task->name != NULL ? task->name : "task";
+    if (!has_flag(task, SKUA__TASK_ROOMY)) {
+        return "task";
+    }
+    const char *name = ((const struct skua__roomy_task *)(const void *)task)->name;
+    return name != NULL ? name : "task";
 }
 
 skua_task *skua_self(void)
@@ -458,7 +611,7 @@ bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter)
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     bool is_running = !has_flag(task, SKUA__TASK_DONE);
     if (is_running) {
-        skua__list_push_back(&task->joiners, &waiter->link);
+        skua__list_push_back(&task->scope.joiners, &waiter->link);
     }
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     return is_running;
@@ -490,22 +643,34 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
     return cause;
 }
 
-int skua_join(skua_task *task, int *status, skua_time deadline)
+static int wait_until_done(struct skua_task *task, skua_time deadline)
 {
-    int result = skua__cancel_point();
-    if (result < 0) {
-        return result;
-    }
-    if (task == skua_self()) {
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber != NULL && task == fiber->task) {
         return -EDEADLK;
     }
-    while (!skua__task_is_done(task)) {
+    do {
         if (skua__is_now(deadline)) {
             return -EAGAIN;
         }
         int cause = wait_for_end(task, skua__deadline_ns(deadline));
         if (cause < 0 && cause != SKUA__RECHECK) {
             return cause;
+        }
+    } while (!skua__task_is_done(task));
+    return 0;
+}
+
+int skua_join(skua_task *task, int *status, skua_time deadline)
+{
+    int result = skua__cancel_point();
+    if (result < 0) {
+        return result;
+    }
+    if (!skua__task_is_done(task)) {
+        result = wait_until_done(task, deadline);
+        if (result < 0) {
+            return result;
         }
     }
     mark_seen(task);

@@ -10,14 +10,13 @@
 struct skua__locals;
 struct skua__waiter;
 
-enum { SKUA__TASK_INLINE_ARG_BYTES = 48 };
-
-/* flags */
+/* In the flags of the root scope. Options are set by the spawner, SEEN when DONE is there. */
 enum {
-    SKUA__TASK_DONE = 1 << 0, /* status is valid */
-    SKUA__TASK_SEEN = 1 << 1, /* somebody has looked at the status */
-    SKUA__TASK_KEEP_FPENV = 1 << 2,
-    SKUA__TASK_ARG_ALLOCATED = 1 << 3,
+    SKUA__TASK_DONE = SKUA__SCOPE_TASK_BITS << 0, /* status is valid; the scope is not open */
+    SKUA__TASK_SEEN = SKUA__SCOPE_TASK_BITS << 1, /* somebody has looked at a status < 0 */
+    SKUA__TASK_KEEP_FPENV = SKUA__SCOPE_TASK_BITS << 2,
+    SKUA__TASK_ROOMY = SKUA__SCOPE_TASK_BITS << 3, /* it is a skua__roomy_task */
+    SKUA__TASK_ARG_ALLOCATED = SKUA__SCOPE_TASK_BITS << 4,
 };
 
 struct skua__error_record {
@@ -25,27 +24,34 @@ struct skua__error_record {
     char text[];
 };
 
-/* Type-stable: slots come from the runtime's slab, which visits them all when it ends. A slot is
-   free when refs is 0. */
+/* Two cache lines, since a million of them have to be cheap: what only some tasks need is in
+   skua__roomy_task. Type-stable: slots come from the runtime's slabs, which visit them all when it
+   ends. A slot is free when refs is 0. */
 struct skua_task {
     struct skua__runnable runnable;
-    _Atomic uint32_t refs;  /* the handles, and one of the task itself until it has ended */
-    _Atomic uint16_t flags; /* written by the spawner, then by the task's end */
-    _Atomic bool is_seen;   /* somebody has looked at the status */
-    int status;             /* written before DONE */
-    uint32_t stack_class;
+    /* The handles, and one of the task itself until it has ended. Changed under the scope's lock,
+       except by the last holder. */
+    _Atomic uint32_t refs;
+    int status; /* written before DONE */
     skua_fn fn;
     void *arg;
-    struct skua__scope scope; /* the root scope; its lock guards joiners too */
-    struct skua__list joiners;
     _Atomic(struct skua__locals *) locals; /* changed under the scope's lock */
-    char *name;
-    struct skua__error_record *error; /* the task's own until DONE */
-    _Alignas(16) char inline_arg[SKUA__TASK_INLINE_ARG_BYTES];
+    struct skua__error_record *error;      /* the task's own until DONE */
+    struct skua__scope scope; /* the root scope; its lock guards joiners and refs too */
 };
 
-/* Run the fiber's task to its end, on the fiber. */
-void skua__task_run(struct skua__fiber *fiber);
+/* A task with a name, or with a copy of its argument. */
+struct skua__roomy_task {
+    struct skua_task task;
+    char *name;
+    _Alignas(16) char inline_arg[48];
+};
+
+_Static_assert(sizeof(struct skua_task) == 2 * SKUA_CACHE_LINE, "see its comment");
+
+/* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
+   woken, if there was only one; else it has woken them all, and returns NULL. */
+struct skua__runnable *skua__task_run(struct skua__fiber *fiber);
 
 /* Say on standard error that the task has failed, if it has and nobody has looked. */
 void skua__task_report_unseen(const struct skua_task *task);
@@ -53,7 +59,7 @@ void skua__task_report_unseen(const struct skua_task *task);
 /* Free what hangs on the task, but not its slot. For tasks whose handles were never released. */
 void skua__task_free_parts(struct skua_task *task);
 
-/* Another reference, unless the slot is free. */
+/* Another reference, unless the task has ended or the slot is free. */
 bool skua__task_try_retain(struct skua_task *task);
 
 /* For select: put a waiter into the list of joiners, unless the task has ended (false). */
@@ -62,8 +68,8 @@ void skua__task_unlink_joiner(struct skua_task *task, struct skua__waiter *waite
 
 static inline bool skua__task_is_done(const struct skua_task *task)
 {
-    /* acquire: pairs with the release in task_end(): what the task did is seen. */
-    return (skua__load(&task->flags, acquire) & SKUA__TASK_DONE) != 0;
+    /* acquire: pairs with the release in finish(): what the task did is seen. */
+    return (skua__load(&task->scope.flags, acquire) & SKUA__TASK_DONE) != 0;
 }
 
 #endif

@@ -18,15 +18,16 @@
 #include "base/futex.h"
 #include "base/panic.h"
 #include "base/random.h"
+#include "sched/dispatch.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
-    LIFO_RUN_MAX = 3,  /* wakes that may go first in a row while others are ready */
     INJECT_BATCH = 32,
     SEARCH_SWEEPS = 24, /* over all victims, before parking */
     SEARCH_PAUSES = 32,
@@ -218,7 +219,7 @@ static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
         worker->lifo_run = 0;
         return skua__ring_pop(&worker->ring);
     }
-    if (++worker->lifo_run > LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
+    if (++worker->lifo_run > SKUA__LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
         worker->lifo_run = 0;
         ring_put(worker, runnable);
         runnable = skua__ring_pop(&worker->ring);
@@ -239,17 +240,9 @@ static SKUA_NOINLINE struct skua__runnable *take_with_inbox(struct skua__worker 
     return runnable != NULL ? runnable : take_lifo_or_ring(worker);
 }
 
-static void count_dispatch(struct skua__worker *worker)
-{
-    worker->budget = SKUA__BUDGET;
-    worker->tick++;
-    worker->upkeep_in--;
-    skua__store(&worker->tick_seen, worker->tick, relaxed);
-}
-
 struct skua__runnable *skua__worker_next(struct skua__worker *worker)
 {
-    count_dispatch(worker);
+    skua__count_dispatch(worker);
     if (SKUA_UNLIKELY(worker->upkeep_in <= 0)) {
         return NULL;
     }
@@ -257,19 +250,6 @@ struct skua__runnable *skua__worker_next(struct skua__worker *worker)
         return take_with_inbox(worker);
     }
     return take_lifo_or_ring(worker);
-}
-
-struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class)
-{
-    return skua__fiber_cache_take(&worker->cache[stack_class],
-                                  &worker->runtime->fibers[stack_class]);
-}
-
-void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber)
-{
-    uint32_t stack_class = fiber->stack.stack_class;
-    skua__fiber_cache_put(&worker->cache[stack_class], &worker->runtime->fibers[stack_class],
-                          fiber);
 }
 
 /* --- upkeep ----------------------------------------------------------------------------------- */
@@ -580,17 +560,16 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
     if (runnable->kind == SKUA__RUNNABLE_FIBER) {
         fiber = SKUA_CONTAINER(runnable, struct skua__fiber, runnable);
     } else {
-        uint32_t stack_class = skua__fiber_class_for(runnable);
-        fiber = skua__worker_cached_fiber(worker, stack_class);
+        fiber = skua__cached_fiber(worker, runnable->stack_class);
         if (fiber == NULL) {
-            fiber = skua__fiber_create(worker->runtime, stack_class);
+            fiber = skua__fiber_create(worker->runtime, runnable->stack_class);
         }
         if (fiber == NULL) {
             postpone(worker, runnable);
             return;
         }
         if (!skua__fiber_give(worker, fiber, runnable)) {
-            skua__worker_cache_fiber(worker, fiber);
+            skua__cache_fiber(worker, fiber);
             return;
         }
     }
@@ -631,6 +610,7 @@ static void *worker_main(void *arg)
     struct skua__worker *worker = arg;
     skua__current_worker = worker;
     skua__fork_line = &worker->forks.line;
+    worker->errno_place = &errno;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);
     while (!skua__load(&worker->runtime->workers_must_end, relaxed)) {

@@ -17,6 +17,9 @@
 /* How many operations a task may do before it has to let others run. */
 enum { SKUA__BUDGET = 128 };
 
+/* Wakes that may go first in a row while others are ready. */
+enum { SKUA__LIFO_RUN_MAX = 3 };
+
 struct skua__worker {
     /* Constant once the thread runs. */
     skua_runtime *runtime;
@@ -36,7 +39,8 @@ struct skua__worker {
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
     struct skua__fiber_cache cache[SKUA__STACK_CLASSES];
-    struct skua__slab_cache tasks;
+    struct skua__slab_cache tasks, roomy_tasks;
+    int *errno_place;        /* of its thread */
     struct skua__fiber root; /* the thread's native stack, as something to switch to */
 
     /* Written by its thread, read by others. */
@@ -82,10 +86,6 @@ void skua__worker_join(struct skua__worker *worker);
 /* The next local runnable for the calling worker, or NULL when it is time to go to the root context
    (nothing to do, or upkeep is due). Counts a dispatch. */
 struct skua__runnable *skua__worker_next(struct skua__worker *worker);
-
-/* A fiber from the worker's cache, or NULL. */
-struct skua__fiber *skua__worker_cached_fiber(struct skua__worker *worker, uint32_t stack_class);
-void skua__worker_cache_fiber(struct skua__worker *worker, struct skua__fiber *fiber);
 
 /* How something became ready. */
 enum skua__ready_kind {
