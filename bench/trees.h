@@ -44,9 +44,23 @@ static inline long bench_fib_result(int n)
     return (long)bench_fib_forks(n - 1) + 1;
 }
 
+/* Compilers turn one of the two calls into a loop. */
 BENCH_CALL static long bench_fib_serial(int n)
 {
     return n < 2 ? n : bench_fib_serial(n - 1) + bench_fib_serial(n - 2);
+}
+
+/* The same with two calls, as many as a fork and a call are. The second stays one because an
+   instruction that is not there needs its result. */
+BENCH_CALL static long bench_fib_call(int n)
+{
+    if (n < 2) {
+        return n;
+    }
+    const long first = bench_fib_call(n - 1);
+    long second = bench_fib_call(n - 2);
+    __asm__("" : "+r"(second));
+    return first + second;
 }
 
 /* skynet: every call forks ten, down to a number each, which are added up. */
