@@ -53,6 +53,7 @@ struct bench_case {
     const char *rows[BENCH_ROWS_MAX];  /* empty: one row, called as the case */
     const char *units[BENCH_ROWS_MAX]; /* empty: ns */
     size_t count;                      /* operations in a run at scale 1 */
+    unsigned workers_min;              /* with fewer there is nothing to measure: left out */
     bool cold;                         /* no warm-up: it would cost seconds and change nothing */
     bool once;                         /* one run a process: memory must never have been used */
     /* Does the work and writes one value a row. 0 or an error. */
@@ -322,6 +323,9 @@ static inline int bench_main(int argc, char **argv, const char *who, const bench
     const unsigned workers = asked > 0 ? asked : (unsigned)bench_setting("BENCH_WORKERS", 1);
     int failed = 0;
     for (size_t i = 0; i < count; i++) {
+        if (only == NULL && workers < cases[i].workers_min) {
+            continue;
+        }
         if (only == NULL) {
             failed |= bench_case_apart(&cases[i], workers) != 0;
         } else if (strcmp(only, cases[i].name) == 0) {

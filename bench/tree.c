@@ -173,13 +173,20 @@ static int measure(struct crowd *crowd, int (*wait)(struct crowd *crowd), skua_t
     return error;
 }
 
-static size_t count_waits(size_t leaves)
+/* A smaller tree might be without waits. */
+static size_t count_leaves(const bench_job *job)
+{
+    const size_t least = 10 * BENCH_WAIT_ONE_IN;
+    return job->count > least ? job->count : least;
+}
+
+static size_t count_waits(const bench_job *job)
 {
     size_t waits = 0;
-    for (size_t leaf = 0; leaf < leaves; leaf++) {
+    for (size_t leaf = 0; leaf < count_leaves(job); leaf++) {
         waits += bench_leaf_waits(leaf);
     }
-    return waits > 0 ? waits : 1;
+    return waits;
 }
 
 static int measure_crowd(struct crowd *crowd, int (*wait)(struct crowd *crowd), size_t leaves,
@@ -193,8 +200,8 @@ static int measure_crowd(struct crowd *crowd, int (*wait)(struct crowd *crowd), 
 
 static int run_tree_sleep(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
-    struct crowd crowd = {.count = count_waits(job->count)};
-    return measure_crowd(&crowd, wait_asleep, job->count, values);
+    struct crowd crowd = {.count = count_waits(job)};
+    return measure_crowd(&crowd, wait_asleep, count_leaves(job), values);
 }
 
 /* Two fds for each waiter, and some for the rest of the program. */
@@ -234,13 +241,13 @@ static void close_pipes(struct crowd *crowd)
 
 static int run_tree_pipe(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
-    struct crowd crowd = {.count = count_waits(job->count)};
+    struct crowd crowd = {.count = count_waits(job)};
     int error = open_pipes(&crowd);
     if (error == 0 && pthread_create(&crowd.feeder, NULL, feed, &crowd) != 0) {
         error = -EAGAIN;
     }
     if (error == 0) {
-        error = measure_crowd(&crowd, wait_for_pipe, job->count, values);
+        error = measure_crowd(&crowd, wait_for_pipe, count_leaves(job), values);
         atomic_store(&crowd.is_over, true);
         pthread_join(crowd.feeder, NULL);
     }
