@@ -12,6 +12,7 @@
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/sync.h>
 #include <skua/task.h>
 
 #endif

@@ -90,5 +90,18 @@ int skua_yield(void);
    Call from: a task. May switch. Cost: a few loads. */
 int skua_checkpoint(void);
 
+/* Declare that the calling task is about to block its thread in place, and that it is through with
+   it: for short calls that block now and then, where the hand-over of skua_blocking() to another
+   thread and back would cost more. Between the two, tasks that are ready, and forked children of
+   this one, go on on other threads; a further thread is started for them only if the call is still
+   blocked when the runtime's monitor looks, some milliseconds later, and need be. The program must
+   not use calls that may switch between the two. Without the declaration the same happens later,
+   and the task is named on standard error. skua_block_end() lets others run first if there are any,
+   and returns 0, or -ECANCELED as skua_yield() does. Call from: a task; on a foreign thread they do
+   nothing. skua_block_begin() never switches, skua_block_end() may. Cost: a few stores each; one
+   system call if other work waits. */
+void skua_block_begin(void);
+int skua_block_end(void);
+
 SKUA_END_DECLS
 #endif

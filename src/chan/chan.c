@@ -1,96 +1,148 @@
-/* Channels: a ring of items and two queues of waiters under one lock.
+/* Channels: a ring of cells that is used without a lock while nobody waits, and two queues of
+   waiters under a lock.
 
      (C1) Receivers wait only while the buffer is empty and no sender waits; senders wait only while
-          the buffer is full. So at most one of the two queues holds waiters that are still to be
-          served.
-     (C2) An item moves under the lock: into the buffer, out of it, or straight between the
-          variables of a sender and a receiver, one of which waits with its frame alive until it is
-          woken.
-     (C3) A waiter is served by a claim. One whose claim fails is on its way out (cancelled, late,
+          the buffer is full. So at most one of the two queues holds waiters that can be served.
+     (C2) A waiter is linked only after the way past the lock has been closed: head is SLOW while
+          anybody waits, tail too while senders wait (B3 in cells.h). It is opened again, under the
+          lock, when both queues are empty and sends are not refused.
+     (C3) An item goes into the ring or comes out of it by B2; or, under the lock, straight between
+          the variables of a sender and a receiver, one of which waits with its frame alive until it
+          is woken; the latter only while the buffer is empty, so that no item is overtaken.
+     (C4) A waiter is served by a claim. One whose claim fails is on its way out (cancelled, late,
           or won by another case of its select) and is dropped from the queue.
-     (C4) A waiter that comes back without having been served takes itself out of the queue under
+     (C5) A waiter that comes back without having been served takes itself out of the queue under
           the lock before its frame ends.
+     (C6) While sends are refused (closed, or no receiver is left) head is SLOW.
 
-   One lock and no lock-free path: an uncontended operation is one compare-and-swap and one store,
-   which is what a lock-free ring costs too, and hand-over, close and select stay simple enough to
-   be right. Wakes are done after the unlock. */
+   *Lost wake.* A receiver waits after a compare-and-swap has set SLOW in the very head that it
+   found equal to tail. A send that came before would have moved head, and the swap fails; one that
+   comes later finds SLOW, waits for the lock, and then finds the receiver linked. A sender waits
+   after the same with tail, a whole lap behind head; and while it waits, every receive is under the
+   lock, and moves the oldest waiting sender's item up (C1). So there is never an item beside a
+   waiting receiver, nor room beside a waiting sender, and each hand-over serves all that it has
+   made possible: one.
+
+   *Delivered twice, or to nobody.* Each position of the ring has one owner for each half of its
+   life (B2). A direct hand-over follows a claim, of which there is one per wait, and copies under
+   the lock, before the wake.
+
+   *Close.* Under the lock; it sets SLOW in head. A send is either before that in the order of head,
+   and its item is then between tail and head, or it takes the lock, finds the channel closed and
+   gets -EPIPE. A receiver reports the end only under the lock, closed, with tail at a head that no
+   one moves any more: so nothing that was sent stays behind.
+
+   *Select* holds the locks of all its channels. It closes the way past each before it links its
+   waiters, or tries again if it cannot. What it closed for nothing is opened by the next call that
+   the closed way leads to the lock.
+
+   *Cancel.* A wait that is claimed by anybody else has not been served, and its waiter leaves (C5);
+   one that was served reports that, cancelled or not.
+
+   *The end.* A call's last access to the channel is its unlock, or its storing of a stamp. Freeing
+   takes the lock first; who frees a channel knows that those who use it without holding an end are
+   through, and the only way to know is to have their item, whose stamp was the last.
+
+   Wakes are done after the unlock. */
 #include "chan/chan.h"
 
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/fastpath.h"
 #include "sched/service.h"
-
-#include <string.h>
 
 enum { ITEM_BYTES_MAX = 64 * 1024 };
 
-/* --- the buffer ------------------------------------------------------------------------------- */
+/* --- the buffer, under the lock --------------------------------------------------------------- */
 
-static char *item_at(skua_chan *chan, size_t index)
+static bool has_cells(const skua_chan *chan)
 {
-    size_t position = chan->first + index;
-    position -= position >= chan->capacity ? chan->capacity : 0;
-    return chan->items + position * chan->item_bytes;
+    return chan->cells.first != NULL;
 }
 
-/* memcpy, with the sizes that matter spelled out for the compiler. */
-static inline void copy_item(void *to, const void *from, size_t bytes)
+static bool buffer_put(skua_chan *chan, const void *item)
 {
-    if (bytes == sizeof(uint64_t)) {
-        memcpy(to, from, sizeof(uint64_t));
-    } else if (bytes == sizeof(uint32_t)) {
-        memcpy(to, from, sizeof(uint32_t));
-    } else if (bytes > 0) {
-        memcpy(to, from, bytes);
+    if (has_cells(chan)) {
+        return skua__cells_force_put(&chan->cells, item);
+    }
+    bool has_room = chan->signals < chan->capacity;
+    chan->signals += has_room;
+    return has_room;
+}
+
+static bool buffer_take(skua_chan *chan, void *item)
+{
+    if (has_cells(chan)) {
+        return skua__cells_force_take(&chan->cells, item);
+    }
+    bool has_any = chan->signals > 0;
+    chan->signals -= has_any;
+    return has_any;
+}
+
+/* Opens the way past the lock again, unless somebody waits or sends are refused (C2). */
+static void settle(skua_chan *chan)
+{
+    if (has_cells(chan) && !chan->refuses_sends && skua__list_is_empty(&chan->waiting_receivers) &&
+        skua__list_is_empty(&chan->waiting_senders)) {
+        skua__cells_let_go(&chan->cells);
     }
 }
 
-static void buffer_put(skua_chan *chan, const void *item)
+static void refuse_sends(skua_chan *chan)
 {
-    copy_item(item_at(chan, chan->count), item, chan->item_bytes);
-    chan->count++;
+    chan->refuses_sends = true;
+    skua__cells_hold_head(&chan->cells);
 }
 
-static void buffer_take(skua_chan *chan, void *item)
-{
-    copy_item(item, item_at(chan, 0), chan->item_bytes);
-    chan->first = chan->first + 1 == chan->capacity ? 0 : chan->first + 1;
-    chan->count--;
-}
-
-/* --- trying ----------------------------------------------------------------------------------- */
+/* --- trying, under the lock ------------------------------------------------------------------- */
 
 /* The oldest waiter that can be served; it is claimed and out of the queue. Or NULL. */
-static struct skua__waiter *claim_first(struct skua__list *queue)
+static inline struct skua__waiter *claim_first(struct skua__list *queue)
 {
     struct skua__link *link;
     while ((link = skua__list_pop_front(queue)) != NULL) {
         struct skua__waiter *waiter = SKUA_CONTAINER(link, struct skua__waiter, link);
-        if (skua__waiter_claim(waiter)) {
+        if (SKUA_LIKELY(skua__waiter_claim(waiter))) {
             return waiter;
         }
     }
     return NULL;
 }
 
+/* A claimed receiver gets the item; it is woken after the unlock. */
+static inline struct skua__parker *serve_receiver(const skua_chan *chan,
+                                                  struct skua__waiter *receiver, const void *item)
+{
+    skua__copy_item(receiver->item, item, chan->item_bytes);
+    receiver->result = 1;
+    return receiver->parker;
+}
+
+/* A claimed sender's item goes to `item`. */
+static inline struct skua__parker *serve_sender(const skua_chan *chan, struct skua__waiter *sender,
+                                                void *item)
+{
+    skua__copy_item(item, sender->item, chan->item_bytes);
+    sender->result = 0;
+    return sender->parker;
+}
+
 int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker **wake)
 {
-    *wake = NULL;
-    if (chan->is_closed || chan->receivers == 0) {
+    if (SKUA_UNLIKELY(chan->refuses_sends)) {
         return -EPIPE;
     }
+    int status = SKUA__CHAN_WOULD_WAIT;
     struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
     if (receiver != NULL) {
-        copy_item(receiver->item, item, chan->item_bytes);
-        receiver->result = 1;
-        *wake = receiver->parker;
-        return 0;
+        *wake = serve_receiver(chan, receiver, item);
+        status = 0;
+    } else if (chan->capacity > 0 && buffer_put(chan, item)) {
+        status = 0;
     }
-    if (chan->count < chan->capacity) {
-        buffer_put(chan, item);
-        return 0;
-    }
-    return SKUA__CHAN_WOULD_WAIT;
+    settle(chan);
+    return status;
 }
 
 /* The sender that comes next, unless the channel is closed: then all of them get -EPIPE. */
@@ -99,30 +151,43 @@ static struct skua__waiter *claim_sender(skua_chan *chan)
     return chan->is_closed ? NULL : claim_first(&chan->waiting_senders);
 }
 
-int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
+/* There is room for one: the oldest waiting sender's item moves up. */
+static void refill(skua_chan *chan, struct skua__parker **wake)
 {
-    *wake = NULL;
-    bool has_item = chan->count > 0;
-    if (has_item) {
-        buffer_take(chan, item);
-    } else if (chan->capacity > 0) {
-        return chan->is_closed ? 0 : SKUA__CHAN_WOULD_WAIT;
-    }
-    /* A waiting sender moves up into the buffer, or, where there is none, straight to us. */
     struct skua__waiter *sender = claim_sender(chan);
-    if (sender != NULL && has_item) {
-        buffer_put(chan, sender->item);
-    } else if (sender != NULL) {
-        copy_item(item, sender->item, chan->item_bytes);
-    }
     if (sender != NULL) {
+        bool is_put = buffer_put(chan, sender->item);
+        skua_require(is_put); /* nobody else could: we hold the head (C2) */
         sender->result = 0;
         *wake = sender->parker;
     }
-    if (has_item || sender != NULL) {
-        return 1;
+}
+
+int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
+{
+    int status = SKUA__CHAN_WOULD_WAIT;
+    if (chan->capacity == 0) {
+        struct skua__waiter *sender = claim_sender(chan);
+        if (sender != NULL) {
+            *wake = serve_sender(chan, sender, item);
+            status = 1;
+        }
+    } else if (buffer_take(chan, item)) {
+        refill(chan, wake);
+        status = 1;
     }
-    return chan->is_closed ? 0 : SKUA__CHAN_WOULD_WAIT;
+    settle(chan);
+    return status == SKUA__CHAN_WOULD_WAIT && chan->is_closed ? 0 : status;
+}
+
+bool skua__chan_may_wait_to_send(skua_chan *chan)
+{
+    return !has_cells(chan) || skua__cells_hold_full(&chan->cells);
+}
+
+bool skua__chan_may_wait_to_recv(skua_chan *chan)
+{
+    return !has_cells(chan) || skua__cells_hold_empty(&chan->cells);
 }
 
 void skua__chan_check_size(const skua_chan *chan, size_t item_bytes)
@@ -138,83 +203,190 @@ void skua__chan_check_size(const skua_chan *chan, size_t item_bytes)
 static void wake_if(struct skua__parker *parker)
 {
     if (parker != NULL) {
-        skua__wake(parker);
+        skua__wake_inline(parker);
     }
 }
 
-/* Takes the waiter out of its queue if it is still there (C4). */
+/* Takes the waiter out of its queue if it is still there (C5). */
 static void leave_queue(skua_chan *chan, struct skua__waiter *waiter)
 {
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     if (skua__link_is_linked(&waiter->link)) {
         skua__list_remove(&waiter->link);
     }
+    settle(chan);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
-/* Waits in the queue for a partner. Called with the lock held, which it gives back. */
-static int wait_in_queue(skua_chan *chan, struct skua__list *queue, void *item, skua_time deadline)
+/* Waits in the queue for a partner. Called with the lock held, which it gives back. There is one
+   such function, called last, for all who wait: every return to another place than the one that
+   the processor has in mind is mispredicted after a switch. */
+static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue, void *item,
+                                       skua_time deadline)
 {
-    if (skua__is_now(deadline)) {
-        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-        return -EAGAIN;
-    }
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (SKUA_LIKELY(fiber != NULL)) {
+        skua__wait_begin_inline(&wait, fiber);
+    } else {
+        skua__wait_begin(&wait, SKUA__SOFT);
+    }
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-    int cause = skua__wait_park(&wait, skua__deadline_ns(deadline));
-    if (cause >= 0) {
+    int64_t deadline_ns = skua__deadline_ns(deadline);
+    int cause = SKUA_LIKELY(fiber != NULL) ? skua__wait_park_inline(&wait, fiber, deadline_ns)
+                                           : skua__wait_park(&wait, deadline_ns);
+    if (SKUA_LIKELY(cause >= 0)) {
         return waiter.result;
     }
     leave_queue(chan, &waiter);
-    return cause;
+    if (cause != SKUA__RECHECK) {
+        return cause;
+    }
+    return queue == &chan->waiting_senders ? skua_chan_send(chan, item, chan->item_bytes, deadline)
+                                           : skua_chan_recv(chan, item, chan->item_bytes, deadline);
+}
+
+/* Of a channel without a buffer. */
+static SKUA_NOINLINE int meet_receiver(skua_chan *chan, const void *item, skua_time deadline)
+{
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    int status = -EPIPE;
+    if (SKUA_LIKELY(!chan->refuses_sends)) {
+        struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
+        if (receiver != NULL) {
+            struct skua__parker *parker = serve_receiver(chan, receiver, item);
+            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+            skua__wake_inline(parker);
+            return 0;
+        }
+        if (!skua__is_now(deadline)) {
+            return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
+        }
+        status = -EAGAIN;
+    }
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    return status;
+}
+
+static SKUA_NOINLINE int meet_sender(skua_chan *chan, void *item, skua_time deadline)
+{
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    int status = 0;
+    if (SKUA_LIKELY(!chan->is_closed)) {
+        struct skua__waiter *sender = claim_first(&chan->waiting_senders);
+        if (sender != NULL) {
+            struct skua__parker *parker = serve_sender(chan, sender, item);
+            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+            skua__wake_inline(parker);
+            return 1;
+        }
+        if (!skua__is_now(deadline)) {
+            return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
+        }
+        status = -EAGAIN;
+    }
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    return status;
+}
+
+/* Of a channel with a buffer: what could not be done past the lock. */
+static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_time deadline)
+{
+    int status;
+    struct skua__parker *wake = NULL;
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    do {
+        status = skua__chan_try_send(chan, item, &wake);
+        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+            wake_if(wake);
+            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+        }
+    } while (!skua__chan_may_wait_to_send(chan));
+    return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
+}
+
+static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time deadline)
+{
+    int status;
+    struct skua__parker *wake = NULL;
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    do {
+        status = skua__chan_try_recv(chan, item, &wake);
+        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+            wake_if(wake);
+            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+        }
+    } while (!skua__chan_may_wait_to_recv(chan));
+    return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
+}
+
+/* The calls in full. The public functions below are their commonest ways, without a call that comes
+   back: such a function keeps everything in registers that nobody has to save. */
+static SKUA_NOINLINE int send_in_full(skua_chan *chan, const void *item, size_t item_bytes,
+                                      skua_time deadline)
+{
+    skua__chan_check_size(chan, item_bytes);
+    int status = skua__cancel_point();
+    if (status < 0) {
+        return status;
+    }
+    if (chan->capacity == 0) {
+        return meet_receiver(chan, item, deadline);
+    }
+    return skua__cells_put(&chan->cells, item, item_bytes) ? 0 : send_locked(chan, item, deadline);
+}
+
+static SKUA_NOINLINE int recv_in_full(skua_chan *chan, void *item, size_t item_bytes,
+                                      skua_time deadline)
+{
+    skua__chan_check_size(chan, item_bytes);
+    int status = skua__cancel_point();
+    if (status < 0) {
+        return status;
+    }
+    if (chan->capacity == 0) {
+        return meet_sender(chan, item, deadline);
+    }
+    return skua__cells_take(&chan->cells, item, item_bytes) ? 1 : recv_locked(chan, item, deadline);
 }
 
 int skua_chan_send(skua_chan *chan, const void *item, size_t item_bytes, skua_time deadline)
 {
-    skua__chan_check_size(chan, item_bytes);
-    int status;
-    do {
-        status = skua__cancel_point();
-        if (SKUA_UNLIKELY(status < 0)) {
-            return status;
-        }
-        struct skua__parker *wake;
-        skua__lock(&chan->lock, SKUA__RANK_CHAN);
-        status = skua__chan_try_send(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
-            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-            wake_if(wake);
-            return status;
-        }
-        status = wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
-    } while (status == SKUA__RECHECK);
-    return status;
+    if (SKUA_UNLIKELY(item_bytes != chan->item_bytes)) {
+        return send_in_full(chan, item, item_bytes, deadline);
+    }
+    if (chan->capacity == 0 && skua__cancel_point_passes()) {
+        return meet_receiver(chan, item, deadline);
+    }
+    if (item_bytes != sizeof(uint64_t) || !skua__cancel_point_passes()) {
+        return send_in_full(chan, item, item_bytes, deadline);
+    }
+    if (SKUA_LIKELY(skua__cells_put(&chan->cells, item, sizeof(uint64_t)))) {
+        return 0;
+    }
+    return send_locked(chan, item, deadline);
 }
 
 int skua_chan_recv(skua_chan *chan, void *item, size_t item_bytes, skua_time deadline)
 {
-    skua__chan_check_size(chan, item_bytes);
-    int status;
-    do {
-        status = skua__cancel_point();
-        if (SKUA_UNLIKELY(status < 0)) {
-            return status;
-        }
-        struct skua__parker *wake;
-        skua__lock(&chan->lock, SKUA__RANK_CHAN);
-        status = skua__chan_try_recv(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
-            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-            wake_if(wake);
-            return status;
-        }
-        status = wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
-    } while (status == SKUA__RECHECK);
-    return status;
+    if (SKUA_UNLIKELY(item_bytes != chan->item_bytes)) {
+        return recv_in_full(chan, item, item_bytes, deadline);
+    }
+    if (chan->capacity == 0 && skua__cancel_point_passes()) {
+        return meet_sender(chan, item, deadline);
+    }
+    if (item_bytes != sizeof(uint64_t) || !skua__cancel_point_passes()) {
+        return recv_in_full(chan, item, item_bytes, deadline);
+    }
+    if (SKUA_LIKELY(skua__cells_take(&chan->cells, item, sizeof(uint64_t)))) {
+        return 1;
+    }
+    return recv_locked(chan, item, deadline);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -250,6 +422,7 @@ static void dismiss_all(skua_chan *chan, struct skua__list *queue, int result)
 static void close_locked(skua_chan *chan)
 {
     chan->is_closed = true;
+    refuse_sends(chan);
     dismiss_all(chan, &chan->waiting_senders, -EPIPE);
     dismiss_all(chan, &chan->waiting_receivers, 0);
 }
@@ -268,16 +441,18 @@ void skua_chan_close(skua_chan *chan)
 
 int skua_chan_create(skua_chan **out, size_t item_bytes, size_t capacity)
 {
-    size_t buffer_bytes, bytes;
     if (skua__forked()) {
         return -ESHUTDOWN;
     }
+    bool needs_cells = item_bytes > 0 && capacity > 0;
+    size_t bytes = 0;
     if (item_bytes > ITEM_BYTES_MAX ||
-        __builtin_mul_overflow(item_bytes, capacity, &buffer_bytes) ||
-        __builtin_add_overflow(buffer_bytes, sizeof(skua_chan), &bytes) || bytes > PTRDIFF_MAX) {
+        (needs_cells &&
+         __builtin_mul_overflow(skua__cells_cell_bytes(item_bytes), capacity, &bytes)) ||
+        __builtin_add_overflow(bytes, sizeof(skua_chan), &bytes) || bytes > PTRDIFF_MAX) {
         return -EINVAL;
     }
-    skua_chan *chan = skua__alloc(bytes);
+    skua_chan *chan = skua__alloc_aligned(_Alignof(skua_chan), bytes);
     if (chan == NULL) {
         return -ENOMEM;
     }
@@ -286,6 +461,7 @@ int skua_chan_create(skua_chan **out, size_t item_bytes, size_t capacity)
     chan->senders = chan->receivers = 1;
     skua__list_init(&chan->waiting_senders);
     skua__list_init(&chan->waiting_receivers);
+    skua__cells_init(&chan->cells, needs_cells ? chan + 1 : NULL, item_bytes, capacity);
     *out = chan;
     return 0;
 }
@@ -298,6 +474,8 @@ void skua_chan_retain(skua_chan *chan, int ends)
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     chan->senders += (ends & SKUA_SENDER) != 0;
     chan->receivers += (ends & SKUA_RECEIVER) != 0;
+    chan->refuses_sends = chan->is_closed || chan->receivers == 0;
+    settle(chan);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
@@ -325,6 +503,7 @@ void skua_chan_release(skua_chan *chan, int ends)
         close_locked(chan);
     }
     if ((ends & SKUA_RECEIVER) != 0 && chan->receivers == 0) {
+        refuse_sends(chan);
         dismiss_all(chan, &chan->waiting_senders, -EPIPE);
     }
     bool is_last = chan->senders == 0 && chan->receivers == 0 && chan->holds == 0;
@@ -341,7 +520,7 @@ size_t skua_chan_count(const skua_chan *chan)
         return 0;
     }
     skua__lock(&lockable->lock, SKUA__RANK_CHAN);
-    size_t count = chan->count;
+    size_t count = has_cells(chan) ? skua__cells_count(&chan->cells) : chan->signals;
     skua__unlock(&lockable->lock, SKUA__RANK_CHAN);
     return count;
 }

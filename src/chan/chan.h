@@ -3,31 +3,40 @@
 #define SKUA_CHAN_CHAN_H
 
 #include "base/lock.h"
+#include "chan/cells.h"
 #include "sched/waiter.h"
 
 #include <skua/chan.h>
 
 struct skua_chan {
+    struct skua__cells cells; /* the buffer, for those who hold the lock and those who do not */
+
     /* Constant. */
     size_t item_bytes, capacity;
 
     /* Under the lock. */
     struct skua__lock lock;
     bool is_closed;
-    size_t first, count;         /* the ring of buffered items */
+    bool refuses_sends;          /* closed, or no receiver is left */
     uint32_t senders, receivers; /* ends that are held */
     uint32_t holds;              /* calls that unlock in the middle and come back */
+    size_t signals;              /* buffered items of no bytes: those need no cells */
     struct skua__list waiting_senders, waiting_receivers; /* skua__waiter, oldest first */
-    _Alignas(16) char items[];
 };
 
 /* What an attempt under the lock came to. */
 enum { SKUA__CHAN_WOULD_WAIT = -2000000 };
 
 /* Try to send or receive, once, under the lock. Returns what the public call returns, or
-   SKUA__CHAN_WOULD_WAIT. *wake is a claimed parker to be woken after the unlock, or NULL. */
+   SKUA__CHAN_WOULD_WAIT. *wake is a claimed parker to be woken after the unlock, or untouched. */
 int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker **wake);
 int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake);
+
+/* Under the lock, after an attempt that would have to wait: from now on nobody passes the lock by,
+   so that a waiter may be linked. False: things have changed, try again. If nobody is linked after
+   all, the next one to take the lock puts it right. */
+bool skua__chan_may_wait_to_send(skua_chan *chan);
+bool skua__chan_may_wait_to_recv(skua_chan *chan);
 
 /* Panics unless the item has the channel's size. */
 void skua__chan_check_size(const skua_chan *chan, size_t item_bytes);

@@ -258,6 +258,20 @@ static int find_moment(struct selection *selection, skua_time deadline)
     return -ETIMEDOUT;
 }
 
+/* Under all locks. False: a case may be ready meanwhile. */
+static bool may_wait_all(const struct selection *selection)
+{
+    for (uint32_t i = 0; i < selection->count; i++) {
+        const skua_case *entry = &selection->cases[i];
+        if (is_channel_case(entry) &&
+            !(entry->kind == SKUA_CASE_SEND ? skua__chan_may_wait_to_send(entry->object)
+                                            : skua__chan_may_wait_to_recv(entry->object))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Entered with all locks held; gives them back. */
 static int wait_for_any(struct selection *selection, skua_time deadline)
 {
@@ -286,10 +300,16 @@ static int select_once(struct selection *selection, skua_time deadline)
         return status;
     }
     lock_all(selection);
-    int index = attempt_all(selection);
-    if (index < 0 && !skua__is_now(deadline)) {
-        return wait_for_any(selection, deadline);
-    }
+    int index;
+    do {
+        index = attempt_all(selection);
+        if (index >= 0 || skua__is_now(deadline)) {
+            break;
+        }
+        if (may_wait_all(selection)) {
+            return wait_for_any(selection, deadline);
+        }
+    } while (true);
     unlock_all(selection);
     skua__wake_list_flush(&selection->wakes);
     return index < 0 ? -EAGAIN : index;

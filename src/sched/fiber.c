@@ -105,7 +105,7 @@ static SKUA_ALWAYS_INLINE void switch_fibers(struct skua__worker *worker, struct
     }
     skua__store(&to->on_cpu, true, relaxed);
     worker->left = from;
-    worker->current = to == &worker->root ? NULL : to;
+    skua__store(&worker->current, to == &worker->root ? NULL : to, relaxed);
     skua__fork_set_stack_low(&worker->forks, to->stack_low);
     skua__sanitize_leave(&from->sanitize, &to->sanitize);
     skua__switch_inline(&from->context, to->context, to);
@@ -125,7 +125,7 @@ bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
     if (SKUA_UNLIKELY(runnable->kind == SKUA__RUNNABLE_FORKS)) {
         return skua__fork_take(worker, runnable, fiber);
     }
-    fiber->task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+    skua__store(&fiber->task, SKUA_CONTAINER(runnable, struct skua_task, runnable), relaxed);
     return true;
 }
 

@@ -33,17 +33,22 @@ struct skua__fiber {
     _Atomic bool on_cpu;
     bool keep_fpenv;
     int saved_errno;
-    uint32_t cancels_ignored; /* -ECANCELED returned in a row */
-    struct skua_task *task;
-    struct skua__child *child; /* to be run instead of the task: one of its forks */
-    struct skua__forks *forks; /* its public children; NULL until there were any */
-    uintptr_t stack_low;       /* below it, a sync leaves the child to another stack */
-    struct skua__scope *scope; /* innermost open one; changed by the fiber only */
+    uint32_t cancels_ignored;         /* -ECANCELED returned in a row */
+    _Atomic(struct skua_task *) task; /* written by who runs it; the monitor reads it */
+    struct skua__child *child;        /* to be run instead of the task: one of its forks */
+    struct skua__forks *forks;        /* its public children; NULL until there were any */
+    uintptr_t stack_low;              /* below it, a sync leaves the child to another stack */
+    struct skua__scope *scope;        /* innermost open one; changed by the fiber only */
     struct skua__timer timer;
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;
 };
+
+static inline struct skua_task *skua__fiber_task(const struct skua__fiber *fiber)
+{
+    return skua__load(&fiber->task, relaxed);
+}
 
 /* Make a fiber with a stack of the class for `runtime`, or NULL. */
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class);

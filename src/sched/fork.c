@@ -220,11 +220,11 @@ void skua__fork_checkpoint(struct skua__worker *worker, struct skua__fiber *fibe
 void skua__fork_slowly(skua_child *child)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (worker == NULL || worker->current == NULL) {
+    if (worker == NULL || skua__worker_current(worker) == NULL) {
         return; /* a foreign thread: the sync calls it */
     }
     struct skua__fork_stack *stack = &worker->forks;
-    struct skua__fiber *fiber = worker->current;
+    struct skua__fiber *fiber = skua__worker_current(worker);
     if (stack->line.bottom == end_of(stack)) {
         make_public(worker, fiber, SKUA__FORK_SLOTS / 2);
     }
@@ -266,7 +266,7 @@ bool skua__fork_take(struct skua__worker *worker, struct skua__runnable *runnabl
     }
     /* The parent waits for the child we hold: it and its fiber stay. */
     fiber->child = child;
-    fiber->task = forks->fiber->task;
+    skua__store(&fiber->task, skua__fiber_task(forks->fiber), relaxed);
     fiber->runnable.pin = forks->runnable.pin;
     fiber->keep_fpenv = forks->fiber->keep_fpenv;
     fiber->fpenv.control = skua__load(&forks->fpenv, relaxed);
@@ -300,7 +300,7 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
         fiber->keep_fpenv = false;
         skua__fpenv_restore(skua__worker_self()->root.fpenv);
     }
-    fiber->task = NULL;
+    skua__store(&fiber->task, NULL, relaxed);
     child->status = status;
     /* acq_rel: publishes the status and all that the child did to the parent's sync, and orders the
        parent's waiter before the wake; pairs with the acquire and the swap in wait_for(). The last
@@ -430,12 +430,12 @@ int skua__sync_slowly(skua_child *handle)
 {
     struct skua__child *child = inside(handle);
     struct skua__worker *worker = skua__worker_self();
-    if (worker == NULL || worker->current == NULL) {
+    if (worker == NULL || skua__worker_current(worker) == NULL) {
         skua_fn fn = child->fn;
         child->fn = NULL; /* for skua_child_fini() */
         return fn(child->arg);
     }
-    struct skua__fiber *fiber = worker->current;
+    struct skua__fiber *fiber = skua__worker_current(worker);
     int status = skua__fork_has_private(&worker->forks) ? sync_private(worker, fiber, child)
                                                         : sync_public(worker, fiber, child);
     return status;
@@ -445,7 +445,7 @@ void skua_child_fini(skua_child *handle)
 {
     struct skua__child *child = inside(handle);
     struct skua__worker *worker = skua__worker_self();
-    bool is_foreign = worker == NULL || worker->current == NULL;
+    bool is_foreign = worker == NULL || skua__worker_current(worker) == NULL;
     if (child->fn == NULL) {
         return;
     }

@@ -7,7 +7,7 @@
      - wakes a parked worker if work is queued that nobody takes;
      - gives the memory of warm fibers back that nobody needs;
      - wakes a stand-in worker if a task has kept its worker for a whole period while other work
-       waits.
+       waits, or says that it blocks; and names the task, if it goes on like that without saying so.
    When all workers have been parked for a while it sleeps without a limit: an idle runtime uses no
    CPU.
 
@@ -23,7 +23,9 @@ enum {
     IDLE_PERIODS_MAX = 10,  /* then it sleeps without a limit */
     STAND_IN_DOUBLINGS = 6, /* then another stand-in each 640 ms */
     TRIM_PERIODS = 100,     /* between decisions about warm fibers */
-    TRIM_BATCH = 1024,      /* fibers whose memory is given back in one period: about 2 ms */
+    NAME_NS =
+        100 * 1000 * 1000, /* a task that keeps its worker for so long, to others' harm, is named */
+    TRIM_BATCH = 1024,     /* fibers whose memory is given back in one period: about 2 ms */
 };
 
 enum { WATCHED_MAX = 2 * 1024 + 16 };
@@ -32,7 +34,9 @@ enum { WATCHED_MAX = 2 * 1024 + 16 };
 struct view {
     uint32_t ticks[WATCHED_MAX];
     bool was_stuck[WATCHED_MAX];
-    int64_t full_look_at_ns; /* when a whole period has passed since the ticks were noted */
+    int64_t
+        harm_since_ns[WATCHED_MAX]; /* stuck, and a stand-in was needed; 0: not, or it was named */
+    int64_t full_look_at_ns;        /* when a whole period has passed since the ticks were noted */
     uint32_t poll_count;
     uint32_t idle_periods;
     uint32_t trim_periods;
@@ -41,13 +45,18 @@ struct view {
     int64_t next_stand_in_at_ns;
 };
 
+void skua__monitor_ring(skua_runtime *runtime)
+{
+    skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
+    skua__futex_wake(&runtime->monitor_bell, 1, false);
+}
+
 void skua__monitor_wake(skua_runtime *runtime)
 {
     /* Called after a change of the idle word and a fence; pairs with the fence in
        sleep_without_limit(). */
     if (SKUA_UNLIKELY(skua__load(&runtime->monitor_sleeps, relaxed) != 0)) {
-        skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
-        skua__futex_wake(&runtime->monitor_bell, 1, false);
+        skua__monitor_ring(runtime);
     }
 }
 
@@ -159,7 +168,11 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
         uint32_t tick = skua__load(&worker->tick_seen, relaxed);
         bool is_running = skua__load(&worker->is_running_task, relaxed);
         bool is_stuck =
-            is_running && tick == view->ticks[i] && (is_full_look || view->was_stuck[i]);
+            is_running && (skua__worker_is_blocked(worker) ||
+                           (tick == view->ticks[i] && (is_full_look || view->was_stuck[i])));
+        if (!is_stuck) {
+            view->harm_since_ns[i] = 0;
+        }
         if (is_full_look) {
             view->ticks[i] = tick;
             view->was_stuck[i] = is_stuck;
@@ -180,6 +193,40 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
     return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);
 }
 
+/* The task that runs on a worker which is not ours: its memory is a task's in any case, but which
+   one it is may change at any moment. */
+static void name_task_of(const struct skua__worker *worker, uint32_t tick)
+{
+    struct skua__fiber *fiber = skua__worker_current(worker);
+    struct skua_task *task = fiber != NULL ? skua__fiber_task(fiber) : NULL;
+    if (task == NULL || !skua__task_try_retain(task)) {
+        return;
+    }
+    if (skua__load(&worker->tick_seen, relaxed) == tick) {
+        skua__report("task '%s' has kept its worker for %d ms while others were ready, so another "
+                     "thread runs them: use skua_blocking() or skua_block_begin() for calls that "
+                     "block, and skua_checkpoint() in long loops",
+                     skua_task_name(task), NAME_NS / (1000 * 1000));
+    }
+    skua_task_release(task);
+}
+
+/* After a stand-in was needed: whose fault was it? Those that only waited for a processor have
+   moved on by the time they would be named. */
+static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int64_t now)
+{
+    for (uint32_t i = 0; i < skua__load(&runtime->workers_started, relaxed); i++) {
+        const struct skua__worker *worker = &runtime->workers[i];
+        if (is_new && view->was_stuck[i] && view->harm_since_ns[i] == 0 &&
+            !skua__worker_is_blocked(worker)) {
+            view->harm_since_ns[i] = now;
+        } else if (view->harm_since_ns[i] > 0 && now - view->harm_since_ns[i] >= NAME_NS) {
+            view->harm_since_ns[i] = SKUA__NEVER;
+            name_task_of(worker, view->ticks[i]);
+        }
+    }
+}
+
 static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t now)
 {
     bool is_full_look = now >= view->full_look_at_ns;
@@ -187,6 +234,7 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t
         view->full_look_at_ns = now + PERIOD_NS;
     }
     bool work_is_stuck = find_stuck(runtime, view, is_full_look);
+    note_harm(runtime, view, false, now);
     if (skua__idle_parked(&runtime->idle) > 0) {
         /* Somebody could take it and sleeps: a wake-up that was skipped because its task was in a
            slot. */
@@ -198,6 +246,7 @@ static void help_stuck_workers(skua_runtime *runtime, struct view *view, int64_t
     if (work_is_stuck && skua__idle_searching(&runtime->idle) == 0 &&
         now >= view->next_stand_in_at_ns) {
         add_stand_in(runtime, view);
+        note_harm(runtime, view, true, now);
         /* Each waits twice as long as the one before: on a machine that is overloaded they are not
            stuck but wait for a processor, and more threads would only make it worse. */
         uint32_t active = skua__runtime_stand_ins(runtime) - skua__idle_parked(&runtime->reserve);

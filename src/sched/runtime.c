@@ -548,7 +548,7 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
 skua_runtime *skua_runtime_current(void)
 {
     struct skua__worker *worker = skua__worker_self();
-    return worker != NULL && worker->current != NULL ? worker->runtime : NULL;
+    return worker != NULL && skua__worker_current(worker) != NULL ? worker->runtime : NULL;
 }
 
 uint32_t skua_worker_count(const skua_runtime *runtime)

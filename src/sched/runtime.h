@@ -90,6 +90,9 @@ void skua__runtime_wake_sleeper(skua_runtime *runtime, struct skua__sleeper *sle
 /* The monitor's thread: starts stand-ins, polls and runs timers when the workers are stuck. */
 void *skua__monitor_main(void *runtime);
 
+/* Make the monitor look now. */
+void skua__monitor_ring(skua_runtime *runtime);
+
 /* Wake the monitor if it sleeps without a limit. */
 void skua__monitor_wake(skua_runtime *runtime);
 

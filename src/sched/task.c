@@ -227,8 +227,9 @@ static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *run
         return status;
     }
     struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber != NULL && SKUA_UNLIKELY(skua__load(&fiber->task->locals, relaxed) != NULL)) {
-        skua__store(&(*task)->locals, skua__locals_of(fiber->task), relaxed);
+    if (fiber != NULL &&
+        SKUA_UNLIKELY(skua__load(&skua__fiber_task(fiber)->locals, relaxed) != NULL)) {
+        skua__store(&(*task)->locals, skua__locals_of(skua__fiber_task(fiber)), relaxed);
     }
     return 0;
 }
@@ -239,7 +240,7 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
         return -ESHUTDOWN;
     }
     struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(worker == NULL || worker->current == NULL)) {
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
         return -EPERM;
     }
     if (SKUA_UNLIKELY(fn == NULL)) {
@@ -420,7 +421,7 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     }
     uncount_live(runtime); /* before anybody learns of the end: who joins may spawn the next one */
     struct skua__runnable *joiner = leave(task);
-    fiber->task = NULL;
+    skua__store(&fiber->task, NULL, relaxed);
     fiber->scope = NULL;
     count_end(runtime);
     return joiner;
@@ -428,7 +429,7 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
 
 SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
 {
-    struct skua_task *task = fiber->task;
+    struct skua_task *task = skua__fiber_task(fiber);
     fiber->runnable.pin = task->runnable.pin;
     fiber->cancels_ignored = 0;
     fiber->keep_fpenv = has_flag(task, SKUA__TASK_KEEP_FPENV);
@@ -575,7 +576,7 @@ const char *skua_task_name(const skua_task *task)
 skua_task *skua_self(void)
 {
     struct skua__fiber *fiber = skua__fiber_self();
-    return fiber != NULL ? fiber->task : NULL;
+    return fiber != NULL ? skua__fiber_task(fiber) : NULL;
 }
 
 int skua_fail_at(const char *file, int line, int code, const char *format, ...)
@@ -646,7 +647,7 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
 static int wait_until_done(struct skua_task *task, skua_time deadline)
 {
     struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber != NULL && task == fiber->task) {
+    if (fiber != NULL && task == skua__fiber_task(fiber)) {
         return -EDEADLK;
     }
     do {
@@ -722,7 +723,7 @@ int skua_checkpoint(void)
 {
     struct skua__worker *worker = skua__worker_self();
     if (worker != NULL) {
-        skua__fork_checkpoint(worker, worker->current);
+        skua__fork_checkpoint(worker, skua__worker_current(worker));
     }
     return skua__cancel_point();
 }

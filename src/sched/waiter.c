@@ -21,7 +21,7 @@ static struct skua__fiber *fiber_of(struct skua__parker *parker)
 void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
 {
     struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber == NULL) {
+    if (SKUA_UNLIKELY(fiber == NULL)) {
         wait->thread.parker.is_thread = true;
         skua__store(&wait->thread.parker.word, 0, relaxed);
         skua__store(&wait->thread.bell, 0, relaxed);
@@ -35,16 +35,6 @@ void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
     /* release: publishes what the fiber did before, for a canceller that finds it by its scope;
        pairs with the acquire in claim_wait(). Others get the ticket through a lock. */
     skua__store(&wait->parker->word, wait->ticket, release);
-}
-
-bool skua__claim(struct skua__parker *parker, uint64_t ticket, uint32_t cause)
-{
-    uint64_t claimed = (ticket & ~(uint64_t)SKUA__STATE_MASK) | SKUA__STATE_CLAIMED |
-                       (uint64_t)cause << SKUA__CAUSE_SHIFT;
-    /* acq_rel: orders what the waiter wrote before the wait against what the claimer does to it,
-       and that against the waiter's going on; pairs with itself on the losing side, and with the
-       wake. */
-    return skua__cas(&parker->word, &ticket, claimed, acq_rel, relaxed);
 }
 
 void skua__wake(struct skua__parker *parker)
@@ -97,49 +87,62 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
     return deadline_ns <= now ? -ETIMEDOUT : SKUA__RECHECK;
 }
 
-static int park_fiber(struct skua__fiber *fiber, uint64_t ticket, int64_t deadline_ns)
+int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns)
 {
-    bool is_soft = (ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
+    bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
+    switch (cause_of(wait->parker)) {
+    case SKUA__CAUSE_DEADLINE:
+        return judge_deadline(fiber_of(wait->parker), is_soft, deadline_ns);
+    case SKUA__CAUSE_CANCEL:
+        /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
+           since: the cancel may have meant that one. */
+        return skua__scope_is_cancelled(fiber_of(wait->parker)->scope) ? -ECANCELED : SKUA__RECHECK;
+    default:
+        return SKUA__RECHECK;
+    }
+}
+
+/* The wait ends by the clock at the latest. False: it has ended already. */
+static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, bool is_soft,
+                                    int64_t deadline_ns)
+{
+    if (deadline_ns <= LONG_AGO_NS && skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
+        return false;
+    }
     int64_t timer_ns = deadline_ns;
+    if (is_soft && skua__scope_has_deadline(fiber->scope)) {
+        int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
+        timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
+    }
+    skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);
+    return true;
+}
+
+static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
+{
+    struct skua__fiber *fiber = fiber_of(wait->parker);
+    bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
+    bool needs_timer = deadline_ns != SKUA__NEVER;
     if (is_soft) {
         /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
            skua__scope_cancel(). */
         skua__runtime_light_fence(fiber->runnable.runtime);
-        if (skua__scope_is_cancelled(fiber->scope) &&
-            skua__claim(&fiber->parker, ticket, SKUA__CAUSE_CANCEL)) {
+        if (SKUA_UNLIKELY(skua__scope_is_cancelled(fiber->scope)) &&
+            skua__claim(&fiber->parker, wait->ticket, SKUA__CAUSE_CANCEL)) {
             return -ECANCELED;
         }
-        if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
-            int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
-            timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
-        }
+        needs_timer = needs_timer || skua__scope_has_deadline(fiber->scope);
     }
-    if (SKUA_UNLIKELY(deadline_ns <= LONG_AGO_NS) &&
-        skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
+    if (needs_timer && !set_timer(fiber, wait->ticket, is_soft, deadline_ns)) {
         return -ETIMEDOUT;
     }
-    if (timer_ns != SKUA__NEVER) {
-        skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);
-    }
     skua__fiber_suspend(fiber);
-    switch (cause_of(&fiber->parker)) {
-    case SKUA__CAUSE_DEADLINE:
-        return judge_deadline(fiber, is_soft, deadline_ns);
-    case SKUA__CAUSE_CANCEL:
-        /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
-           since: the cancel may have meant that one. */
-        return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : SKUA__RECHECK;
-    case SKUA__CAUSE_RECHECK:
-        return SKUA__RECHECK;
-    default:
-        return (int)cause_of(&fiber->parker);
-    }
+    return skua__wait_outcome(wait, deadline_ns);
 }
 
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns)
 {
-    return wait->parker->is_thread ? park_thread(wait, deadline_ns)
-                                   : park_fiber(fiber_of(wait->parker), wait->ticket, deadline_ns);
+    return wait->parker->is_thread ? park_thread(wait, deadline_ns) : park_fiber(wait, deadline_ns);
 }
 
 void skua__wait_abandon(struct skua__wait *wait)
@@ -153,7 +156,7 @@ static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
 {
     if (++fiber->cancels_ignored == CANCELS_IGNORED_MAX) {
         skua__report("task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
-                     skua_task_name(fiber->task), CANCELS_IGNORED_MAX);
+                     skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
     return -ECANCELED;
@@ -178,7 +181,7 @@ int skua__cancel_point(void)
     if (worker == NULL) {
         return 0;
     }
-    struct skua__fiber *fiber = worker->current;
+    struct skua__fiber *fiber = skua__worker_current(worker);
     if (SKUA_UNLIKELY(--worker->budget <= 0)) {
         take_a_break(fiber);
     }

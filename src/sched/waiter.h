@@ -120,12 +120,30 @@ static inline void skua__waiter_init(struct skua__waiter *waiter, const struct s
    switch. */
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns);
 
+/* What skua__wait_park() returns, once a fiber has been claimed and goes on. */
+int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns);
+
+static inline int skua__wait_outcome(struct skua__wait *wait, int64_t deadline_ns)
+{
+    uint64_t word = skua__load(&wait->parker->word, relaxed);
+    uint32_t cause = (uint32_t)(word >> SKUA__CAUSE_SHIFT) & SKUA__CAUSE_MASK;
+    return cause < SKUA__CAUSE_DEADLINE ? (int)cause : skua__wait_judge(wait, deadline_ns);
+}
+
 /* Leave a wait that was begun, whose waiter stands in no list, without parking. It may have been
    claimed by a canceller already, whose wake is then consumed: may switch. */
 void skua__wait_abandon(struct skua__wait *wait);
 
 /* End the wait, once. True: the caller must call skua__wake() on the parker. Lock-free. */
-bool skua__claim(struct skua__parker *parker, uint64_t ticket, uint32_t cause);
+static inline bool skua__claim(struct skua__parker *parker, uint64_t ticket, uint32_t cause)
+{
+    uint64_t claimed = (ticket & ~(uint64_t)SKUA__STATE_MASK) | SKUA__STATE_CLAIMED |
+                       (uint64_t)cause << SKUA__CAUSE_SHIFT;
+    /* acq_rel: orders what the waiter wrote before the wait against what the claimer does to it,
+       and that against the waiter's going on; pairs with itself on the losing side, and with the
+       wake. */
+    return skua__cas(&parker->word, &ticket, claimed, acq_rel, relaxed);
+}
 
 static inline bool skua__waiter_claim(struct skua__waiter *waiter)
 {

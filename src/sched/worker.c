@@ -23,6 +23,7 @@
 #include "sched/task.h"
 
 #include <errno.h>
+#include <skua/task.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -187,6 +188,54 @@ void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *run
     }
 }
 
+/* --- blocking in place ------------------------------------------------------------------------ */
+
+bool skua__worker_is_blocked(const struct skua__worker *worker)
+{
+    uint32_t tick = skua__load(&worker->tick_seen, relaxed);
+    return skua__load(&worker->blocked_tick, relaxed) == tick + 1;
+}
+
+void skua_block_begin(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL || skua__forked()) {
+        return;
+    }
+    skua_runtime *runtime = worker->runtime;
+    if (skua__fork_has_private(&worker->forks)) {
+        skua__fork_promote(worker, fiber);
+    }
+    struct skua__runnable *woken = lifo_take(worker);
+    if (woken != NULL) {
+        ring_put(worker, woken); /* where others find it at once */
+    }
+    skua__store(&worker->blocked_tick, worker->tick + 1, relaxed);
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&runtime->inject) > 0) {
+        skua__runtime_light_fence(runtime);
+        skua__wake_worker(runtime, false);
+        if (skua__idle_parked(&runtime->idle) == 0) {
+            skua__monitor_ring(runtime);
+        }
+    }
+}
+
+int skua_block_end(void)
+{
+    struct skua__worker *worker = skua__worker_self();
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL || skua__forked()) {
+        return 0;
+    }
+    skua__store(&worker->blocked_tick, 0, relaxed);
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&worker->runtime->inject) > 0 ||
+        skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
+        skua__fiber_yield(fiber);
+    }
+    return skua_cancelled() ? -ECANCELED : 0;
+}
+
 /* --- dispatch --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *take_from_inbox(struct skua__worker *worker)
@@ -211,6 +260,18 @@ static struct skua__runnable *take_from_inject(struct skua__worker *worker)
     return count > 0 ? batch[0] : NULL;
 }
 
+/* What came from the LIFO slot has had its turns: others first, if there are any. */
+static SKUA_NOINLINE struct skua__runnable *take_turns(struct skua__worker *worker,
+                                                       struct skua__runnable *runnable)
+{
+    worker->lifo_run = 0;
+    if (skua__ring_count(&worker->ring) == 0) {
+        return runnable;
+    }
+    ring_put(worker, runnable);
+    return skua__ring_pop(&worker->ring);
+}
+
 /* From the LIFO slot, unless it has had its turns while others wait. */
 static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
 {
@@ -219,12 +280,8 @@ static struct skua__runnable *take_lifo_or_ring(struct skua__worker *worker)
         worker->lifo_run = 0;
         return skua__ring_pop(&worker->ring);
     }
-    if (++worker->lifo_run > SKUA__LIFO_RUN_MAX && skua__ring_count(&worker->ring) > 0) {
-        worker->lifo_run = 0;
-        ring_put(worker, runnable);
-        runnable = skua__ring_pop(&worker->ring);
-    }
-    return runnable;
+    return SKUA_LIKELY(++worker->lifo_run <= SKUA__LIFO_RUN_MAX) ? runnable
+                                                                 : take_turns(worker, runnable);
 }
 
 /* Pinned and other runnables take turns. */

@@ -29,7 +29,6 @@ struct skua__worker {
     const uint32_t *victims; /* nearest first */
 
     /* Its thread's own. */
-    struct skua__fiber *current; /* the fiber that runs, NULL in the root context */
     struct skua__fiber *left; /* what was switched away from, until the other side has noted it */
     bool left_has_ended;      /* ... and whether it goes to the cache */
     int32_t budget;           /* operations left to the running task */
@@ -46,6 +45,8 @@ struct skua__worker {
     /* Written by its thread, read by others. */
     _Atomic uint32_t tick_seen SKUA_CACHE_ALIGNED; /* a copy of tick for the monitor */
     _Atomic bool is_running_task;
+    _Atomic uint32_t blocked_tick; /* 1 + the tick during which it says that it blocks, or 0 */
+    _Atomic(struct skua__fiber *) current; /* the fiber that runs, NULL in the root context */
     _Atomic uint64_t started, ended;       /* tasks, counted where it happened */
     _Atomic(struct skua__runnable *) lifo; /* what the running task has made ready last */
 
@@ -58,6 +59,11 @@ struct skua__worker {
     /* The two lines of it that matter are written by others only to ask. */
     struct skua__fork_stack forks SKUA_CACHE_ALIGNED;
 };
+
+static inline struct skua__fiber *skua__worker_current(const struct skua__worker *worker)
+{
+    return skua__load(&worker->current, relaxed);
+}
 
 /* The calling thread's worker, or NULL. Looked up anew at each call; nothing it returned survives a
    switch. This is the only reader of the library's one thread-local. */
@@ -76,12 +82,15 @@ struct skua__worker *skua__worker_self(void);
 static inline struct skua__fiber *skua__fiber_self(void)
 {
     struct skua__worker *worker = skua__worker_self();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? skua__worker_current(worker) : NULL;
 }
 
 /* Start and join the thread. 0 or -EAGAIN. */
 int skua__worker_start(struct skua__worker *worker);
 void skua__worker_join(struct skua__worker *worker);
+
+/* True while the task that runs on it says that it blocks. Call from anywhere. */
+bool skua__worker_is_blocked(const struct skua__worker *worker);
 
 /* The next local runnable for the calling worker, or NULL when it is time to go to the root context
    (nothing to do, or upkeep is due). Counts a dispatch. */

@@ -1,0 +1,196 @@
+/* Tasks that block their worker, with and without saying so. */
+#include "tasks.h"
+
+#include <semaphore.h>
+#include <skua/fork.h>
+#include <string.h>
+
+static void wait_for_post(sem_t *posted)
+{
+    while (sem_wait(posted) < 0) {}
+}
+
+static int post(void *arg)
+{
+    CHECK_INT(sem_post(arg), 0);
+    return 0;
+}
+
+/* --- declared --------------------------------------------------------------------------------- */
+
+static int block_for_spawned(void *arg)
+{
+    sem_t posted;
+    CHECK_INT(sem_init(&posted, 0, 0), 0);
+    for (int i = 0; i < 5; i++) {
+        skua_task *other = spawn(post, &posted);
+        skua_block_begin();
+        wait_for_post(&posted);
+        CHECK_INT(skua_block_end(), 0);
+        CHECK_INT(finish(other), 0);
+    }
+    CHECK_INT(sem_destroy(&posted), 0);
+    return 0;
+}
+
+static void who_blocks_may_wait_for_who_is_ready(void **state)
+{
+    run_on_1_2_4(block_for_spawned);
+}
+
+static int block_for_child(void *arg)
+{
+    sem_t posted;
+    skua_child child;
+    CHECK_INT(sem_init(&posted, 0, 0), 0);
+    for (int i = 0; i < 5; i++) {
+        skua_fork(&child, post, &posted);
+        skua_block_begin();
+        wait_for_post(&posted);
+        CHECK_INT(skua_block_end(), 0);
+        CHECK_INT(skua_sync(&child), 0);
+    }
+    CHECK_INT(sem_destroy(&posted), 0);
+    return 0;
+}
+
+static void who_blocks_may_wait_for_its_forked_child(void **state)
+{
+    run_on_1_2_4(block_for_child);
+}
+
+static int sleep_then_post(void *arg)
+{
+    CHECK_INT(skua_sleep(SKUA_FOREVER), -ECANCELED);
+    return post(arg);
+}
+
+/* Whom it has woken last stands in its worker's LIFO slot. */
+static int block_for_woken(void *arg)
+{
+    sem_t posted;
+    CHECK_INT(sem_init(&posted, 0, 0), 0);
+    skua_task *other = spawn(sleep_then_post, &posted);
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(1))), 0);
+    skua_task_cancel(other);
+    skua_block_begin();
+    wait_for_post(&posted);
+    CHECK_INT(skua_block_end(), 0);
+    CHECK_INT(finish(other), 0);
+    CHECK_INT(sem_destroy(&posted), 0);
+    return 0;
+}
+
+static void who_blocks_may_wait_for_whom_it_woke(void **state)
+{
+    run_on_1_2_4(block_for_woken);
+}
+
+typedef struct cancel_case {
+    sem_t posted;
+    gate blocks;
+} cancel_case;
+
+static int block_until_posted(void *arg)
+{
+    cancel_case *one = arg;
+    skua_block_begin();
+    atomic_store(&one->blocks, 1);
+    wait_for_post(&one->posted);
+    CHECK_INT(skua_block_end(), -ECANCELED);
+    return -ECANCELED;
+}
+
+static void the_end_of_blocking_says_that_it_was_cancelled(void **state)
+{
+    cancel_case one = {.blocks = 0};
+    skua_runtime *runtime;
+    skua_task *task;
+    const skua_config config = {.workers = 1};
+    CHECK_INT(sem_init(&one.posted, 0, 0), 0);
+    CHECK_INT(skua_runtime_create(&runtime, &config), 0);
+    CHECK_INT(skua_submit(runtime, &task, block_until_posted, &one, NULL), 0);
+    await(&one.blocks, 1);
+    skua_task_cancel(task);
+    CHECK_INT(sem_post(&one.posted), 0);
+    CHECK_INT(finish(task), -ECANCELED);
+    skua_runtime_destroy(runtime);
+    CHECK_INT(sem_destroy(&one.posted), 0);
+}
+
+static void on_a_foreign_thread_it_does_nothing(void **state)
+{
+    skua_block_begin();
+    CHECK_INT(skua_block_end(), 0);
+    CHECK_INT(skua_block_end(), 0);
+}
+
+/* --- not declared ----------------------------------------------------------------------------- */
+
+static int post_later(void *arg)
+{
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(250))), 0);
+    return post(arg);
+}
+
+static int block_rudely(void *arg)
+{
+    skua_task *other = spawn(post_later, arg);
+    wait_for_post(arg); /* `other` cannot even begin before somebody else comes */
+    return finish(other);
+}
+
+static int rude_body(void *arg)
+{
+    sem_t posted;
+    const skua_spawn_opts opts = {.name = "the rude one"};
+    CHECK_INT(sem_init(&posted, 0, 0), 0);
+    CHECK_INT(finish(spawn_with(block_rudely, &posted, &opts)), 0);
+    CHECK_INT(sem_destroy(&posted), 0);
+    return 0;
+}
+
+static void who_keeps_its_worker_from_others_is_named(void **state)
+{
+    struct said caught;
+    said_begin(&caught);
+    run_on(1, rude_body);
+    const char *text = said_end(&caught);
+    CHECK(strstr(text, "task 'the rude one' has kept its worker") != NULL);
+    CHECK(strstr(strstr(text, "the rude one") + 1, "the rude one") == NULL); /* once */
+}
+
+static int polite_body(void *arg)
+{
+    sem_t posted;
+    CHECK_INT(sem_init(&posted, 0, 0), 0);
+    skua_task *other = spawn(post_later, &posted);
+    skua_block_begin();
+    wait_for_post(&posted);
+    CHECK_INT(skua_block_end(), 0);
+    CHECK_INT(finish(other), 0);
+    CHECK_INT(sem_destroy(&posted), 0);
+    return 0;
+}
+
+static void who_says_that_it_blocks_is_not_named(void **state)
+{
+    struct said caught;
+    said_begin(&caught);
+    run_on(1, polite_body);
+    CHECK(strstr(said_end(&caught), "has kept its worker") == NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_blocks_may_wait_for_who_is_ready),
+        TEST(who_blocks_may_wait_for_its_forked_child),
+        TEST(who_blocks_may_wait_for_whom_it_woke),
+        TEST(the_end_of_blocking_says_that_it_was_cancelled),
+        TEST(on_a_foreign_thread_it_does_nothing),
+        TEST(who_keeps_its_worker_from_others_is_named),
+        TEST(who_says_that_it_blocks_is_not_named),
+    };
+    return TEST_RUN(tests);
+}
