@@ -37,6 +37,7 @@ Skua          bench_fork             1,2  fib,fib-general,skynet,nqueens,uts
 Skua          bench_tree             1,2  tree-*
 Skua          bench_spawn            1,2  spawn-*
 Skua          bench_yield            1    yield
+Skua          bench_mutex            1,2  mutex,mutex-held
 Skua          bench_channel          1,2  chan-*
 Skua          bench_timer            1,2  sleep-*
 Skua          bench_wake             1,2  foreign-wake
@@ -44,6 +45,7 @@ Skua          bench_busy             1,2  busy-fd
 Skua          bench_parked           1,2  parked-1m
 Skua          bench_counted_fork     1,2  rmw-fib
 Skua          bench_counted_fork     2    rmw-steal
+Skua          bench_counted_mutex    1,2  rmw-mutex
 Skua          bench_counted_spawn    1,2  rmw-spawn-*
 Skua          bench_counted_yield    1    rmw-yield
 Skua          bench_counted_channel  1,2  rmw-chan-*
@@ -65,10 +67,10 @@ libuv         libuv          1    sleep-*,foreign-wake
 asyncio       asyncio        1    spawn-*,yield,mutex,chan-pingpong,chan-*-128,sleep-20k-p99,foreign-wake,parked-1m
 ucontext      ucontext       1    switch
 '
-all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex
+all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex mutex-held
     chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
     sleep-1m sleep-20k-p99 foreign-wake busy-fd parked-1m
-    rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield
+    rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
     rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
 
 say() {

@@ -35,7 +35,7 @@ target_include_directories(skua_counted
 target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc)
 set_target_properties(skua_counted PROPERTIES LINKER_LANGUAGE C)
 
-foreach(name IN ITEMS fork spawn yield channel)
+foreach(name IN ITEMS fork spawn yield mutex channel)
     bench_program(bench_counted_${name} ${bench}/${name}.c skua_counted)
     target_compile_definitions(bench_counted_${name} PRIVATE BENCH_COUNTED)
 endforeach()
