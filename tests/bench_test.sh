@@ -4,6 +4,8 @@
 source=${1:?usage: $0 SOURCE BUILD}
 build=${2:?usage: $0 SOURCE BUILD}
 ls "$build"/bench/bench_* >/dev/null 2>&1 || exit 77
+# Nothing is measured with a sanitizer, and it would take long.
+grep -q '^SKUA_SANITIZE:STRING=$' "$build/CMakeCache.txt" || exit 77
 
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
