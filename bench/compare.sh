@@ -342,7 +342,7 @@ take_turn() {
         </dev/null >"$work/turn" 2>"$work/turn.log"
     status=$?
     took_ms=$((($(date +%s%N) - started) / 1000000))
-    echo "$key $((took_ms / 1000)).$((took_ms % 1000 / 100))" >>"$seconds"
+    [ -n "${BENCH_SCALE:-}" ] || echo "$key $((took_ms / 1000)).$((took_ms % 1000 / 100))" >>"$seconds"
     if [ $status -ne 0 ] || ! grep -q '^{"row"' "$work/turn"; then
         reason="status $status"
         [ $status -eq 124 ] || [ $status -eq 137 ] && reason="no end after $run_seconds_max s"

@@ -97,14 +97,14 @@ class Results:
         return self.medians.get((row, who, workers))
 
     def best_peer(self, row, workers):
-        """(value, who) of the best one with as many workers, or None."""
+        """(value, who) of the best one with as many workers, or None. A difference that is lost in noise is no figure."""
         values = [(self.value(row, who, workers), who) for who in self.peers if (row, who) not in NOT_COMPARED]
-        return min((pair for pair in values if pair[0] is not None), default=None)
+        return min((pair for pair in values if pair[0] is not None and pair[0] > 0), default=None)
 
     def ratio(self, target, workers):
         """Skua's figure by the best peer's. A row that is a ratio itself has none."""
         ours, best = self.value(target.row, SKUA, workers), self.best_peer(target.row, workers)
-        if ours is None or best is None or best[0] <= 0 or target.unit == "x":
+        if ours is None or best is None or target.unit == "x":
             return None
         return ours / best[0]
 
