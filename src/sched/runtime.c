@@ -224,6 +224,7 @@ static int init_shared(skua_runtime *runtime)
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
     skua__slab_init(&runtime->forks, sizeof(struct skua__forks), 0);
     skua__slab_init(&runtime->roomy_tasks, sizeof(struct skua__roomy_task), 0);
+    skua__slab_init(&runtime->timers, sizeof(struct skua__timer), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
     if (status < 0) {
         return status;
@@ -293,6 +294,7 @@ static void free_runtime(skua_runtime *runtime)
     skua__slab_fini(&runtime->tasks);
     skua__forks_fini(&runtime->forks);
     skua__slab_fini(&runtime->roomy_tasks);
+    skua__slab_fini(&runtime->timers);
     skua__stacks_fini(&runtime->stacks);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);

@@ -79,13 +79,19 @@ static void outsider_leaves(skua_runtime *runtime)
     skua__fetch_sub(&runtime->outsiders, 1, release);
 }
 
-static void ready_inject(skua_runtime *runtime, struct skua__runnable *runnable)
+void skua__ready_many(skua_runtime *runtime, struct skua__runnable *first,
+                      struct skua__runnable *last, uint32_t count)
 {
-    skua__inject_push(&runtime->inject, runnable, runnable, 1);
+    skua__inject_push(&runtime->inject, first, last, count);
     /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes
        of that word by workers that stop searching or park. */
     skua__fence(seq_cst);
     skua__wake_worker(runtime, true);
+}
+
+static void ready_inject(skua_runtime *runtime, struct skua__runnable *runnable)
+{
+    skua__ready_many(runtime, runnable, runnable, 1);
 }
 
 static void ready_pinned(skua_runtime *runtime, struct skua__runnable *runnable)

@@ -105,6 +105,11 @@ enum skua__ready_kind {
 /* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
 
+/* The same for a chain of spawned ones that are not pinned, linked by `next`. Call from: a task of
+   the runtime. */
+void skua__ready_many(skua_runtime *runtime, struct skua__runnable *first,
+                      struct skua__runnable *last, uint32_t count);
+
 /* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken
    for it. */
 void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable);
