@@ -8,7 +8,12 @@
        bench_NAME CASE WORKERS    with this many workers (default: $BENCH_WORKERS, else 1)
 
    Each row is printed on stdout as one JSON object on one line. $BENCH_RUNS says how many runs
-   there are (default 5), $BENCH_SCALE by what the counts are multiplied (default 1). */
+   there are (default 5), $BENCH_SCALE by what the counts are multiplied (default 1).
+
+   A program that is built with BENCH_COUNTED has another clock: it goes on by one for each atomic
+   read-modify-write and each full fence that the library executes. So a case whose value is a time
+   for each operation tells how many of these there are for each. Its row is called rmw-ROW, and it
+   has no other. */
 #ifndef SKUA_BENCH_H
 #define SKUA_BENCH_H
 
@@ -22,7 +27,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BENCH_ROWS_MAX 2
+#ifdef BENCH_COUNTED
+#include "counted/count.h"
+#define BENCH_PREFIX "rmw-"
+#else
+#define BENCH_PREFIX ""
+#endif
+
+#define BENCH_ROWS_MAX 4
 #define BENCH_RUNS_MAX 100
 
 typedef struct bench_case bench_case;
@@ -41,6 +53,7 @@ struct bench_case {
     const char *rows[BENCH_ROWS_MAX];  /* empty: one row, called as the case */
     const char *units[BENCH_ROWS_MAX]; /* empty: ns */
     size_t count;                      /* operations in a run at scale 1 */
+    unsigned workers_min;              /* with fewer there is nothing to measure: left out */
     bool cold;                         /* no warm-up: it would cost seconds and change nothing */
     bool once;                         /* one run a process: memory must never have been used */
     /* Does the work and writes one value a row. 0 or an error. */
@@ -61,7 +74,11 @@ static inline double bench_clock_ns(clockid_t clock)
 
 static inline double bench_now_ns(void)
 {
+#ifdef BENCH_COUNTED
+    return (double)bench_rmws();
+#else
     return bench_clock_ns(CLOCK_MONOTONIC);
+#endif
 }
 
 static inline double bench_cpu_ns(void)
@@ -206,7 +223,7 @@ static inline void bench_print(const char *row, const char *who, unsigned worker
                                double *values, size_t runs)
 {
     bench_sort(values, runs);
-    printf("{\"row\":\"%s\",\"who\":\"%s\",\"workers\":%u,\"unit\":\"%s\","
+    printf("{\"row\":\"" BENCH_PREFIX "%s\",\"who\":\"%s\",\"workers\":%u,\"unit\":\"%s\","
            "\"median\":%.3f,\"min\":%.3f,\"max\":%.3f,\"runs\":%zu}\n",
            row, who, workers, unit, bench_median(values, runs), values[0], values[runs - 1], runs);
     fflush(stdout);
@@ -214,6 +231,9 @@ static inline void bench_print(const char *row, const char *who, unsigned worker
 
 static inline void bench_job_print(const bench_job *job, double table[][BENCH_RUNS_MAX])
 {
+#ifdef BENCH_COUNTED
+    bench_print(job->what->name, job->who, job->workers, "RMWs", table[0], job->runs);
+#else
     for (size_t i = 0; i < BENCH_ROWS_MAX; i++) {
         const char *row = job->what->rows[i] != NULL ? job->what->rows[i] : job->what->name;
         const char *unit = job->what->units[i] != NULL ? job->what->units[i] : "ns";
@@ -221,6 +241,7 @@ static inline void bench_job_print(const bench_job *job, double table[][BENCH_RU
             bench_print(row, job->who, job->workers, unit, table[i], job->runs);
         }
     }
+#endif
 }
 
 /* A run at a tenth of the count warms caches, stacks and branch predictors, and is not counted. */
@@ -295,11 +316,16 @@ static inline int bench_case_apart(const bench_case *what, unsigned workers)
 static inline int bench_main(int argc, char **argv, const char *who, const bench_case *cases,
                              size_t count)
 {
-    const char *only = argc > 1 ? argv[1] : NULL;
+    const size_t prefix = strlen(BENCH_PREFIX);
+    const bool is_prefixed = argc > 1 && strncmp(argv[1], BENCH_PREFIX, prefix) == 0;
+    const char *only = argc > 1 ? argv[1] + (is_prefixed ? prefix : 0) : NULL;
     const unsigned asked = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     const unsigned workers = asked > 0 ? asked : (unsigned)bench_setting("BENCH_WORKERS", 1);
     int failed = 0;
     for (size_t i = 0; i < count; i++) {
+        if (only == NULL && workers < cases[i].workers_min) {
+            continue;
+        }
         if (only == NULL) {
             failed |= bench_case_apart(&cases[i], workers) != 0;
         } else if (strcmp(only, cases[i].name) == 0) {

@@ -1,17 +1,22 @@
 #!/bin/sh
-# Measures Skua and its peers side by side, and writes what came out: bench.json in the build folder,
-# benchmarks.md and benchmarks.svg in docs/. Takes less than 20 minutes; the machine should be idle.
+# Measures Skua and its peers side by side, and writes what came out: benchmarks.md, bench.json and two charts,
+# benchmarks.svg and benchmarks-ratio.svg. Takes less than 20 minutes; the machine should be idle.
 #
-#   sh bench/compare.sh [OPTION...] [CASE...]      the cases named, or all
+#   sh bench/compare.sh [OPTION...]
 #
-#   --rounds N      how often everybody takes a turn in each case (5)
-#   --skip-install  do not install missing peers
-#   --peers-only    without Skua
-#   --build DIR     where to build (build/ of the project)
-#   --out DIR       where the page and the chart go (docs/ of the project; of a part only: where it is built)
+#   --only ROW,...   these rows or cases only; patterns are allowed: --only 'fib,skynet,chan-*'
+#   --rounds N       how often everybody takes a turn in each case (5)
+#   --list           print who would take part in which case, and stop
+#   --skip-install   do not install missing peers
+#   --peers-only     without Skua
+#   --build DIR      where to build (build/ of the project)
+#   --out DIR        where the results go (docs/ of the project; of a part only: where it is built)
 #
-# In each case all competitors run one after the other, and that is repeated: what disturbs the machine
-# for a while disturbs them all. A competitor that is missing, fails, or hangs gets a "-".
+# $LACE_SOURCE may name a folder with the source of Lace, which no package has: then it takes part.
+#
+# In each round every competitor takes one turn in every case, the competitors of a case one right after the other:
+# what disturbs the machine for a while disturbs them all. A competitor that is missing, fails, or hangs gets a "-".
+# shellcheck disable=SC2030,SC2031 # loops behind a pipe have variables of their own, as is meant
 set -u
 
 bench=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -20,36 +25,53 @@ build=$project/build
 out=
 rounds=5
 install=yes
+list=no
 with_skua=yes
 run_seconds_max=60
 turns_seconds_max=60 # of one competitor in one case: after that it gets no more turns
 
 # Who, program, numbers of workers, cases (as shell patterns). Skua's own programs begin with bench_.
 competitors='
-Skua          bench_switch   1    switch
-Skua          bench_spawn    1,2  spawn-*
-Skua          bench_yield    1    yield
-Skua          bench_channel  1,2  chan-*
-Skua          bench_timer    1,2  sleep-*
-Skua          bench_wake     1,2  foreign-wake
-Skua          bench_parked   1,2  parked-1m
-Go            go             1,2  spawn-*,chan-*,sleep-*,foreign-wake,parked-1m
+Skua          bench_switch           1    switch
+Skua          bench_fork             1,2  fib,fib-general,skynet,nqueens,uts
+Skua          bench_tree             1,2  tree-*
+Skua          bench_spawn            1,2  spawn-*
+Skua          bench_yield            1    yield
+Skua          bench_mutex            1,2  mutex,mutex-held
+Skua          bench_channel          1,2  chan-*
+Skua          bench_timer            1,2  sleep-*
+Skua          bench_wake             1,2  foreign-wake
+Skua          bench_busy             1,2  busy-fd
+Skua          bench_parked           1,2  parked-1m
+Skua          bench_counted_fork     1,2  rmw-fib
+Skua          bench_counted_fork     2    rmw-steal
+Skua          bench_counted_mutex    1,2  rmw-mutex
+Skua          bench_counted_spawn    1,2  rmw-spawn-*
+Skua          bench_counted_yield    1    rmw-yield
+Skua          bench_counted_channel  1,2  rmw-chan-*
+Go            go             1,2  fib,skynet,nqueens,uts,tree-sleep,spawn-*,mutex,chan-*
+Go            go             1,2  sleep-*,foreign-wake,busy-fd,parked-1m
 Go            go             1    yield
-tokio         tokio          1,2  spawn-*,chan-pingpong,chan-*-128,sleep-*,foreign-wake,parked-1m
+tokio         tokio          1,2  fib,skynet,nqueens,uts,tree-sleep,spawn-*,mutex,chan-pingpong,chan-*-128
+tokio         tokio          1,2  sleep-*,foreign-wake,parked-1m
 tokio         tokio          1    yield
 async-channel async_channel  1,2  chan-pingpong,chan-*-128
 crossbeam     crossbeam      2    chan-*
-rayon         rayon          1,2  spawn-*,foreign-wake
-oneTBB        onetbb         1,2  spawn-*,foreign-wake
-libgomp       openmp         1,2  spawn-*
+rayon         rayon          1,2  fib,skynet,nqueens,uts,spawn-*,foreign-wake
+oneTBB        onetbb         1,2  fib,skynet,nqueens,uts,spawn-*,foreign-wake
+Lace          lace           1,2  fib,skynet,nqueens,uts
+libgomp       openmp         1,2  fib,skynet,nqueens,uts,spawn-*
 Boost.Context boost_context  1    switch
-Boost.Fiber   boost_fiber    1    spawn-*,yield,chan-*,sleep-20k-p99,parked-1m
+Boost.Fiber   boost_fiber    1    spawn-*,yield,mutex,chan-*,sleep-20k-p99,parked-1m
 libuv         libuv          1    sleep-*,foreign-wake
-asyncio       asyncio        1    spawn-*,yield,chan-pingpong,chan-*-128,sleep-20k-p99,foreign-wake,parked-1m
+asyncio       asyncio        1    spawn-*,yield,mutex,chan-pingpong,chan-*-128,sleep-20k-p99,foreign-wake,parked-1m
 ucontext      ucontext       1    switch
 '
-all_cases='switch spawn-join spawn-1m yield chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
-    sleep-1m sleep-20k-p99 foreign-wake parked-1m'
+all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex mutex-held
+    chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
+    sleep-1m sleep-20k-p99 foreign-wake busy-fd parked-1m
+    rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
+    rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
 
 say() {
     printf 'compare: %s\n' "$*"
@@ -61,29 +83,57 @@ die() {
 }
 
 usage() {
-    sed -n '2,/^set -u/ { /^#/ s/^# \{0,1\}//p; }' "$0"
+    sed -n '2,/^# shellcheck/ { /^# shellcheck/d; /^#/ s/^# \{0,1\}//p; }' "$0"
     exit "$1"
 }
 
-cases=
+only=
 while [ $# -gt 0 ]; do
     case $1 in
+    --only) only=${2:?which rows}; shift ;;
     --rounds) rounds=${2:?how many rounds}; shift ;;
     --build) build=${2:?which folder}; shift ;;
     --out) out=${2:?which folder}; shift ;;
+    --list) list=yes ;;
     --skip-install) install=no ;;
     --peers-only) with_skua=no ;;
     -h | --help) usage 0 ;;
-    -*) usage 2 >&2 ;;
-    *) cases="$cases $1" ;;
+    *) usage 2 >&2 ;;
     esac
     shift
 done
+[ "$rounds" -ge 1 ] 2>/dev/null || die "--rounds wants a number, not $rounds"
 if [ -z "$out" ]; then
     out=$build
-    [ -n "$cases" ] || [ "$with_skua" = no ] || out=$project/docs
+    [ -n "$only" ] || [ "$with_skua" = no ] || out=$project/docs
 fi
-cases=${cases:-$all_cases}
+
+# has_case CASE PATTERNS: whether one of the patterns, with commas between them, fits the case.
+has_case() (
+    set -f
+    # shellcheck disable=SC2254 # a pattern is wanted
+    for pattern in $(printf '%s' "$2" | tr , ' '); do
+        case $1 in $pattern) exit 0 ;; esac
+    done
+    exit 1
+)
+
+# The cases that fit one pattern or, if there is none, the one whose row it names: rows go on behind their case's name.
+# shellcheck disable=SC2086 # one line is wanted
+cases_of() {
+    fitting=$(for one in $all_cases; do ! has_case "$one" "$1" || echo "$one"; done)
+    [ -n "$fitting" ] || fitting=$(for one in $all_cases; do ! has_case "$1" "$one-*" || echo "$one"; done)
+    [ -n "$fitting" ] || die "there is no row \"$1\"; the cases are:" $all_cases
+    echo "$fitting"
+}
+
+if [ -n "$only" ]; then
+    wanted=$(set -f; for one in $(printf '%s' "$only" | tr , ' '); do cases_of "$one" || exit; done) || exit
+else
+    wanted=$all_cases
+fi
+wanted=$(printf '%s' "$wanted" | tr -s ' \n' ,)
+cases=$(for one in $all_cases; do ! has_case "$one" "$wanted" || echo "$one"; done)
 
 mkdir -p "$build" "$out" || die "cannot make $build and $out"
 build=$(cd "$build" && pwd)
@@ -94,6 +144,7 @@ skua=$build/release
 records=$work/records
 failures=$work/failures
 machine=$work/machine
+seconds=$work/seconds
 
 # Building. What cannot be built is said once and is missing afterwards.
 
@@ -149,6 +200,14 @@ compile_rust() {
         cp "$work/cargo/release/bench-$(printf %s "$1" | tr _ -)" "$peers/$1"
 }
 
+# Lace has no package. Its settings are a header that its own build writes: all counters off.
+compile_lace() {
+    mkdir -p lace &&
+        printf '#define LACE_%s 0\n' PIE_TIMES COUNT_TASKS COUNT_STEALS COUNT_SPLITS >lace/lace_config.h &&
+        gcc -std=gnu11 -O3 -march=native -Ilace -I"$bench" -I"$LACE_SOURCE/src" lace.c "$LACE_SOURCE/src/lace.c" \
+            -o "$peers/lace" -pthread -lm
+}
+
 write_asyncio() {
     { printf '#!%s\n' "$python" && cat asyncio_tasks.py; } >"$peers/asyncio" && chmod +x "$peers/asyncio"
 }
@@ -167,6 +226,8 @@ build_peers() {
         build_peer $crate compile_rust $crate
     done
     build_peer asyncio write_asyncio
+    rm -f "$peers/lace"
+    [ -z "${LACE_SOURCE:-}" ] || build_peer lace compile_lace
 }
 
 # What the figures belong to, as "what<TAB>which" lines.
@@ -192,24 +253,14 @@ async_channel async-channel librust-async-channel-dev
 rayon rayon librust-rayon-dev
 crossbeam crossbeam-channel librust-crossbeam-channel-dev
 onetbb oneTBB libtbb-dev
-boost_fiber Boost libboost1.74-dev
+boost_fiber Boost libboost-fiber-dev
 libuv libuv libuv1-dev
 END
 }
 
 # Running.
 
-# has_case CASE PATTERNS: whether one of the patterns, with commas between them, fits the case.
-has_case() (
-    set -f
-    # shellcheck disable=SC2254 # a pattern is wanted
-    for pattern in $(printf '%s' "$2" | tr , ' '); do
-        case $1 in $pattern) exit 0 ;; esac
-    done
-    exit 1
-)
-
-# The competitors of a case: lines "who workers program".
+# The competitors of a case, built or not: lines "case who workers program".
 competitors_of() {
     printf '%s' "$competitors" | while read -r who program workers patterns; do
         has_case "$1" "$patterns" || continue
@@ -219,19 +270,58 @@ competitors_of() {
         else
             program=$peers/$program
         fi
-        [ -x "$program" ] || continue
         for n in $(printf %s "$workers" | tr , ' '); do
-            printf '%s %s %s\n' "$who" "$n" "$program"
+            printf '%s %s %s %s\n' "$1" "$who" "$n" "$program"
         done
     done
 }
 
+# All turns of a round, without those whose program is missing.
+write_plan() {
+    for case in $cases; do
+        competitors_of "$case"
+    done | while read -r line; do
+        [ ! -x "${line##* }" ] || echo "$line"
+    done
+}
+
+if [ "$list" = yes ]; then
+    for case in $cases; do
+        competitors_of "$case"
+    done | awk '
+        $1 != last { printf "%s%s:", last == "" ? "" : "\n", $1; last = $1 }
+        { printf " %s/%sw", $2, $3 }
+        END { print "" }'
+    exit 0
+fi
+
+# Minutes until the last turn has been taken. $seconds holds what turns took, in this comparison and in earlier
+# ones, the latest last; one that was never taken counts as the mean of the others.
+minutes_left() {
+    cat /dev/null "$seconds" | awk -v plan="$work/order" -v now="$turn" -v round="$round" -v rounds="$rounds" '
+    { of[$1] = $2 }
+    END {
+        for (key in of) { sum += of[key]; known++ }
+        mean = known ? sum / known : 2
+        while ((getline line < plan) > 0) {
+            split(line, word, " ")
+            key = word[1] "." word[2] "." word[3]
+            cost = key in of ? of[key] : mean
+            total += cost
+            if (++position >= now) left += cost
+        }
+        printf "%d", (left + total * (rounds - round)) / 60 + 0.99
+    }'
+}
+
 show_progress() {
+    text="round $round of $rounds, turn $turn of $turns: $case, $who ${workers}w"
     if [ -t 1 ]; then
-        printf '\r\033[K[%s/%s] %s' "$case_index" "$case_count" "$*"
-    elif [ "$round" -eq 1 ]; then
-        printf '[%s/%s] %s\n' "$case_index" "$case_count" "$*"
+        printf '\r\033[K%s; %s min left' "$text" "$(minutes_left)"
+    elif [ "$case" != "$last_case" ]; then
+        printf '%s; %s min left\n' "$text" "$(minutes_left)"
     fi
+    last_case=$case
 }
 
 # A million parked tasks need some 5 GB: on a small machine a tenth of them have to do.
@@ -243,68 +333,73 @@ scale_of() {
     echo "${BENCH_SCALE:-1}"
 }
 
-# One turn: a fresh process, one run. Records go to $work/turns/WHO.WORKERS; a failure ends its turns.
+# One turn: a fresh process, one run. Records go to $work/turns/CASE.WHO.WORKERS; a failure ends its turns.
 take_turn() {
-    key=$1.$2
+    key=$case.$who.$workers
     [ ! -e "$work/turns/$key.out" ] || return 0
-    started=$(date +%s)
-    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") timeout -k 5 "$run_seconds_max" "$3" "$case" "$2" \
+    started=$(date +%s%N)
+    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") timeout -k 5 "$run_seconds_max" "$program" "$case" "$workers" \
         </dev/null >"$work/turn" 2>"$work/turn.log"
     status=$?
+    took_ms=$((($(date +%s%N) - started) / 1000000))
+    [ -n "${BENCH_SCALE:-}" ] || echo "$key $((took_ms / 1000)).$((took_ms % 1000 / 100))" >>"$seconds"
     if [ $status -ne 0 ] || ! grep -q '^{"row"' "$work/turn"; then
         reason="status $status"
         [ $status -eq 124 ] || [ $status -eq 137 ] && reason="no end after $run_seconds_max s"
-        printf '%s, %sw\t%s\t%s %s\n' "$1" "$2" "$case" "$reason" \
+        printf '%s, %sw\t%s\t%s %s\n' "$who" "$workers" "$case" "$reason" \
             "$(tail -n 1 "$work/turn.log" | tr '\t' ' ' | sed "s|$build/||g; s|$project/||g")" >>"$failures"
         : >"$work/turns/$key"
         : >"$work/turns/$key.out"
         return 0
     fi
     grep '^{"row"' "$work/turn" >>"$work/turns/$key"
-    spent=$(($(cat "$work/turns/$key.spent" 2>/dev/null || echo 0) + $(date +%s) - started))
-    echo $spent >"$work/turns/$key.spent"
-    [ $((spent + spent / round)) -le $turns_seconds_max ] || : >"$work/turns/$key.out"
+    spent_ms=$(($(cat "$work/turns/$key.spent" 2>/dev/null || echo 0) + took_ms))
+    echo $spent_ms >"$work/turns/$key.spent"
+    [ $((spent_ms + spent_ms / round)) -le $((turns_seconds_max * 1000)) ] || : >"$work/turns/$key.out"
 }
 
-run_case() {
-    rm -rf "$work/turns"
-    mkdir "$work/turns" || die "cannot write to $work"
-    competitors_of "$case" >"$work/competitors"
-    round=1
-    while [ $round -le "$rounds" ]; do
-        while read -r who workers program; do
-            show_progress "$case, round $round of $rounds: $who, ${workers}w"
-            take_turn "$who" "$workers" "$program"
-        done <"$work/competitors"
-        round=$((round + 1))
-    done
-    for turns in "$work"/turns/*.[0-9]; do
-        [ ! -e "$turns" ] || cat "$turns" >>"$records"
-    done
+# Every other round goes through the plan backwards, so that nobody always comes behind the same one.
+take_round() {
+    cp "$work/plan" "$work/order"
+    [ $((round % 2)) -eq 1 ] || tac "$work/plan" >"$work/order"
+    turn=0
+    while read -r case who workers program; do
+        turn=$((turn + 1))
+        show_progress
+        take_turn
+    done <"$work/order"
 }
 
 # In order.
 
 began=$(date +%s)
 mkdir -p "$work" || die "cannot make $work"
-rm -f "$records" "$failures"
-: >"$records"
+rm -rf "$work/turns"
+mkdir "$work/turns" || die "cannot write to $work"
 : >"$failures"
+touch "$seconds"
 [ "$install" = no ] || sh "$bench/install_peers.sh"
 [ "$with_skua" = no ] || build_skua
 build_peers
 describe_machine >"$machine"
 
-case_count=$(printf '%s\n' "$cases" | wc -w)
-case_index=0
-for case in $cases; do
-    case_index=$((case_index + 1))
-    run_case
+write_plan >"$work/plan"
+turns=$(wc -l <"$work/plan")
+[ "$turns" -gt 0 ] || die 'nothing was built that could be measured'
+last_case=
+round=1
+measuring=$(date +%s)
+while [ "$round" -le "$rounds" ]; do
+    take_round
+    round=$((round + 1))
 done
 [ ! -t 1 ] || printf '\r\033[K'
+say "measured for $((($(date +%s) - measuring + 59) / 60)) minutes"
+cat "$work"/turns/*.[0-9] >"$records"
 
 "$python" "$bench/report.py" --records "$records" --failures "$failures" --machine "$machine" \
-    --targets "$bench/targets.tsv" --remarks "$bench/remarks.tsv" \
-    --json "$build/bench.json" --page "$out/benchmarks.md" --svg "$out/benchmarks.svg" || die 'the report failed'
+    --targets "$bench/targets.tsv" --remarks "$bench/remarks.tsv" --json "$out/bench.json" \
+    --page "$out/benchmarks.md" --svg "$out/benchmarks.svg" --ratios "$out/benchmarks-ratio.svg" ||
+    die 'the report failed'
 [ ! -s "$failures" ] || { say 'failed:' && cat "$failures"; }
-say "done in $((($(date +%s) - began + 59) / 60)) minutes: $build/bench.json, $out/benchmarks.md, $out/benchmarks.svg"
+say "done in $((($(date +%s) - began + 59) / 60)) minutes: benchmarks.md, bench.json and the charts are in $out"

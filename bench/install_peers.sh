@@ -1,5 +1,9 @@
 #!/bin/sh
 # Installs the peers that bench/compare.sh measures, from Debian packages, when they are missing.
+#
+#   sh bench/install_peers.sh            install what is missing, and say what could not be had
+#   sh bench/install_peers.sh --check    only say what is missing
+#
 # A peer that cannot be installed is named and skipped: its column then holds "-".
 # Needs root or sudo only if something is missing. Exit status 0 whatever could be had.
 set -u
@@ -58,34 +62,46 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
     exit 0
 fi
 
-log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
-trap 'exit 1' HUP INT TERM
-
-# Word splitting is wanted below: package lists are words.
-# shellcheck disable=SC2046,SC2086
-{
-    packages=$(printf '%s\n' "$peers" | cut -s -d ' ' -f 2- | tr ' ' '\n' | sort -u)
-    wanted=$(missing_of $(rust_tools) $packages)
-    if [ -z "$wanted" ]; then
-        say 'all packages are installed'
-        exit 0
-    fi
-    say "installing: $wanted"
-    as_root apt-get update -q >"$log" 2>&1 || say 'the package lists could not be updated, going on'
-    install_packages $wanted && say 'done' && exit 0
-
-    say 'not all at once; trying one peer at a time'
+# The peers with what each still lacks, one a line; nothing when all are there.
+# shellcheck disable=SC2046,SC2086 # package lists are words
+lacking() {
     printf '%s\n' "$peers" | while read -r name packages; do
         [ -n "$name" ] || continue
         case $packages in *librust-*) packages="$(rust_tools) $packages" ;; esac
         wanted=$(missing_of $packages)
-        [ -n "$wanted" ] || continue
-        if install_packages $wanted; then
-            say "$name: installed"
-        else
-            say "$name: skipped, $(tail -n 1 "$log")"
-        fi
+        [ -z "$wanted" ] || printf '%s: %s\n' "$name" "$wanted"
     done
 }
+
+# What cannot be measured, and for want of which package.
+say_result() {
+    missing=$(lacking)
+    [ -n "$missing" ] || { say 'all peers can be built'; return; }
+    printf '%s\n' "$missing" | while read -r line; do
+        say "missing for $line"
+    done
+}
+
+if [ "${1:-}" = --check ]; then
+    say_result
+    exit 0
+fi
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
+
+packages=$(lacking | cut -d ' ' -f 2- | tr ' ' '\n' | sort -u | tr '\n' ' ')
+# shellcheck disable=SC2086 # package lists are words
+if [ -n "$packages" ]; then
+    say "installing:$packages"
+    as_root apt-get update -q >"$log" 2>&1 || say 'the package lists could not be updated, going on'
+    install_packages $packages || {
+        say 'not all at once; trying one peer at a time'
+        lacking | while IFS=: read -r name wanted; do
+            install_packages $wanted || say "$name: $(tail -n 1 "$log")"
+        done
+    }
+fi
+say_result
 exit 0

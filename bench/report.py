@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the records of a comparison into bench.json, a page with tables, and a chart.
+"""Turns the records of a comparison into bench.json, a page with tables, and two charts.
 
 Records are lines as bench.h prints them; several of one row, competitor and number of workers are
 rounds of the same measurement. Only the standard library is needed.
@@ -11,24 +11,31 @@ import json
 import math
 import pathlib
 import statistics
+import textwrap
 from xml.sax.saxutils import escape
 
 SKUA = "Skua"
 WORKERS = (1, 2)
 # Their tasks run to the end on a worker's own stack: they can neither block nor be switched.
-CANNOT_BLOCK = ("libgomp", "oneTBB", "rayon")
+CANNOT_BLOCK = ("Lace", "libgomp", "oneTBB", "rayon")
 # Shown, but never the best peer: beyond 64 tasks a thread it runs each one on the spot instead of spawning it.
 NOT_COMPARED = (("spawn-1m", "libgomp"),)
 
-Target = collections.namedtuple("Target", "row unit target_1w target_2w limit limit_name title")
+# Rows of what only Skua counts; they have a table of their own.
+COUNTED = "rmw-"
+
+Target = collections.namedtuple("Target", "section row unit target_1w target_2w limit limit_name title")
 
 
 def read_table(path):
-    """The rows of a file with tabs between columns and comments after "#"; none if there is no file."""
+    """The rows of a file with tabs between columns and comments after "#"; none if there is no file.
+
+    A section, "## NAME", is a row of one column.
+    """
     if path is None or not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [line.split("\t") for line in lines if line.strip() and not line.startswith("#")]
+    return [line.split("\t") for line in lines if line.strip() and (line[0] != "#" or line.startswith("## "))]
 
 
 def number_or_none(text):
@@ -36,10 +43,16 @@ def number_or_none(text):
 
 
 def read_targets(path):
+    """A limit stays a text here: it may be another row's figure, "=row"."""
     targets = []
-    for row, unit, target_1w, target_2w, limit, limit_name, title in read_table(path):
-        numbers = [number_or_none(text) for text in (target_1w, target_2w, limit)]
-        targets.append(Target(row, unit, *numbers, limit_name, title))
+    section = ""
+    for columns in read_table(path):
+        if len(columns) == 1:
+            section = columns[0].removeprefix("## ")
+            continue
+        row, unit, target_1w, target_2w, limit, limit_name, title = columns
+        numbers = [number_or_none(text) for text in (target_1w, target_2w)]
+        targets.append(Target(section, row, unit, *numbers, limit, limit_name, title))
     return targets
 
 
@@ -84,20 +97,36 @@ class Results:
         return self.medians.get((row, who, workers))
 
     def best_peer(self, row, workers):
-        """(value, who) of the best one with as many workers, or None."""
+        """(value, who) of the best one with as many workers, or None. A difference that is lost in noise is no figure."""
         values = [(self.value(row, who, workers), who) for who in self.peers if (row, who) not in NOT_COMPARED]
-        return min((pair for pair in values if pair[0] is not None), default=None)
+        return min((pair for pair in values if pair[0] is not None and pair[0] > 0), default=None)
 
-    def ratio(self, row, workers):
-        ours, best = self.value(row, SKUA, workers), self.best_peer(row, workers)
-        if ours is None or best is None or best[0] <= 0:
+    def ratio(self, target, workers):
+        """Skua's figure by the best peer's. A row that is a ratio itself has none."""
+        ours, best = self.value(target.row, SKUA, workers), self.best_peer(target.row, workers)
+        if ours is None or best is None or target.unit == "x":
             return None
         return ours / best[0]
+
+    def limit(self, target, workers):
+        if target.limit.startswith("="):
+            serial = self.value(target.limit[1:], SKUA, 1)
+            return None if serial is None else serial / workers
+        return number_or_none(target.limit)
+
+    def is_known(self, target):
+        return any(row == target.row for row, _, _ in self.medians)
+
+
+def goals(target):
+    return zip(WORKERS, (target.target_1w, target.target_2w))
 
 
 def format_value(value):
     if value is None:
         return "-"
+    if value == 0:
+        return "0"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -138,19 +167,32 @@ def format_ratio(ratio):
     return f"**{text}**" if ratio <= 1 else text
 
 
+def format_limit(target, results):
+    if not target.limit.startswith("="):
+        return format_plain(number_or_none(target.limit))
+    return format_pair(*(results.limit(target, workers) for workers in WORKERS))
+
+
 def summary_table(targets, results):
-    header = ["Row", "Unit", "Skua 1w", "best peer 1w", "ratio 1w", "Skua 2w", "best peer 2w", "ratio 2w",
+    header = ["What", "Unit", "Skua 1w", "best peer 1w", "ratio 1w", "Skua 2w", "best peer 2w", "ratio 2w",
               "target 1w / 2w", "limit"]
     rows = []
     for target in targets:
-        cells = [f"`{target.row}`", target.unit]
+        cells = [f"{target.title}<br>`{target.row}`", target.unit]
         for workers in WORKERS:
-            cells += [format_value(results.value(target.row, SKUA, workers)),
-                      format_best(results.best_peer(target.row, workers)),
-                      format_ratio(results.ratio(target.row, workers))]
-        cells += [format_pair(target.target_1w, target.target_2w, format_plain), format_plain(target.limit)]
+            best = results.best_peer(target.row, workers) if target.unit != "x" else None
+            cells += [format_value(results.value(target.row, SKUA, workers)), format_best(best),
+                      format_ratio(results.ratio(target, workers))]
+        cells += [format_pair(target.target_1w, target.target_2w, format_plain), format_limit(target, results)]
         rows.append(cells)
     return markdown_table(header, rows)
+
+
+def counted_table(targets, results):
+    rows = [[f"{target.title}<br>`{target.row}`"]
+            + [format_value(results.value(target.row, SKUA, workers)) for workers in WORKERS]
+            + [format_pair(target.target_1w, target.target_2w, format_plain)] for target in targets]
+    return markdown_table(["What", "1w", "2w", "target 1w / 2w"], rows)
 
 
 def everybody_table(targets, results):
@@ -161,40 +203,78 @@ def everybody_table(targets, results):
     return markdown_table(["Row", "Unit", *map(peer_name, everybody)], rows)
 
 
-def titles_list(targets):
-    return "".join(f"- `{target.row}` ({target.unit}): {target.title}\n" for target in targets)
+def score(targets, results):
+    """One sentence: how often Skua is ahead, and how often it reaches its target."""
+    ratios = [results.ratio(target, workers) for target in targets for workers in WORKERS]
+    ratios = [ratio for ratio in ratios if ratio is not None]
+    pairs = [(results.value(target.row, SKUA, workers), goal) for target in targets for workers, goal in goals(target)]
+    pairs = [(ours, goal) for ours, goal in pairs if ours is not None and goal is not None]
+    if not ratios and not pairs:
+        return ""
+    ahead = sum(ratio <= 1 for ratio in ratios)
+    reached = sum(ours <= goal for ours, goal in pairs)
+    return (f"Skua is ahead of the best peer, or level with it, in {ahead} of {len(ratios)} comparisons, and reaches "
+            f"{reached} of {len(pairs)} targets.\n")
 
 
 def far_behind(targets, results, remarks):
     """A line for each row that is more than three times its target."""
     lines = []
     for target in targets:
-        for workers, goal in zip(WORKERS, (target.target_1w, target.target_2w)):
+        behind = []
+        for workers, goal in goals(target):
             ours = results.value(target.row, SKUA, workers)
             if ours is not None and goal is not None and ours > 3 * goal:
-                reason = remarks.get(target.row, "no reason is known yet.")
-                lines.append(f"- `{target.row}`, {workers}w: {ours / goal:.1f} times the target; {reason}\n")
+                times = f"{ours / goal:.1f} times the target" if goal > 0 else f"{format_value(ours)} instead of none"
+                behind.append(f"{times} with {workers}w")
+        if behind:
+            reason = remarks.get(target.row, "No reason is known yet.")
+            lines.append(f"- `{target.row}`, {', '.join(behind)}: {reason}\n")
     return "".join(lines)
 
 
+LEGEND = (
+    "Less is better in every row. \"1w / 2w\": with one / two workers. A ratio is Skua's value divided by the best peer's "
+    "with as many workers: below 1 Skua is ahead (bold). \"-\": not measured, or it does not apply. \u2020: its tasks cannot "
+    "block. \u2021: shown but not compared, because most of the tasks are run on the spot instead of being spawned. Targets "
+    "and limits are those of the machine they were set on, but for limits that are serial twins: these were measured in "
+    "this run and are divided by the number of workers. The limits are:")
+
+
+def limits_list(targets, results):
+    rows_of = collections.defaultdict(list)
+    for target in targets:
+        if results.limit(target, 1) is not None:
+            rows_of[target.limit_name].append(target.row)
+    return "".join(f"- {name}: {', '.join(f'`{row}`' for row in rows)}\n" for name, rows in rows_of.items())
+
+
+def sections(targets):
+    names = dict.fromkeys(target.section for target in targets)
+    return [(name, [target for target in targets if target.section == name]) for name in names]
+
+
 def page(targets, results, args, rounds):
+    measured = [target for target in targets if results.is_known(target)]
+    compared = [target for target in measured if not target.row.startswith(COUNTED)]
     parts = ["# Benchmarks\n",
              "Written by `bench/compare.sh`; do not edit. [bench.md](bench.md) says what each row is and how it is "
-             "measured.\n"]
+             "measured; [bench.json](bench.json) has all records.\n",
+             score(measured, results)]
     machine = [" ".join(row) for row in read_table(args.machine)]
     if machine:
-        parts.append("Measured on: " + "; ".join(machine) + ".\n")
-    parts += [f"Medians of {rounds} runs, in which all competitors took turns. Less is better in every row. "
-              "\"1w / 2w\": with one / two workers. A ratio is Skua's value divided by the best peer's with as many "
-              "workers: below 1 Skua is ahead (bold). \"-\": not measured, or it does not apply. "
-              "\u2020: its tasks cannot block. \u2021: shown but not compared, because most of the tasks are run on the "
-              "spot instead of being spawned. Targets and limits are those of the machine they were set on.\n",
-              f"![All rows as bars on logarithmic scales]({args.svg.name})\n",
-              "## Skua and the best peer\n", summary_table(targets, results)]
-    behind = far_behind(targets, results, dict(row[:2] for row in read_table(args.remarks)))
+        parts.append("Measured on: " + "; ".join(machine) + f". Medians of {rounds} runs, in which all competitors "
+                     "took turns.\n")
+    parts += [f"![Skua divided by the best peer, row by row]({args.ratios.name})\n", LEGEND + "\n",
+              limits_list(compared, results)]
+    for name, rows in sections(measured):
+        table = counted_table if rows[0].row.startswith(COUNTED) else summary_table
+        parts += [f"## {name}\n", table(rows, results)]
+    behind = far_behind(measured, results, dict(row[:2] for row in read_table(args.remarks)))
     if behind:
-        parts += ["Further than three times from the target:\n", behind]
-    parts += ["## Everybody\n", everybody_table(targets, results), "## Rows\n", titles_list(targets)]
+        parts += ["## Further than three times from the target\n", behind]
+    parts += ["## Everybody\n", f"![All rows as bars on logarithmic scales]({args.svg.name})\n",
+              everybody_table(compared, results)]
     failures = read_table(args.failures)
     if failures:
         parts += ["## What failed\n", "".join(f"- {': '.join(row)}\n" for row in failures)]
@@ -251,7 +331,7 @@ class Panel:
                 self.lines.append((min(known), who, values))
         self.lines.sort()
         self.marks = [(value, style) for value, style in
-                      ((target.limit, LIMIT), (target.target_1w, TARGET), (target.target_2w, TARGET))
+                      ((results.limit(target, 1), LIMIT), (target.target_1w, TARGET), (target.target_2w, TARGET))
                       if value is not None]
         self.set_scale()
 
@@ -279,7 +359,8 @@ class Panel:
             at = plot_x + self.length(10.0 ** power)
             to.rule(at, plot_y - 2, bottom, GRID)
             unit = f" {self.target.unit}" if power == self.high else ""
-            to.text(at, bottom + 13, f"{10.0 ** power:,.{max(-power, 0)}f}{unit}", 'fill="#868e96" font-size="10"', "middle")
+            label = f"{10.0 ** power:,.{max(-power, 0)}f}{unit}"
+            to.text(at, bottom + 13, label, 'fill="#868e96" font-size="10"', "middle")
         bars = list(self.bars(plot_y + LINE_GAP / 2))
         for bar_y, who, workers, value in bars:
             to.box(plot_x, bar_y, max(self.length(value), 1), BAR, COLOURS[who == SKUA][workers - 1])
@@ -321,7 +402,8 @@ def draw_legend(to):
 
 
 def chart(targets, results):
-    panels = [Panel(target, results) for target in targets]
+    panels = [Panel(target, results) for target in targets
+              if results.is_known(target) and not target.row.startswith(COUNTED)]
     panels = [panel for panel in panels if panel.lines]
     drawing = Drawing()
     draw_legend(drawing)
@@ -342,6 +424,66 @@ def split_in_two(panels):
     return panels[:cut], panels[cut:]
 
 
+# The other chart: one look for all rows.
+
+RATIO_NAME_WIDTH, RATIO_BEST_WIDTH, RATIO_STEP, RATIO_HEAD = 480, 170, 17, 92
+RATIO_PLOT = (MARGIN + RATIO_NAME_WIDTH, WIDTH - MARGIN - RATIO_BEST_WIDTH)
+AHEAD, BEHIND = "#2b8a3e", "#c92a2a"
+FACTOR_TEXTS = {0.1: "10 times less", 0.25: "a quarter", 0.5: "half", 1.0: "level", 2.0: "double", 4.0: "4 times",
+                10.0: "10 times more"}
+
+
+def ratio_lines(targets, results):
+    """(target, workers, ratio, best peer) of all comparisons."""
+    for target in targets:
+        for workers in WORKERS:
+            ratio = results.ratio(target, workers)
+            if ratio is not None and ratio > 0:
+                yield target, workers, ratio, results.best_peer(target.row, workers)[1]
+
+
+def ratio_x(ratio, bound):
+    """Where a ratio stands; what lies beyond the bound stands at the edge."""
+    left, right = RATIO_PLOT
+    share = (math.log(ratio) / math.log(bound) + 1) / 2
+    return left + (right - left) * min(max(share, 0), 1)
+
+
+def draw_ratio_axis(to, bound, bottom):
+    to.text(MARGIN, MARGIN + 12, "Skua divided by the best peer", 'font-size="18" font-weight="bold"')
+    to.text(MARGIN, MARGIN + 30, "A bar to the left: Skua needs less. The name is the best peer's with as many workers "
+            "in the same run. \u2020: its tasks cannot block.", 'fill="#868e96"')
+    for factor, text in FACTOR_TEXTS.items():
+        if 1 / bound <= factor <= bound:
+            at = ratio_x(factor, bound)
+            to.rule(at, RATIO_HEAD - 8, bottom, 'stroke="#495057" stroke-width="1.5"' if factor == 1 else GRID)
+            to.text(at, RATIO_HEAD - 14, text, 'fill="#868e96" font-size="10"', "middle")
+
+
+def ratio_chart(targets, results):
+    lines = list(ratio_lines(targets, results))
+    greatest = max([max(ratio, 1 / ratio) for _, _, ratio, _ in lines], default=1)
+    bound = min(max(greatest * 1.3, 4), 32)
+    drawing = Drawing()
+    bottom = RATIO_HEAD + sum(RATIO_STEP if workers == 2 else RATIO_STEP + 4 for _, workers, _, _ in lines) + 4
+    draw_ratio_axis(drawing, bound, bottom)
+    level, y = ratio_x(1, bound), RATIO_HEAD
+    seen = None
+    for target, workers, ratio, best in lines:
+        if target.row != seen:
+            y += 4
+            drawing.text(MARGIN, y + BAR, target.row, 'font-weight="bold"')
+            drawing.text(MARGIN + 130, y + BAR, textwrap.shorten(target.title, 64), 'fill="#868e96" font-size="10"')
+        seen = target.row
+        at = ratio_x(ratio, bound)
+        colour = AHEAD if ratio <= 1 else BEHIND
+        drawing.box(min(at, level), y, max(abs(at - level), 1), BAR + 1, colour)
+        drawing.text(at + (5 if ratio > 1 else -5), y + BAR, f"{ratio:.2f}", VALUE_STYLE, "start" if ratio > 1 else "end")
+        drawing.text(RATIO_PLOT[1] + 36, y + BAR, f"{workers}w  {peer_name(best)}", 'font-size="10"')
+        y += RATIO_STEP
+    return drawing.svg(WIDTH, bottom + MARGIN)
+
+
 def write_json(path, records):
     lines = ",\n".join("  " + json.dumps(record) for record in records)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
@@ -349,7 +491,7 @@ def write_json(path, records):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("records", "targets", "json", "page", "svg"):
+    for name in ("records", "targets", "json", "page", "svg", "ratios"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     for name in ("machine", "failures", "remarks"):
         parser.add_argument(f"--{name}", type=pathlib.Path)
@@ -365,6 +507,7 @@ def main():
     write_json(args.json, records)
     args.page.write_text(page(targets, results, args, rounds), encoding="utf-8")
     args.svg.write_text(chart(targets, results), encoding="utf-8")
+    args.ratios.write_text(ratio_chart(targets, results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -42,22 +42,40 @@ static int spawn_then_join(skua_task **tasks, size_t count)
     return error != 0 ? error : join_error;
 }
 
-static int run_spawn_all(const bench_job *job, double values[BENCH_ROWS_MAX])
+static int spawn_many_then_join(skua_task **tasks, size_t count)
+{
+    const int error = skua_spawn_many(tasks, nothing, NULL, 0, count, NULL);
+    return error != 0 ? error : bench_join_all(tasks, count);
+}
+
+static int run_million(const bench_job *job, double values[BENCH_ROWS_MAX],
+                       int (*work)(skua_task **tasks, size_t count))
 {
     skua_task **tasks = calloc(job->count, sizeof(*tasks));
     if (tasks == NULL) {
         return -ENOMEM;
     }
     const double start = bench_now_ns();
-    const int error = spawn_then_join(tasks, job->count);
+    const int error = work(tasks, job->count);
     values[0] = bench_ns_each(start, job->count);
     free(tasks);
     return error;
 }
 
+static int run_spawn_all(const bench_job *job, double values[BENCH_ROWS_MAX])
+{
+    return run_million(job, values, spawn_then_join);
+}
+
+static int run_spawn_many(const bench_job *job, double values[BENCH_ROWS_MAX])
+{
+    return run_million(job, values, spawn_many_then_join);
+}
+
 static const bench_case cases[] = {
     {.name = "spawn-join", .count = 1000000, .run = run_spawn_join, .enter = bench_enter_skua},
     {.name = "spawn-1m", .count = 1000000, .run = run_spawn_all, .enter = bench_enter_skua},
+    {.name = "spawn-many-1m", .count = 1000000, .run = run_spawn_many, .enter = bench_enter_skua},
 };
 
 int main(int argc, char **argv)

@@ -1,13 +1,55 @@
 # bench/NAME.c becomes build/bench/bench_NAME. Linked statically, as the peers' benchmarks are, so
 # that a call costs a call; internal headers are in reach for what only they can measure.
 
-file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.c)
+set(bench ${PROJECT_SOURCE_DIR}/bench)
+
+# bench_program(<target> <source> <library>)
+function(bench_program target source library)
+    skua_program(${target} ${source})
+    target_include_directories(${target} PRIVATE
+        ${PROJECT_SOURCE_DIR} ${bench} ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${target} PRIVATE ${library})
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endfunction()
+
+file(GLOB sources CONFIGURE_DEPENDS ${bench}/*.c)
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
-    skua_program(bench_${name} ${source})
-    target_include_directories(bench_${name} PRIVATE
-        ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/bench ${PROJECT_SOURCE_DIR}/src)
-    target_link_libraries(bench_${name} PRIVATE skua::skua_static)
-    set_target_properties(bench_${name} PROPERTIES
+    bench_program(bench_${name} ${source} skua::skua_static)
+endforeach()
+
+# The same library once more, with atomic operations that count, and programs whose clock is that
+# count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
+get_target_property(library_sources skua_objects SOURCES)
+add_library(skua_counted STATIC ${library_sources} ${bench}/counted/count.c)
+target_compile_definitions(skua_counted PRIVATE
+    _GNU_SOURCE
+    SKUA_ATOMIC_HEADER="counted/atomic.h")
+target_compile_options(skua_counted PRIVATE
+    $<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec>
+    "$<$<COMPILE_LANGUAGE:C>:${SKUA_WARNINGS}>")
+target_include_directories(skua_counted
+    PUBLIC ${PROJECT_SOURCE_DIR}/include
+    PRIVATE ${PROJECT_SOURCE_DIR}/src ${bench})
+target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc)
+set_target_properties(skua_counted PROPERTIES LINKER_LANGUAGE C)
+
+foreach(name IN ITEMS fork spawn yield mutex channel)
+    bench_program(bench_counted_${name} ${bench}/${name}.c skua_counted)
+    target_compile_definitions(bench_counted_${name} PRIVATE BENCH_COUNTED)
+endforeach()
+
+# The simulation, and the same work on the library itself: bench_sim, bench_sim_real.
+set(sim ${PROJECT_SOURCE_DIR}/bench/sim)
+skua_program(bench_sim ${sim}/main.c)
+target_sources(bench_sim PRIVATE
+    ${sim}/machine.c ${sim}/events.c ${sim}/sched.c ${sim}/fork.c ${sim}/work.c)
+target_link_libraries(bench_sim PRIVATE m)
+skua_program(bench_sim_real ${sim}/real.c)
+target_include_directories(bench_sim_real PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+target_link_libraries(bench_sim_real PRIVATE skua::skua_static m)
+foreach(target bench_sim bench_sim_real)
+    set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endforeach()

@@ -526,6 +526,38 @@ static void scopes_and_cancels(void **state)
     run_all(scopes_, NULL);
 }
 
+/* Every cancel outside of a shield ends a wait inside, since the shield's grace has begun. The wait
+   begins again, as often as it takes, without needing more of the stack each time. */
+static int recv_shielded(void *arg)
+{
+    skua_scope shield = {{0}};
+    skua_shield_open(&shield, skua_after(SKUA_SEC(100)));
+    int value = recv_int(arg);
+    return skua_scope_close(&shield, value);
+}
+
+static int many_cancels_body(void *arg)
+{
+    skua_chan *chan = make_chan(sizeof(int), *(size_t *)arg);
+    skua_task *task = start(recv_shielded, chan);
+    for (int i = 0; i < 5000; i++) {
+        await_waiting(chan, SKUA_RECEIVER, 1);
+        skua_task_cancel(task);
+        (void)skua_yield();
+    }
+    send_int(chan, 7);
+    CHECK_INT(finish(task), 7);
+    free_chan(chan);
+    return 0;
+}
+
+static void cancels_outside_a_shield(void **state)
+{
+    size_t capacities[] = {0, 1};
+    run_on(1, many_cancels_body, &capacities[0]);
+    run_on(1, many_cancels_body, &capacities[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +575,7 @@ int main(void)
         TEST(cancelled_waiters_leave),
         TEST(the_wake_is_passed_on),
         TEST(scopes_and_cancels),
+        TEST(cancels_outside_a_shield),
     };
     return TEST_RUN(tests);
 }

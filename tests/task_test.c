@@ -542,6 +542,72 @@ static void a_joined_task_does_not_count_as_alive(void **state)
     }
 }
 
+/* --- many at once ----------------------------------------------------------------------------- */
+
+enum { MANY = 3000 };
+
+static int add_to_sum(void *arg)
+{
+    atomic_fetch_add((gate *)arg, 1);
+    return 0;
+}
+
+static int many_body(void *arg)
+{
+    static int values[MANY];
+    static skua_task *tasks[MANY];
+    gate ran = 0;
+    for (int i = 0; i < MANY; i++) {
+        values[i] = i;
+    }
+    CHECK_INT(skua_spawn_many(tasks, double_it, values, sizeof values[0], MANY, NULL), 0);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_INT(finish(tasks[i]), 2 * i);
+    }
+    const skua_spawn_opts copies = {.arg_bytes = sizeof values[0], .name = "one of many"};
+    CHECK_INT(skua_spawn_many(tasks, double_it, values, sizeof values[0], MANY, &copies), 0);
+    memset(values, 0, sizeof values);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_STR(skua_task_name(tasks[i]), "one of many");
+        CHECK_INT(finish(tasks[i]), 2 * i);
+    }
+    const skua_spawn_opts pinned = {.pin = 1};
+    CHECK_INT(skua_spawn_many(NULL, add_to_sum, &ran, 0, MANY, NULL), 0);
+    CHECK_INT(skua_spawn_many(NULL, add_to_sum, &ran, 0, MANY, &pinned), 0);
+    await(&ran, 2 * MANY);
+    CHECK_INT(skua_spawn_many(tasks, add_to_sum, &ran, 0, 0, NULL), 0);
+    CHECK_INT(skua_spawn_many(tasks, NULL, &ran, 0, 1, NULL), -EINVAL);
+    CHECK_INT(skua_spawn_many(tasks, add_to_sum, NULL, 0, 1, &copies), -EINVAL);
+    return 0;
+}
+
+static void many_tasks_start_at_once(void **state)
+{
+    run_on_1_2_4(many_body);
+    CHECK_INT(skua_spawn_many(NULL, return_zero, NULL, 0, 1, NULL), -EPERM);
+}
+
+static int many_or_none_body(void *arg)
+{
+    skua_task *tasks[10];
+    gate ran = 0;
+    const skua_spawn_opts huge = {.stack_bytes = SIZE_MAX};
+    CHECK_INT(skua_spawn_many(tasks, add_to_sum, &ran, 0, 10, NULL), -EAGAIN);
+    CHECK_INT(skua_spawn_many(tasks, add_to_sum, &ran, 0, 9, &huge), -EINVAL);
+    CHECK_INT(skua_spawn_many(tasks, add_to_sum, &ran, 0, 9, NULL), 0);
+    for (int i = 0; i < 9; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+    }
+    CHECK_INT(atomic_load(&ran), 9);
+    return 0;
+}
+
+static void many_tasks_start_or_none(void **state)
+{
+    const skua_config config = {.workers = 2, .max_tasks = 10};
+    CHECK_INT(skua_run(&config, many_or_none_body, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +631,8 @@ int main(void)
         TEST(spawn_is_for_tasks_only),
         TEST(max_tasks_is_a_limit),
         TEST(a_joined_task_does_not_count_as_alive),
+        TEST(many_tasks_start_at_once),
+        TEST(many_tasks_start_or_none),
     };
     return TEST_RUN(tests);
 }

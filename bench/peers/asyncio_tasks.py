@@ -13,7 +13,7 @@ now = time.perf_counter
 
 
 def ns_each(start, count):
-    return [(now() - start) / count * 1e9]
+    return [(now() - start) / max(count, 1) * 1e9]
 
 
 async def nothing():
@@ -45,6 +45,23 @@ async def yield_turns(count):
     start = now()
     await asyncio.gather(*(take_turns() for _ in range(tasks)))
     return ns_each(start, count // tasks * tasks)
+
+
+async def mutex(count):
+    tasks, counter, lock = 100, 0, asyncio.Lock()
+
+    async def take_turns():
+        nonlocal counter
+        for _ in range(count // tasks):
+            async with lock:
+                counter += 1
+            await asyncio.sleep(0)
+
+    start = now()
+    await asyncio.gather(*(take_turns() for _ in range(tasks)))
+    result = ns_each(start, count // tasks * tasks)
+    assert counter == count // tasks * tasks
+    return result
 
 
 async def ping_pong(count):
@@ -168,6 +185,7 @@ CASES = [
     ("spawn-join", ONE_NS, 50_000, True, None, spawn_join),
     ("spawn-1m", ONE_NS, 100_000, True, None, spawn_all),
     ("yield", ONE_NS, 200_000, True, None, yield_turns),
+    ("mutex", ONE_NS, 100_000, True, None, mutex),
     ("chan-pingpong", ONE_NS, 50_000, True, None, ping_pong),
     ("chan-1p1c-128", ONE_NS, 200_000, True, None, move_items(1)),
     ("chan-4p4c-128", ONE_NS, 200_000, True, None, move_items(4)),

@@ -119,6 +119,29 @@ static int run_yield(const bench_job *job, double values[BENCH_ROWS_MAX])
     return 0;
 }
 
+static int run_mutex(const bench_job *job, double values[BENCH_ROWS_MAX])
+{
+    enum { TASKS = 100 };
+    const size_t each = job->count / TASKS;
+    size_t counter = 0;
+    fibers::mutex lock;
+    std::vector<fibers::fiber> tasks;
+    const double start = bench_now_ns();
+    for (size_t i = 0; i < TASKS; i++) {
+        tasks.push_back(spawn([each, &counter, &lock] {
+            for (size_t turn = 0; turn < each; turn++) {
+                lock.lock();
+                counter++;
+                lock.unlock();
+                boost::this_fiber::yield();
+            }
+        }));
+    }
+    join_all(tasks);
+    values[0] = bench_ns_each(start, each * TASKS);
+    return counter == each * TASKS ? 0 : -1;
+}
+
 typedef fibers::unbuffered_channel<uint64_t> rendezvous;
 typedef fibers::buffered_channel<uint64_t> buffer;
 
@@ -231,6 +254,7 @@ static const bench_case cases[] = {
     {.name = "spawn-join", .count = 1000000, .run = run_spawn_join},
     {.name = "spawn-1m", .count = 200000, .run = run_spawn_all},
     {.name = "yield", .count = 2000000, .run = run_yield},
+    {.name = "mutex", .count = 1000000, .run = run_mutex},
     {.name = "chan-pingpong", .count = 500000, .run = run_ping_pong},
     {.name = "chan-1p1c-0", .count = 1000000, .run = run_unbuffered<1>},
     {.name = "chan-1p1c-128", .count = 2000000, .run = run_buffered<1>},

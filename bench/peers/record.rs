@@ -16,8 +16,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case with one row in nanoseconds, called as the case is.
-    pub const fn ns(
+    /// A case that is warmed up and may be run again.
+    pub const fn warm(
         name: &'static str,
         rows: &'static [(&'static str, &'static str)],
         count: usize,
@@ -29,6 +29,10 @@ impl Case {
 
 pub fn ns_each(start: Instant, count: usize) -> f64 {
     start.elapsed().as_nanos() as f64 / count as f64
+}
+
+pub fn ms(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
 }
 
 /// Sorts.

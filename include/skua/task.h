@@ -31,6 +31,18 @@ typedef struct skua_spawn_opts {
    Call from: a task. Never blocks, never switches. Cost: no lock, no system call when warm. */
 int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts) SKUA_MUST_CHECK;
 
+/* Start `count` tasks at once: the i-th runs fn((char *)args + i * stride). So `args` is an array
+   of elements of `stride` bytes, which has to outlive the tasks, unless opts->arg_bytes says that
+   each copies so many bytes of its element. Stride 0: all share one argument. out[0..count) become
+   owned references in that order; `out` NULL: nobody will ask. All or nothing: when it fails, none
+   has run, and what was written to `out` means nothing. They queue up behind what is ready; one
+   that has not started holds two cache lines and no stack.
+   Returns 0 (also for count 0), or what skua_spawn() returns; -EAGAIN also if max_tasks has not
+   room for all.
+   Call from: a task. Never blocks, never switches. Cost: O(count), one lock for all. */
+int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                    const skua_spawn_opts *opts) SKUA_MUST_CHECK;
+
 /* Wait until the task has ended. Consumes nothing: any number of tasks and foreign threads may
    join, any number of times. Returns 0 with fn's return value in *status (which may be NULL);
    -ETIMEDOUT, -EAGAIN and -ECANCELED speak of the caller only: the task goes on. -EDEADLK: a task

@@ -19,6 +19,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum skua__lock_rank {
@@ -56,6 +57,18 @@ static inline void skua__lock(struct skua__lock *lock, enum skua__lock_rank rank
     if (SKUA_UNLIKELY(!skua__cas(&lock->word, &unlocked, 1, acquire, relaxed))) {
         skua__lock_slow(lock);
     }
+}
+
+/* False: somebody holds it. */
+static inline bool skua__try_lock(struct skua__lock *lock, enum skua__lock_rank rank)
+{
+    uint32_t unlocked = 0;
+    /* acquire: pairs with the release in skua__unlock(). */
+    if (SKUA_UNLIKELY(!skua__cas(&lock->word, &unlocked, 1, acquire, relaxed))) {
+        return false;
+    }
+    skua__lock_check_take(rank);
+    return true;
 }
 
 static inline void skua__unlock(struct skua__lock *lock, enum skua__lock_rank rank)

@@ -200,6 +200,12 @@ void skua__chan_check_size(const skua_chan *chan, size_t item_bytes)
 
 /* --- sending and receiving -------------------------------------------------------------------- */
 
+static SKUA_NOINLINE int wake_and_return(struct skua__parker *parker, int status)
+{
+    skua__wake(parker);
+    return status;
+}
+
 static void wake_if(struct skua__parker *parker)
 {
     if (parker != NULL) {
@@ -218,82 +224,28 @@ static void leave_queue(skua_chan *chan, struct skua__waiter *waiter)
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
-/* Waits in the queue for a partner. Called with the lock held, which it gives back. There is one
-   such function, called last, for all who wait: every return to another place than the one that
-   the processor has in mind is mispredicted after a switch. */
-static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue, void *item,
-                                       skua_time deadline)
+/* Waits in the queue for a partner, as a task or as a thread. Called with the lock held, which it
+   gives back. Returns what the call returns, or SKUA__RECHECK. */
+static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, void *item,
+                                   skua_time deadline)
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
-    struct skua__fiber *fiber = skua__fiber_self();
-    if (SKUA_LIKELY(fiber != NULL)) {
-        skua__wait_begin_inline(&wait, fiber);
-    } else {
-        skua__wait_begin(&wait, SKUA__SOFT);
-    }
+    skua__wait_begin(&wait, SKUA__SOFT);
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-    int64_t deadline_ns = skua__deadline_ns(deadline);
-    int cause = SKUA_LIKELY(fiber != NULL) ? skua__wait_park_inline(&wait, fiber, deadline_ns)
-                                           : skua__wait_park(&wait, deadline_ns);
-    if (SKUA_LIKELY(cause >= 0)) {
+    int cause = skua__wait_park(&wait, skua__deadline_ns(deadline));
+    if (cause >= 0) {
         return waiter.result;
     }
     leave_queue(chan, &waiter);
-    if (cause != SKUA__RECHECK) {
-        return cause;
-    }
-    return queue == &chan->waiting_senders ? skua_chan_send(chan, item, chan->item_bytes, deadline)
-                                           : skua_chan_recv(chan, item, chan->item_bytes, deadline);
+    return cause;
 }
 
-/* Of a channel without a buffer. */
-static SKUA_NOINLINE int meet_receiver(skua_chan *chan, const void *item, skua_time deadline)
-{
-    skua__lock(&chan->lock, SKUA__RANK_CHAN);
-    int status = -EPIPE;
-    if (SKUA_LIKELY(!chan->refuses_sends)) {
-        struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
-        if (receiver != NULL) {
-            struct skua__parker *parker = serve_receiver(chan, receiver, item);
-            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-            skua__wake_inline(parker);
-            return 0;
-        }
-        if (!skua__is_now(deadline)) {
-            return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
-        }
-        status = -EAGAIN;
-    }
-    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-    return status;
-}
-
-static SKUA_NOINLINE int meet_sender(skua_chan *chan, void *item, skua_time deadline)
-{
-    skua__lock(&chan->lock, SKUA__RANK_CHAN);
-    int status = 0;
-    if (SKUA_LIKELY(!chan->is_closed)) {
-        struct skua__waiter *sender = claim_first(&chan->waiting_senders);
-        if (sender != NULL) {
-            struct skua__parker *parker = serve_sender(chan, sender, item);
-            skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-            skua__wake_inline(parker);
-            return 1;
-        }
-        if (!skua__is_now(deadline)) {
-            return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
-        }
-        status = -EAGAIN;
-    }
-    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
-    return status;
-}
-
-/* Of a channel with a buffer: what could not be done past the lock. */
-static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_time deadline)
+/* Tries under the lock. Returns what the call returns; or SKUA__CHAN_WOULD_WAIT, with the lock held
+   and a wait allowed. */
+static inline int attempt_send(skua_chan *chan, const void *item, skua_time deadline)
 {
     int status;
     struct skua__parker *wake = NULL;
@@ -306,10 +258,10 @@ static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_tim
             return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_send(chan));
-    return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
+    return status;
 }
 
-static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time deadline)
+static inline int attempt_recv(skua_chan *chan, void *item, skua_time deadline)
 {
     int status;
     struct skua__parker *wake = NULL;
@@ -322,6 +274,118 @@ static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time dead
             return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_recv(chan));
+    return status;
+}
+
+/* The whole call again, as often as it takes: its wait was ended for another look at the scopes. */
+static SKUA_NOINLINE int start_again(skua_chan *chan, struct skua__list *queue, void *item,
+                                     skua_time deadline)
+{
+    int status;
+    do {
+        status = skua__cancel_point();
+        if (status < 0) {
+            return status;
+        }
+        status = queue == &chan->waiting_senders ? attempt_send(chan, item, deadline)
+                                                 : attempt_recv(chan, item, deadline);
+        if (status == SKUA__CHAN_WOULD_WAIT) {
+            status = wait_once(chan, queue, item, deadline);
+        }
+    } while (status == SKUA__RECHECK);
+    return status;
+}
+
+/* Like wait_once(), for good. There is one such function, called last, for all tasks that wait:
+   every return to another place than the one that the processor has in mind is mispredicted after
+   a switch. */
+static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue, void *item,
+                                       skua_time deadline)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (SKUA_UNLIKELY(fiber == NULL)) {
+        return wait_once(chan, queue, item, deadline); /* a thread has no scopes */
+    }
+    struct skua__wait wait;
+    struct skua__waiter waiter;
+    skua__wait_begin_inline(&wait, fiber);
+    skua__waiter_init(&waiter, &wait, 0, item);
+    skua__list_push_back(queue, &waiter.link);
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    int cause = skua__wait_park_inline(&wait, fiber, skua__deadline_ns(deadline));
+    if (SKUA_LIKELY(cause >= 0)) {
+        return waiter.result;
+    }
+    leave_queue(chan, &waiter);
+    return cause != SKUA__RECHECK ? cause : start_again(chan, queue, item, deadline);
+}
+
+/* What could not be done past the lock. */
+static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_time deadline)
+{
+    int status = attempt_send(chan, item, deadline);
+    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+        return status;
+    }
+    return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
+}
+
+static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time deadline)
+{
+    int status = attempt_recv(chan, item, deadline);
+    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+        return status;
+    }
+    return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
+}
+
+/* The commonest ways of a channel without a buffer: items of 8 bytes, the lock free, and a partner
+   that goes into the LIFO slot, or none. */
+static SKUA_NOINLINE int meet_receiver(skua_chan *chan, const void *item, skua_time deadline)
+{
+    if (SKUA_UNLIKELY(!skua__try_lock(&chan->lock, SKUA__RANK_CHAN))) {
+        return send_locked(chan, item, deadline);
+    }
+    if (SKUA_UNLIKELY(chan->refuses_sends)) {
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return send_locked(chan, item, deadline);
+    }
+    struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
+    if (receiver != NULL) {
+        struct skua__parker *parker = receiver->parker;
+        memcpy(receiver->item, item, sizeof(uint64_t));
+        receiver->result = 1;
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return skua__wake_passes(parker) ? 0 : wake_and_return(parker, 0);
+    }
+    if (SKUA_UNLIKELY(skua__is_now(deadline))) {
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return -EAGAIN;
+    }
+    return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
+}
+
+static SKUA_NOINLINE int meet_sender(skua_chan *chan, void *item, skua_time deadline)
+{
+    if (SKUA_UNLIKELY(!skua__try_lock(&chan->lock, SKUA__RANK_CHAN))) {
+        return recv_locked(chan, item, deadline);
+    }
+    if (SKUA_UNLIKELY(chan->is_closed)) {
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return recv_locked(chan, item, deadline);
+    }
+    struct skua__waiter *sender = claim_first(&chan->waiting_senders);
+    if (sender != NULL) {
+        struct skua__parker *parker = sender->parker;
+        memcpy(item, sender->item, sizeof(uint64_t));
+        sender->result = 0;
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return skua__wake_passes(parker) ? 1 : wake_and_return(parker, 1);
+    }
+    if (SKUA_UNLIKELY(skua__is_now(deadline))) {
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+        return -EAGAIN;
+    }
     return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
 }
 
@@ -331,12 +395,9 @@ static SKUA_NOINLINE int send_in_full(skua_chan *chan, const void *item, size_t 
                                       skua_time deadline)
 {
     skua__chan_check_size(chan, item_bytes);
-    int status = skua__cancel_point();
+    int status = skua__cancel_point_passes() ? 0 : skua__cancel_point();
     if (status < 0) {
         return status;
-    }
-    if (chan->capacity == 0) {
-        return meet_receiver(chan, item, deadline);
     }
     return skua__cells_put(&chan->cells, item, item_bytes) ? 0 : send_locked(chan, item, deadline);
 }
@@ -345,26 +406,21 @@ static SKUA_NOINLINE int recv_in_full(skua_chan *chan, void *item, size_t item_b
                                       skua_time deadline)
 {
     skua__chan_check_size(chan, item_bytes);
-    int status = skua__cancel_point();
+    int status = skua__cancel_point_passes() ? 0 : skua__cancel_point();
     if (status < 0) {
         return status;
-    }
-    if (chan->capacity == 0) {
-        return meet_sender(chan, item, deadline);
     }
     return skua__cells_take(&chan->cells, item, item_bytes) ? 1 : recv_locked(chan, item, deadline);
 }
 
 int skua_chan_send(skua_chan *chan, const void *item, size_t item_bytes, skua_time deadline)
 {
-    if (SKUA_UNLIKELY(item_bytes != chan->item_bytes)) {
+    if (SKUA_UNLIKELY(item_bytes != sizeof(uint64_t) || item_bytes != chan->item_bytes ||
+                      !skua__cancel_point_passes())) {
         return send_in_full(chan, item, item_bytes, deadline);
     }
-    if (chan->capacity == 0 && skua__cancel_point_passes()) {
+    if (chan->capacity == 0) {
         return meet_receiver(chan, item, deadline);
-    }
-    if (item_bytes != sizeof(uint64_t) || !skua__cancel_point_passes()) {
-        return send_in_full(chan, item, item_bytes, deadline);
     }
     if (SKUA_LIKELY(skua__cells_put(&chan->cells, item, sizeof(uint64_t)))) {
         return 0;
@@ -374,14 +430,12 @@ int skua_chan_send(skua_chan *chan, const void *item, size_t item_bytes, skua_ti
 
 int skua_chan_recv(skua_chan *chan, void *item, size_t item_bytes, skua_time deadline)
 {
-    if (SKUA_UNLIKELY(item_bytes != chan->item_bytes)) {
+    if (SKUA_UNLIKELY(item_bytes != sizeof(uint64_t) || item_bytes != chan->item_bytes ||
+                      !skua__cancel_point_passes())) {
         return recv_in_full(chan, item, item_bytes, deadline);
     }
-    if (chan->capacity == 0 && skua__cancel_point_passes()) {
+    if (chan->capacity == 0) {
         return meet_sender(chan, item, deadline);
-    }
-    if (item_bytes != sizeof(uint64_t) || !skua__cancel_point_passes()) {
-        return recv_in_full(chan, item, item_bytes, deadline);
     }
     if (SKUA_LIKELY(skua__cells_take(&chan->cells, item, sizeof(uint64_t)))) {
         return 1;

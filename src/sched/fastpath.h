@@ -49,14 +49,27 @@ static inline int skua__wait_park_inline(struct skua__wait *wait, struct skua__f
     return skua__wait_outcome(wait, deadline_ns);
 }
 
-/* skua__wake(), for parkers that are fibers of the same runtime as a rule. */
-static inline void skua__wake_inline(struct skua__parker *parker)
+/* skua__wake() where it only has to fill the worker's empty LIFO slot. False: call that one. */
+static inline bool skua__wake_passes(struct skua__parker *parker)
 {
     if (SKUA_UNLIKELY(parker->is_thread)) {
+        return false;
+    }
+    struct skua__runnable *runnable = &SKUA_CONTAINER(parker, struct skua__fiber, parker)->runnable;
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || worker->runtime != runnable->runtime ||
+                      runnable->pin != 0 || skua__load(&worker->lifo, relaxed) != NULL)) {
+        return false;
+    }
+    /* release: publishes the runnable, like lifo_put() in worker.c. */
+    skua__store(&worker->lifo, runnable, release);
+    return true;
+}
+
+static inline void skua__wake_inline(struct skua__parker *parker)
+{
+    if (!skua__wake_passes(parker)) {
         skua__wake(parker);
-    } else {
-        skua__ready(&SKUA_CONTAINER(parker, struct skua__fiber, parker)->runnable,
-                    SKUA__READY_WOKEN);
     }
 }
 

@@ -26,7 +26,12 @@ static void fiber_main(void *self);
 struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_class)
 {
     struct skua__stack stack;
+    struct skua__timer *timer = skua__slab_take(&runtime->timers, NULL);
+    if (timer == NULL) {
+        return NULL;
+    }
     if (skua__stacks_take(&runtime->stacks, stack_class, &stack) < 0) {
+        skua__slab_return(&runtime->timers, NULL, timer);
         return NULL;
     }
     uintptr_t top = (uintptr_t)stack.bottom + stack.bytes;
@@ -38,7 +43,8 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->runnable.stack_class = (uint16_t)stack_class;
     fiber->runnable.runtime = runtime;
     fiber->stack = stack;
-    fiber->timer.parker = &fiber->parker;
+    *timer = (struct skua__timer){.parker = &fiber->parker};
+    fiber->timer = timer;
     fiber->stack_low = (uintptr_t)stack.bottom + stack.bytes / HEADROOM_PART;
     /* A sequence that this address has never seen: a claimer that slept through a retirement must
        fail. */
@@ -51,8 +57,9 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
 
 void skua__fiber_retire(struct skua__fiber *fiber)
 {
-    skua__timer_disarm(&fiber->timer);
     skua__forks_release(fiber->forks);
+    skua__timer_disarm(fiber->timer);
+    skua__slab_return(&fiber->runnable.runtime->timers, NULL, fiber->timer);
     skua__sanitize_fini(&fiber->sanitize);
     skua__stacks_return(&fiber->runnable.runtime->stacks, &fiber->stack);
 }
@@ -103,6 +110,7 @@ static SKUA_ALWAYS_INLINE void switch_fibers(struct skua__worker *worker, struct
     if (SKUA_UNLIKELY(skua__load(&to->on_cpu, acquire))) {
         wait_until_left(to);
     }
+    skua_assert(!skua__fork_has_private(&worker->forks)); /* (F1) of fork.c */
     skua__store(&to->on_cpu, true, relaxed);
     worker->left = from;
     skua__store(&worker->current, to == &worker->root ? NULL : to, relaxed);

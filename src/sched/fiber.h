@@ -39,7 +39,7 @@ struct skua__fiber {
     struct skua__forks *forks;        /* its public children; NULL until there were any */
     uintptr_t stack_low;              /* below it, a sync leaves the child to another stack */
     struct skua__scope *scope;        /* innermost open one; changed by the fiber only */
-    struct skua__timer timer;
+    struct skua__timer *timer; /* constant, in a slab: wheels do not touch the pages of stacks */
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;

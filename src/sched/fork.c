@@ -153,6 +153,7 @@ static void make_public(struct skua__worker *worker, struct skua__fiber *fiber, 
     struct skua__forks *forks = forks_of(fiber);
     for (uint32_t i = 0; i < count; i++) {
         struct skua__child *child = inside(oldest[i]);
+        skua_assert(skua__load(&child->join, relaxed) == (uintptr_t)&oldest[i]);
         child->scope = fiber->scope;
         skua__store(&child->join, OPEN, relaxed);
         if (forks == NULL || skua__deque_push(&forks->deque, child) < 0) {

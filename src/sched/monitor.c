@@ -190,7 +190,7 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
         return false; /* a stand-in is at it, and gets on */
     }
     bool all_are_stuck = busy >= runtime->worker_count && stuck == busy;
-    return work_is_stuck || (all_are_stuck && skua__inject_count(&runtime->inject) > 0);
+    return work_is_stuck || (all_are_stuck && skua__inject_any(&runtime->injects));
 }
 
 /* The task that runs on a worker which is not ours: its memory is a task's in any case, but which

@@ -61,7 +61,7 @@ void skua__runtime_return_poll_token(skua_runtime *runtime)
 
 bool skua__runtime_has_work(skua_runtime *runtime)
 {
-    if (skua__inject_count(&runtime->inject) > 0) {
+    if (skua__inject_any(&runtime->injects)) {
         return true;
     }
     for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
@@ -207,6 +207,7 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     worker->runtime = runtime;
     worker->index = index;
     worker->random = index;
+    worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__fork_stack_init(&worker->forks);
     if (runtime->takes_all_forks) {
@@ -224,7 +225,12 @@ static int init_shared(skua_runtime *runtime)
     skua__slab_init(&runtime->tasks, sizeof(struct skua_task), 0);
     skua__slab_init(&runtime->forks, sizeof(struct skua__forks), 0);
     skua__slab_init(&runtime->roomy_tasks, sizeof(struct skua__roomy_task), 0);
+    skua__slab_init(&runtime->timers, sizeof(struct skua__timer), 0);
     int status = skua__topo_create(&runtime->topo, runtime->worker_capacity);
+    if (status == 0) {
+        uint32_t groups = skua__topo_groups(runtime->topo, runtime->worker_count);
+        status = skua__inject_set_init(&runtime->injects, groups, runtime->worker_count);
+    }
     if (status < 0) {
         return status;
     }
@@ -293,7 +299,9 @@ static void free_runtime(skua_runtime *runtime)
     skua__slab_fini(&runtime->tasks);
     skua__forks_fini(&runtime->forks);
     skua__slab_fini(&runtime->roomy_tasks);
+    skua__slab_fini(&runtime->timers);
     skua__stacks_fini(&runtime->stacks);
+    skua__inject_set_fini(&runtime->injects);
     skua__topo_destroy(runtime->topo);
     skua__free(runtime->workers);
     skua__free(runtime->name);

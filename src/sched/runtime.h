@@ -23,6 +23,7 @@ struct skua_runtime {
     bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
@@ -35,12 +36,12 @@ struct skua_runtime {
 
     /* Shared. */
     struct skua__idle idle SKUA_CACHE_ALIGNED;
-    struct skua__inject inject SKUA_CACHE_ALIGNED;
     _Atomic uint32_t poll_token SKUA_CACHE_ALIGNED; /* 1: somebody polls */
     _Atomic uint32_t poll_count; /* how often the token was taken: for the monitor */
     struct skua__lock service_lock;
     struct skua__slab tasks, roomy_tasks; /* the latter with a name or a copied argument */
     struct skua__slab forks;
+    struct skua__slab timers; /* one for each fiber */
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
@@ -70,6 +71,14 @@ static inline void skua__runtime_light_fence(const skua_runtime *runtime)
         skua__fence(seq_cst);
     } else {
         skua__fence_compiler();
+    }
+}
+
+/* So many tasks are not alive any more, as far as max_tasks is concerned. */
+static inline void skua__runtime_uncount_tasks(skua_runtime *runtime, size_t count)
+{
+    if (SKUA_UNLIKELY(runtime->max_tasks != 0)) {
+        skua__fetch_sub(&runtime->live_tasks, count, relaxed);
     }
 }
 

@@ -26,60 +26,12 @@ static bool has_flag(const struct skua_task *task, uint32_t flag)
     return (skua__load(&task->scope.flags, relaxed) & flag) != 0;
 }
 
-/* The options have one writer, the spawner, before the task is launched. */
-static void set_option(struct skua_task *task, uint32_t flag)
-{
-    skua__store(&task->scope.flags, skua__load(&task->scope.flags, relaxed) | flag, relaxed);
-}
-
-static struct skua__roomy_task *roomy(struct skua_task *task)
-{
-    return SKUA_CONTAINER(task, struct skua__roomy_task, task);
-}
-
-/* --- making and freeing ----------------------------------------------------------------------- */
-
-static int set_argument(struct skua_task *task, const void *arg, size_t arg_bytes)
-{
-    if (arg_bytes <= sizeof roomy(task)->inline_arg) {
-        task->arg = roomy(task)->inline_arg;
-    } else {
-        task->arg = skua__alloc(arg_bytes);
-        if (task->arg == NULL) {
-            return -ENOMEM;
-        }
-        set_option(task, SKUA__TASK_ARG_ALLOCATED);
-    }
-    memcpy(task->arg, arg, arg_bytes);
-    return 0;
-}
-
-static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts *opts)
-{
-    skua_runtime *runtime = task->runnable.runtime;
-    if (opts->stack_bytes > 0) {
-        int stack_class = skua__stack_class(opts->stack_bytes);
-        if (stack_class < 0) {
-            return stack_class;
-        }
-        task->runnable.stack_class = (uint16_t)stack_class;
-    }
-    if (opts->pin > 0) {
-        task->runnable.pin = 1 + (opts->pin - 1) % runtime->worker_count;
-    }
-    if (opts->keep_fpenv) {
-        set_option(task, SKUA__TASK_KEEP_FPENV);
-    }
-    if (opts->name != NULL && (roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
-        return -ENOMEM;
-    }
-    return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
-}
+/* --- freeing --------------------------------------------------------------------------------- */
 
 void skua__task_free_parts(struct skua_task *task)
 {
     if (has_flag(task, SKUA__TASK_ROOMY)) {
-        skua__free(roomy(task)->name);
+        skua__free(skua__roomy(task)->name);
         if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
             skua__free(task->arg);
         }
@@ -87,8 +39,7 @@ void skua__task_free_parts(struct skua_task *task)
     skua__free(task->error);
 }
 
-/* Frees a task that nobody refers to any more. */
-static void task_free(struct skua_task *task)
+void skua__task_free(struct skua_task *task)
 {
     struct skua__worker *worker = skua__worker_self();
     skua_runtime *runtime = task->runnable.runtime;
@@ -101,192 +52,6 @@ static void task_free(struct skua_task *task)
         }
     }
     skua__slab_return(&runtime->tasks, is_ours ? &worker->tasks : NULL, task);
-}
-
-static inline struct skua_task *take_plain(skua_runtime *runtime, struct skua__worker *worker)
-{
-    return skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
-}
-
-static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *worker)
-{
-    struct skua__roomy_task *task =
-        skua__slab_take(&runtime->roomy_tasks, worker != NULL ? &worker->roomy_tasks : NULL);
-    if (task == NULL) {
-        return NULL;
-    }
-    task->name = NULL;
-    return &task->task;
-}
-
-static SKUA_ALWAYS_INLINE void task_init(struct skua_task *task, skua_runtime *runtime, void *arg,
-                                         uint32_t options)
-{
-    task->runnable.runtime = runtime;
-    task->runnable.pin = 0;
-    task->runnable.kind = SKUA__RUNNABLE_TASK;
-    task->runnable.stack_class = (uint16_t)runtime->stack_class;
-    task->status = 0;
-    task->arg = arg;
-    skua__store(&task->locals, NULL, relaxed);
-    task->error = NULL;
-    skua__scope_init_root(&task->scope);
-    skua__store(&task->scope.flags, options, relaxed);
-}
-
-static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime *runtime,
-                                           struct skua__worker *worker, void *arg,
-                                           const skua_spawn_opts *opts)
-{
-    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0;
-    struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
-    if (task == NULL) {
-        return -ENOMEM;
-    }
-    task_init(task, runtime, arg, is_roomy ? SKUA__TASK_ROOMY : 0);
-    int status = set_options(task, arg, opts);
-    if (status < 0) {
-        task_free(task);
-        return status;
-    }
-    *out = task;
-    return 0;
-}
-
-/* A task that nobody knows yet; 0 or an error. */
-static SKUA_ALWAYS_INLINE int task_make(struct skua_task **out, skua_runtime *runtime,
-                                        struct skua__worker *worker, void *arg,
-                                        const skua_spawn_opts *opts)
-{
-    if (SKUA_UNLIKELY(opts != NULL)) {
-        return make_with_options(out, runtime, worker, arg, opts);
-    }
-    struct skua_task *task = take_plain(runtime, worker);
-    if (SKUA_UNLIKELY(task == NULL)) {
-        return -ENOMEM;
-    }
-    task_init(task, runtime, arg, 0);
-    *out = task;
-    return 0;
-}
-
-static int count_live(skua_runtime *runtime)
-{
-    if (runtime->max_tasks == 0) {
-        return 0;
-    }
-    if (skua__fetch_add(&runtime->live_tasks, 1, relaxed) < runtime->max_tasks) {
-        return 0;
-    }
-    skua__fetch_sub(&runtime->live_tasks, 1, relaxed);
-    return -EAGAIN;
-}
-
-static void uncount_live(skua_runtime *runtime)
-{
-    if (runtime->max_tasks != 0) {
-        skua__fetch_sub(&runtime->live_tasks, 1, relaxed);
-    }
-}
-
-/* Makes the task known to the runtime's end. From here on it has to run, whatever happens. */
-static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint32_t refs)
-{
-    skua__store(&task->refs, refs, relaxed);
-    uint32_t options = skua__load(&task->scope.flags, relaxed);
-    /* release: publishes the fields to whoever visits the slab; pairs with the acquire in
-       is_open() of scope.c and in skua__task_try_retain(). */
-    skua__store(&task->scope.flags, options | SKUA__SCOPE_OPEN, release);
-    /* The scope is open; now look at the flag. Pairs with the heavy fence in cancel_all(), which
-       sets the flag and then visits the slab. */
-    skua__runtime_light_fence(runtime);
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
-    }
-}
-
-/* Checks, counts and makes; 0 or an error. `worker` is the calling one, if it is of the runtime,
-   else NULL. */
-static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *runtime,
-                                      struct skua__worker *worker, void *arg,
-                                      const skua_spawn_opts *opts)
-{
-    if (SKUA_UNLIKELY(opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
-        return -EINVAL;
-    }
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        return -ESHUTDOWN;
-    }
-    int status = count_live(runtime);
-    if (SKUA_UNLIKELY(status < 0)) {
-        return status;
-    }
-    status = task_make(task, runtime, worker, arg, opts);
-    if (SKUA_UNLIKELY(status < 0)) {
-        uncount_live(runtime);
-        return status;
-    }
-    struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber != NULL &&
-        SKUA_UNLIKELY(skua__load(&skua__fiber_task(fiber)->locals, relaxed) != NULL)) {
-        skua__store(&(*task)->locals, skua__locals_of(skua__fiber_task(fiber)), relaxed);
-    }
-    return 0;
-}
-
-int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
-{
-    if (SKUA_UNLIKELY(skua__forked())) {
-        return -ESHUTDOWN;
-    }
-    struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
-        return -EPERM;
-    }
-    if (SKUA_UNLIKELY(fn == NULL)) {
-        return -EINVAL;
-    }
-    skua_runtime *runtime = worker->runtime;
-    struct skua_task *task;
-    int status = prepare(&task, runtime, worker, arg, opts);
-    if (SKUA_UNLIKELY(status < 0)) {
-        return status;
-    }
-    task->fn = fn;
-    if (out != NULL) {
-        *out = task;
-    }
-    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
-    task_open(task, runtime, out != NULL ? 2 : 1);
-    skua__dispatch_later(worker, &task->runnable);
-    return 0;
-}
-
-int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
-                const skua_spawn_opts *opts)
-{
-    if (SKUA_UNLIKELY(skua__forked())) {
-        return -ESHUTDOWN;
-    }
-    if (skua_runtime_current() == runtime) {
-        return skua_spawn(out, fn, arg, opts);
-    }
-    if (fn == NULL) {
-        return -EINVAL;
-    }
-    struct skua_task *task;
-    int status = prepare(&task, runtime, NULL, arg, opts);
-    if (status < 0) {
-        return status;
-    }
-    task->fn = fn;
-    if (out != NULL) {
-        *out = task;
-    }
-    skua__fetch_add(&runtime->submitted, 1, relaxed);
-    task_open(task, runtime, out != NULL ? 2 : 1);
-    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
-    return 0;
 }
 
 static void drop(struct skua_task *task);
@@ -319,6 +84,19 @@ static void mark_done(struct skua_task *task)
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
     skua__store(&task->scope.flags, flags | SKUA__TASK_DONE, release);
+}
+
+void skua__task_abort(struct skua_task *task, uint32_t refs)
+{
+    if (task->locals != NULL) {
+        skua__locals_release(task->locals);
+        task->locals = NULL;
+    }
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    mark_done(task);
+    skua__store(&task->refs, skua__load(&task->refs, relaxed) - (refs - 1), relaxed);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    skua_task_release(task);
 }
 
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
@@ -419,7 +197,8 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     if (SKUA_UNLIKELY(status < 0 || task->error != NULL)) {
         settle_error(task, status);
     }
-    uncount_live(runtime); /* before anybody learns of the end: who joins may spawn the next one */
+    /* Before anybody learns of the end: who joins may spawn the next one. */
+    skua__runtime_uncount_tasks(runtime, 1);
     struct skua__runnable *joiner = leave(task);
     skua__store(&fiber->task, NULL, relaxed);
     fiber->scope = NULL;
@@ -457,6 +236,9 @@ skua_task *skua_task_retain(skua_task *task)
 
 bool skua__task_try_retain(struct skua_task *task)
 {
+    if ((skua__load(&task->scope.flags, relaxed) & SKUA__SCOPE_OPEN) == 0) {
+        return false; /* the usual slot that a visitor meets */
+    }
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     /* acquire: pairs with the release in task_launch(): the fields are there. */
     bool is_open = (skua__load(&task->scope.flags, acquire) & SKUA__SCOPE_OPEN) != 0;
@@ -485,7 +267,7 @@ static void drop(struct skua_task *task)
     if (SKUA_UNLIKELY(task->status < 0)) {
         skua__task_report_unseen(task);
     }
-    task_free(task);
+    skua__task_free(task);
 }
 
 static SKUA_NOINLINE void release_shared(struct skua_task *task)

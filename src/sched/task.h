@@ -47,6 +47,12 @@ struct skua__roomy_task {
     _Alignas(16) char inline_arg[48];
 };
 
+/* For tasks with SKUA__TASK_ROOMY. */
+static inline struct skua__roomy_task *skua__roomy(struct skua_task *task)
+{
+    return SKUA_CONTAINER(task, struct skua__roomy_task, task);
+}
+
 _Static_assert(sizeof(struct skua_task) == 2 * SKUA_CACHE_LINE, "see its comment");
 
 /* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
@@ -58,6 +64,13 @@ void skua__task_report_unseen(const struct skua_task *task);
 
 /* Free what hangs on the task, but not its slot. For tasks whose handles were never released. */
 void skua__task_free_parts(struct skua_task *task);
+
+/* Give the slot back: nobody refers to the task. */
+void skua__task_free(struct skua_task *task);
+
+/* End an open task that stands in no queue and has never run; `refs` is what it was opened with,
+   and nobody was given any of them. */
+void skua__task_abort(struct skua_task *task, uint32_t refs);
 
 /* Another reference, unless the task has ended or the slot is free. */
 bool skua__task_try_retain(struct skua_task *task);

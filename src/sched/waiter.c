@@ -114,7 +114,7 @@ static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, 
         int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
         timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
     }
-    skua__wheel_arm(&skua__worker_self()->wheel, &fiber->timer, ticket, timer_ns);
+    skua__wheel_arm(&skua__worker_self()->wheel, fiber->timer, ticket, timer_ns);
     return true;
 }
 

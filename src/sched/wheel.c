@@ -13,6 +13,7 @@
 
 #include "base/panic.h"
 
+enum { PREFETCHED = 8 };
 enum { SLOT_BITS = 6, SLOT_MASK = SKUA__WHEEL_SLOTS - 1 };
 
 _Static_assert(SLOT_BITS *SKUA__WHEEL_LEVELS + SKUA__WHEEL_TICK_SHIFT >= 64,
@@ -189,14 +190,31 @@ static void cascade(struct skua__wheel *wheel, struct skua__list *list)
     }
 }
 
+/* The fiber of the link after `ahead` comes up soon, and is in no cache: it has slept. Without this
+   each claim waits for its own miss, since it is a locked operation. Returns that link, or the
+   list's head if there is none. */
+static struct skua__link *prefetch_next(const struct skua__list *list, struct skua__link *ahead)
+{
+    struct skua__link *next = ahead->next;
+    if (next != &list->head) {
+        __builtin_prefetch(SKUA_CONTAINER(next, struct skua__timer, link)->parker, 1);
+        return next;
+    }
+    return ahead;
+}
+
 /* The present slot of the lowest level: its timers are due. False: the list of those to wake is
    full, the rest stays where it is. */
 static bool run_slot(struct skua__wheel *wheel, struct skua__list *list, int64_t now_ns,
                      struct skua__wake_list *due)
 {
-    struct skua__link *link;
+    struct skua__link *link, *ahead = &list->head;
+    for (int i = 0; i < PREFETCHED; i++) {
+        ahead = prefetch_next(list, ahead);
+    }
     while ((link = skua__list_first(list)) != NULL) {
         struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
+        ahead = prefetch_next(list, ahead);
         take_out(wheel, timer);
         if (fire(wheel, timer, now_ns) && skua__wake_list_add(due, timer->parker)) {
             return false;

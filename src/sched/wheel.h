@@ -18,7 +18,7 @@ enum { SKUA__WHEEL_LEVELS = 8, SKUA__WHEEL_SLOTS = 64, SKUA__WHEEL_TICK_SHIFT = 
 
 struct skua__wheel;
 
-/* One fiber's timer. Zeroed is unarmed. */
+/* One fiber's timer, a cache line of its own. Zeroed is unarmed. */
 struct skua__timer {
     /* Under the lock of `wheel`, while linked: */
     struct skua__link link;
@@ -30,6 +30,8 @@ struct skua__timer {
     struct skua__wheel *wheel;
     struct skua__parker *parker; /* constant */
 };
+
+_Static_assert(sizeof(struct skua__timer) == SKUA_CACHE_LINE, "see its comment");
 
 struct skua__wheel {
     struct skua__lock lock SKUA_CACHE_ALIGNED;

@@ -36,6 +36,7 @@
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
     INJECT_BATCH = 32,
+    INJECT_TURNS = 8,   /* looks at the inject queues, of which one begins with another group's */
     NO_STACK_NAP_NS = 1000 * 1000,
 };
 
@@ -83,13 +84,20 @@ static void outsider_leaves(skua_runtime *runtime)
     skua__fetch_sub(&runtime->outsiders, 1, release);
 }
 
-static void ready_inject(skua_runtime *runtime, struct skua__runnable *runnable)
+void skua__ready_many(skua_runtime *runtime, struct skua__runnable *first,
+                      struct skua__runnable *last, uint32_t count)
 {
-    skua__inject_push(&runtime->inject, runnable, runnable, 1);
+    uint32_t group = skua__topo_group_here(runtime->topo);
+    skua__inject_push(skua__inject_of(&runtime->injects, group), first, last, count);
     /* seq_cst: orders the push before the look at the idle word; pairs with the read-modify-writes
        of that word by workers that stop searching or park. */
     skua__fence(seq_cst);
     skua__wake_worker(runtime, true);
+}
+
+static void ready_inject(skua_runtime *runtime, struct skua__runnable *runnable)
+{
+    skua__ready_many(runtime, runnable, runnable, 1);
 }
 
 static void ready_pinned(skua_runtime *runtime, struct skua__runnable *runnable)
@@ -121,7 +129,8 @@ static SKUA_NOINLINE void spill(struct skua__worker *worker, struct skua__runnab
         half[i]->next = half[i + 1];
     }
     if (count > 0) {
-        skua__inject_push(&worker->runtime->inject, half[0], half[count - 1], count);
+        struct skua__inject *inject = skua__inject_of(&worker->runtime->injects, worker->group);
+        skua__inject_push(inject, half[0], half[count - 1], count);
     }
     bool is_pushed = skua__ring_push(&worker->ring, runnable);
     skua_require(is_pushed);
@@ -216,7 +225,7 @@ void skua_block_begin(void)
         ring_put(worker, woken); /* where others find it at once */
     }
     skua__store(&worker->blocked_tick, worker->tick + 1, relaxed);
-    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&runtime->inject) > 0) {
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_any(&runtime->injects)) {
         skua__runtime_light_fence(runtime);
         skua__wake_worker(runtime, false);
         if (skua__idle_parked(&runtime->idle) == 0) {
@@ -233,7 +242,7 @@ int skua_block_end(void)
         return 0;
     }
     skua__store(&worker->blocked_tick, 0, relaxed);
-    if (skua__ring_count(&worker->ring) > 0 || skua__inject_count(&worker->runtime->inject) > 0 ||
+    if (skua__ring_count(&worker->ring) > 0 || skua__inject_any(&worker->runtime->injects) ||
         skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
         skua__fiber_yield(fiber);
     }
@@ -249,15 +258,15 @@ static struct skua__runnable *take_from_inbox(struct skua__worker *worker)
     return runnable;
 }
 
-/* One from the inject queue to run; its share of the rest goes into the (empty) ring. */
-static struct skua__runnable *take_from_inject(struct skua__worker *worker)
+/* One from an inject queue to run; its share of the rest goes into the (empty) ring. */
+static struct skua__runnable *take_from_queue(struct skua__worker *worker,
+                                              struct skua__inject *inject)
 {
-    skua_runtime *runtime = worker->runtime;
-    uint32_t share = skua__inject_count(&runtime->inject) / runtime->worker_count + 1;
+    uint32_t share = skua__inject_count(inject) / worker->runtime->injects.takers + 1;
     uint32_t room = SKUA__RING_SLOTS - skua__ring_count(&worker->ring);
     struct skua__runnable *batch[INJECT_BATCH];
     share = share < INJECT_BATCH ? share : INJECT_BATCH;
-    uint32_t count = skua__inject_pop(&runtime->inject, batch, share < room ? share : 1);
+    uint32_t count = skua__inject_pop(inject, batch, share < room ? share : 1);
     for (uint32_t i = 1; i < count; i++) {
         ring_put(worker, batch[i]);
     }
@@ -274,6 +283,23 @@ static SKUA_NOINLINE struct skua__runnable *take_turns(struct skua__worker *work
     }
     ring_put(worker, runnable);
     return skua__ring_pop(&worker->ring);
+}
+
+/* From the own group's queue, else from another one; now and then from another one first, so that
+   none waits for ever behind workers that are stuck. */
+static struct skua__runnable *take_from_inject(struct skua__worker *worker)
+{
+    struct skua__inject_set *set = &worker->runtime->injects;
+    uint32_t turn = set->count > 1 ? ++worker->inject_turn : 1;
+    uint32_t first = worker->group + (turn % INJECT_TURNS == 0 ? turn / INJECT_TURNS : 0);
+    struct skua__runnable *found = NULL;
+    for (uint32_t i = 0; found == NULL && i < set->count; i++) {
+        struct skua__inject *inject = skua__inject_of(set, first + i);
+        if (skua__inject_count(inject) > 0) {
+            found = take_from_queue(worker, inject);
+        }
+    }
+    return found;
 }
 
 /* From the LIFO slot, unless it has had its turns while others wait. */
@@ -627,7 +653,9 @@ static void postpone(struct skua__worker *worker, struct skua__runnable *runnabl
     if (!skua__exchange(&was_reported, true, relaxed)) {
         skua__report("no memory for another stack: tasks wait until others have ended");
     }
-    struct skua__inject *queue = runnable->pin != 0 ? &worker->inbox : &worker->runtime->inject;
+    struct skua__inject *queue = runnable->pin != 0
+                                     ? &worker->inbox
+                                     : skua__inject_of(&worker->runtime->injects, worker->group);
     skua__inject_push(queue, runnable, runnable, 1);
     _Atomic uint32_t never_rung = 0;
     skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);

@@ -25,6 +25,7 @@ struct skua__worker {
     skua_runtime *runtime;
     pthread_t thread;
     uint32_t index;
+    uint32_t group; /* whose inject queue is its own */
     uint32_t victim_count;
     const uint32_t *victims; /* nearest first */
 
@@ -34,6 +35,7 @@ struct skua__worker {
     int32_t budget;           /* operations left to the running task */
     uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
     uint32_t tick;            /* dispatches */
+    uint32_t inject_turn;     /* looks at the inject queues */
     int32_t upkeep_in;        /* dispatches until the next upkeep */
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
@@ -104,6 +106,11 @@ enum skua__ready_kind {
 
 /* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
+
+/* The same for a chain of spawned ones that are not pinned, linked by `next`. Call from: a task of
+   the runtime. */
+void skua__ready_many(skua_runtime *runtime, struct skua__runnable *first,
+                      struct skua__runnable *last, uint32_t count);
 
 /* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken
    for it. */

@@ -9,6 +9,8 @@
    (T3) Inside a level they start behind the worker itself and wrap around, so that not all workers
         begin with the same victim.
 
+   (T4) Groups are numbered in the order of their first workers, without gaps.
+
    The tables are made once and constant from then on: any thread may read them.
 
    hwloc_distrib() was not taken to place the workers: it spreads them as far apart as possible,
@@ -29,12 +31,18 @@ enum {
     CPUS_MAX = 8192,   /* as many as Linux can be configured for */
     HWLOC_FROM = 3,    /* workers; two or fewer have nothing to choose */
     DEPTH_UNKNOWN = 0, /* all at the same distance */
+    GROUP_MIN = 8,     /* processors; fewer gain nothing */
+    GROUP_MAX = 32,    /* more want to be split, if there is a way */
 };
 
 struct skua__topo {
     uint32_t workers;
     uint32_t *victims;    /* workers rows of workers - 1 */
     uint32_t *level_ends; /* beside each victim, the end of its level */
+    uint32_t *groups;     /* of each worker */
+    uint32_t group_count;
+    uint32_t cpu_count;   /* 0 where there is one group */
+    uint32_t *cpu_groups; /* of each processor, by the kernel's number */
 };
 
 /* What hwloc says, while the tables are being made. */
@@ -165,6 +173,66 @@ static void fill_row(struct skua__topo *topo, const struct machine *machine, uin
     skua_require(filled == topo->workers - 1); /* (T1) */
 }
 
+static uint32_t usable_below(const struct machine *machine, hwloc_obj_t above)
+{
+    uint32_t usable = 0;
+    for (uint32_t i = 0; i < machine->count; i++) {
+        usable += hwloc_bitmap_isset(above->cpuset, machine->processors[i]->os_index) != 0;
+    }
+    return usable;
+}
+
+/* What the processors of a group have in common: the smallest set of enough, or, if the next larger
+   one would be too large, of somewhat fewer. */
+static hwloc_obj_t group_object(const struct machine *machine, uint32_t processor)
+{
+    hwloc_obj_t above = machine->processors[processor], below = above;
+    while (above->parent != NULL && usable_below(machine, above) < GROUP_MIN) {
+        below = above;
+        above = above->parent;
+    }
+    bool is_too_large = usable_below(machine, above) > GROUP_MAX;
+    return is_too_large && usable_below(machine, below) >= GROUP_MIN / 2 ? below : above;
+}
+
+/* Workers sit in topology order, so the next one is in the same group or in a new one, until they
+   wrap around. */
+static void fill_groups(struct skua__topo *topo, const struct machine *machine)
+{
+    hwloc_obj_t before = NULL;
+    topo->group_count = 1;
+    for (uint32_t worker = 0; worker < topo->workers && machine->count > 0; worker++) {
+        if (worker >= machine->count) {
+            topo->groups[worker] = topo->groups[worker - machine->count];
+            continue;
+        }
+        hwloc_obj_t object = group_object(machine, worker);
+        topo->group_count += before != NULL && object != before;
+        topo->groups[worker] = topo->group_count - 1;
+        before = object;
+    }
+}
+
+/* Which group a thread is near to that runs on some processor. */
+static int fill_cpu_groups(struct skua__topo *topo, const struct machine *machine)
+{
+    if (topo->group_count == 1) {
+        return 0;
+    }
+    topo->cpu_groups = skua__alloc(CPUS_MAX * sizeof *topo->cpu_groups);
+    if (topo->cpu_groups == NULL) {
+        return -ENOMEM;
+    }
+    topo->cpu_count = CPUS_MAX;
+    for (uint32_t i = 0; i < machine->count && i < topo->workers; i++) {
+        uint32_t cpu = machine->processors[i]->os_index;
+        if (cpu < CPUS_MAX) {
+            topo->cpu_groups[cpu] = topo->groups[i];
+        }
+    }
+    return 0;
+}
+
 static int fill_tables(struct skua__topo *topo)
 {
     struct machine machine = {0};
@@ -175,6 +243,10 @@ static int fill_tables(struct skua__topo *topo)
     }
     for (uint32_t worker = 0; status == 0 && worker < topo->workers; worker++) {
         fill_row(topo, &machine, worker, depths);
+    }
+    if (status == 0) {
+        fill_groups(topo, &machine);
+        status = fill_cpu_groups(topo, &machine);
     }
     machine_close(&machine);
     skua__free(depths);
@@ -192,7 +264,9 @@ int skua__topo_create(struct skua__topo **out, uint32_t workers)
     topo->workers = workers;
     topo->victims = skua__alloc(entries * sizeof *topo->victims);
     topo->level_ends = skua__alloc(entries * sizeof *topo->level_ends);
-    int status = topo->victims == NULL || topo->level_ends == NULL ? -ENOMEM : fill_tables(topo);
+    topo->groups = skua__alloc(workers * sizeof *topo->groups);
+    bool has_memory = topo->victims != NULL && topo->level_ends != NULL && topo->groups != NULL;
+    int status = has_memory ? fill_tables(topo) : -ENOMEM;
     if (status != 0) {
         skua__topo_destroy(topo);
         return status;
@@ -206,6 +280,8 @@ void skua__topo_destroy(struct skua__topo *topo)
     if (topo != NULL) {
         skua__free(topo->victims);
         skua__free(topo->level_ends);
+        skua__free(topo->groups);
+        skua__free(topo->cpu_groups);
         skua__free(topo);
     }
 }
@@ -221,4 +297,28 @@ uint32_t skua__topo_level_end(const struct skua__topo *topo, uint32_t worker, ui
 {
     skua_assert(worker < topo->workers && from < topo->workers - 1);
     return topo->level_ends[(size_t)worker * (topo->workers - 1) + from];
+}
+
+uint32_t skua__topo_groups(const struct skua__topo *topo, uint32_t workers)
+{
+    uint32_t last = 0;
+    for (uint32_t worker = 0; worker < workers && worker < topo->workers; worker++) {
+        last = topo->groups[worker] > last ? topo->groups[worker] : last;
+    }
+    return last + 1;
+}
+
+uint32_t skua__topo_group(const struct skua__topo *topo, uint32_t worker)
+{
+    skua_assert(worker < topo->workers);
+    return topo->groups[worker];
+}
+
+uint32_t skua__topo_group_here(const struct skua__topo *topo)
+{
+    if (SKUA_LIKELY(topo->group_count == 1)) {
+        return 0;
+    }
+    int cpu = sched_getcpu();
+    return cpu >= 0 && (uint32_t)cpu < topo->cpu_count ? topo->cpu_groups[cpu] : 0;
 }

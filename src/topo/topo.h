@@ -31,4 +31,15 @@ const uint32_t *skua__topo_victims(const struct skua__topo *topo, uint32_t worke
    of its level, for rotating the start inside a level. */
 uint32_t skua__topo_level_end(const struct skua__topo *topo, uint32_t worker, uint32_t from);
 
+/* Groups of neighbours: of the sets of processors that share a cache or a node, the smallest that
+   have at least eight, since fewer gain nothing from a queue of their own; or at least four, where
+   the next larger set has more than 32. A worker is in the group of its processor. The groups of
+   the first `workers` workers are numbered from 0 without gaps; on a small machine there is one. */
+uint32_t skua__topo_groups(const struct skua__topo *topo, uint32_t workers);
+uint32_t skua__topo_group(const struct skua__topo *topo, uint32_t worker);
+
+/* The group of the processor that the calling thread runs on now, or any. Costs a test where there
+   is one group, else what sched_getcpu() costs. */
+uint32_t skua__topo_group_here(const struct skua__topo *topo);
+
 #endif

@@ -20,6 +20,7 @@ struct fibers {
     struct skua__worker *workers;
     struct skua__fiber fibers[EXPLORE_THREADS];
     struct skua_task tasks[EXPLORE_THREADS];
+    struct skua__timer timers[EXPLORE_THREADS];
     _Atomic uint32_t is_ready[EXPLORE_THREADS];
 };
 static struct fibers *fibers;
@@ -56,7 +57,8 @@ static void make_fiber(int number)
     skua__store(&task->scope.fiber, fiber, relaxed);
     skua__store(&fiber->task, task, relaxed);
     fiber->scope = &task->scope;
-    fiber->timer.parker = &fiber->parker;
+    fiber->timer = &fibers->timers[number];
+    fiber->timer->parker = &fiber->parker;
     skua__store(&fiber->parker.word, UINT64_C(100) << SKUA__SEQUENCE_SHIFT, relaxed);
 }
 

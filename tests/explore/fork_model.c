@@ -106,6 +106,11 @@ uint32_t skua__topo_level_end(const struct skua__topo *topo, uint32_t worker, ui
     return shared->workers[worker].victim_count;
 }
 
+uint32_t skua__topo_group_here(const struct skua__topo *topo)
+{
+    return 0;
+}
+
 void skua__monitor_wake(skua_runtime *runtime) {}
 void skua__monitor_ring(skua_runtime *runtime) {}
 void skua__sanitize_thread(struct skua__sanitize *context) {}
@@ -140,6 +145,7 @@ static void make(uint32_t workers)
     runtime->worker_count = runtime->worker_capacity = workers;
     skua__store(&runtime->workers_started, workers, relaxed);
     skua__idle_init(&runtime->idle);
+    EXPLORE_CHECK(skua__inject_set_init(&runtime->injects, 1, workers) == 0);
     for (uint32_t i = 0; i < workers; i++) {
         struct skua__worker *worker = &shared->workers[i];
         worker->runtime = runtime;

@@ -48,6 +48,11 @@ uint32_t skua__topo_level_end(const struct skua__topo *topo, uint32_t worker, ui
     return shared->workers[worker].victim_count;
 }
 
+uint32_t skua__topo_group_here(const struct skua__topo *topo)
+{
+    return 0;
+}
+
 void skua__monitor_wake(skua_runtime *runtime) {}
 void skua__sanitize_thread(struct skua__sanitize *context) {}
 
@@ -97,6 +102,7 @@ static void make(uint32_t workers, const int of_thread[EXPLORE_THREADS])
     runtime->worker_count = runtime->worker_capacity = workers;
     skua__store(&runtime->workers_started, workers, relaxed);
     skua__idle_init(&runtime->idle);
+    EXPLORE_CHECK(skua__inject_set_init(&runtime->injects, 1, workers) == 0);
     skua__idle_init(&runtime->reserve);
     for (uint32_t i = 0; i < workers; i++) {
         struct skua__worker *worker = &shared->workers[i];

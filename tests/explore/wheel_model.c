@@ -27,7 +27,7 @@ static void finish(void)
     fibers_check();
     for (int i = 0; i < 2; i++) {
         EXPLORE_CHECK(wheel(i)->count == 0);
-        EXPLORE_CHECK(!skua__link_is_linked(&fibers->fibers[i].timer.link));
+        EXPLORE_CHECK(!skua__link_is_linked(&fibers->timers[i].link));
     }
 }
 
@@ -48,14 +48,14 @@ static void arms_and_gives_up(void)
     struct skua__wait wait;
     struct skua__fiber *self = &fibers->fibers[0];
     skua__wait_begin(&wait, SKUA__HARD);
-    skua__wheel_arm(wheel(0), &self->timer, wait.ticket, SOON_NS);
+    skua__wheel_arm(wheel(0), self->timer, wait.ticket, SOON_NS);
     if (skua__claim(wait.parker, wait.ticket, 0)) {
         explore_note(NOTE_CANCELLED);
     } else {
         explore_note(NOTE_FIRED);
         skua__fiber_suspend(self); /* its wake is on the way */
     }
-    skua__timer_disarm(&self->timer);
+    skua__timer_disarm(self->timer);
 }
 
 static void arms_twice(void)
@@ -70,12 +70,12 @@ static void arms_elsewhere(void)
     struct skua__wait wait;
     struct skua__fiber *self = &fibers->fibers[0];
     skua__wait_begin(&wait, SKUA__HARD);
-    skua__wheel_arm(wheel(0), &self->timer, wait.ticket, SOON_NS);
+    skua__wheel_arm(wheel(0), self->timer, wait.ticket, SOON_NS);
     if (!skua__claim(wait.parker, wait.ticket, 0)) {
         skua__fiber_suspend(self);
     }
     skua__wait_begin(&wait, SKUA__HARD);
-    skua__wheel_arm(wheel(1), &self->timer, wait.ticket, LATER_NS);
+    skua__wheel_arm(wheel(1), self->timer, wait.ticket, LATER_NS);
     skua__fiber_suspend(self);
     EXPLORE_CHECK(skua__clock_ns() >= LATER_NS);
 }

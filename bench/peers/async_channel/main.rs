@@ -71,9 +71,9 @@ fn move_items(tasks: usize, workers: usize, count: usize) -> Vec<f64> {
 }
 
 const CASES: &[Case] = &[
-    Case::ns("chan-pingpong", &[("chan-pingpong", "ns")], 500_000, ping_pong),
-    Case::ns("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, |workers, count| move_items(1, workers, count)),
-    Case::ns("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, |workers, count| move_items(4, workers, count)),
+    Case::warm("chan-pingpong", &[("chan-pingpong", "ns")], 500_000, ping_pong),
+    Case::warm("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, |workers, count| move_items(1, workers, count)),
+    Case::warm("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, |workers, count| move_items(4, workers, count)),
 ];
 
 fn main() {

@@ -50,11 +50,11 @@ fn move_items(tasks: usize, capacity: usize, count: usize) -> Vec<f64> {
 }
 
 const CASES: &[Case] = &[
-    Case::ns("chan-pingpong", &[("chan-pingpong", "ns")], 50_000, ping_pong),
-    Case::ns("chan-1p1c-0", &[("chan-1p1c-0", "ns")], 500_000, |_, count| move_items(1, 0, count)),
-    Case::ns("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, |_, count| move_items(1, 128, count)),
-    Case::ns("chan-4p4c-0", &[("chan-4p4c-0", "ns")], 500_000, |_, count| move_items(4, 0, count)),
-    Case::ns("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, |_, count| move_items(4, 128, count)),
+    Case::warm("chan-pingpong", &[("chan-pingpong", "ns")], 50_000, ping_pong),
+    Case::warm("chan-1p1c-0", &[("chan-1p1c-0", "ns")], 500_000, |_, count| move_items(1, 0, count)),
+    Case::warm("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, |_, count| move_items(1, 128, count)),
+    Case::warm("chan-4p4c-0", &[("chan-4p4c-0", "ns")], 500_000, |_, count| move_items(4, 0, count)),
+    Case::warm("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, |_, count| move_items(4, 128, count)),
 ];
 
 fn main() {

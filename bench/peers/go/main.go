@@ -2,8 +2,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"sort"
 	"strconv"
@@ -11,10 +13,17 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // How long the runtime is left alone between two wake-ups.
 const idle = 2 * time.Millisecond
+
+// The process that busyFd starts, and how long it lets a moment take to be read.
+const (
+	shooterName = "shoot-moments"
+	busyPause   = 20 * time.Millisecond
+)
 
 type row struct{ name, unit string }
 
@@ -68,6 +77,30 @@ func yield(count int) []float64 {
 	}
 	group.Wait()
 	return nsEach(start, count/tasks*tasks)
+}
+
+func mutex(count int) []float64 {
+	const tasks = 100
+	var lock sync.Mutex
+	var group sync.WaitGroup
+	counter, each := 0, count/tasks
+	group.Add(tasks)
+	start := time.Now()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for turn := 0; turn < each; turn++ {
+				lock.Lock()
+				counter++
+				lock.Unlock()
+				runtime.Gosched()
+			}
+			group.Done()
+		}()
+	}
+	group.Wait()
+	result := nsEach(start, each*tasks)
+	check(counter == each*tasks)
+	return result
 }
 
 func pingPong(count int) []float64 {
@@ -186,6 +219,47 @@ func foreignWake(count int) []float64 {
 	return []float64{percentile(late, 50), percentile(late, 99)}
 }
 
+// clockNs is the clock that all processes share; Go's own has a base of its own.
+func clockNs() int64 {
+	var now syscall.Timespec
+	const monotonic = 1
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, monotonic, uintptr(unsafe.Pointer(&now)), 0)
+	return now.Nano()
+}
+
+// shootMoments writes the present moment to its standard output, again and again. It is a process of its own: a
+// goroutine would wait for a processor just as those do whose lateness is measured.
+func shootMoments(count int) {
+	for i := 0; i < count; i++ {
+		time.Sleep(idle)
+		binary.Write(os.Stdout, binary.LittleEndian, clockNs())
+		time.Sleep(busyPause)
+	}
+}
+
+// busyFd reads such moments while a goroutine for each processor computes.
+func busyFd(count int) []float64 {
+	var isOver atomic.Bool
+	for i := 0; i < runtime.GOMAXPROCS(0); i++ {
+		go func() {
+			for !isOver.Load() {
+			}
+		}()
+	}
+	shooter := exec.Command("/proc/self/exe", shooterName, strconv.Itoa(count))
+	moments, err := shooter.StdoutPipe()
+	check(err == nil && shooter.Start() == nil)
+	late := make([]float64, count)
+	for i := range late {
+		var sent int64
+		check(binary.Read(moments, binary.LittleEndian, &sent) == nil)
+		late[i] = float64(clockNs()-sent) / 1e3
+	}
+	isOver.Store(true)
+	check(shooter.Wait() == nil)
+	return []float64{percentile(late, 50), percentile(late, 99)}
+}
+
 func rssBytes() float64 {
 	var size, resident int
 	text, _ := os.ReadFile("/proc/self/statm")
@@ -220,6 +294,13 @@ var cases = []benchCase{
 	{name: "spawn-join", count: 1000000, run: spawnJoin},
 	{name: "spawn-1m", count: 1000000, run: spawnAll},
 	{name: "yield", count: 2000000, run: yield},
+	{name: "mutex", count: 1000000, run: mutex},
+	{name: "fib", count: 317810, run: runFib},
+	{name: "skynet", count: 1000000, run: runSkynet, rows: []row{{"skynet", "ms"}}},
+	{name: "nqueens", count: 856189, run: runQueens, rows: []row{{"nqueens", "ms"}}},
+	{name: "uts", count: utsNodes, run: runUts},
+	{name: "tree-sleep", count: 1 << 18, run: runWaitingTree,
+		rows: []row{{"tree-sleep-without", "ns"}, {"tree-sleep-wait", "ns"}, {"tree-sleep-with", "ns"}, {"tree-sleep-ratio", "x"}}},
 	{name: "chan-pingpong", count: 500000, run: pingPong},
 	{name: "chan-1p1c-0", count: 1000000, run: moveItems(1, 0)},
 	{name: "chan-1p1c-128", count: 2000000, run: moveItems(1, 128)},
@@ -230,6 +311,8 @@ var cases = []benchCase{
 	{name: "sleep-20k-p99", count: 20000, cold: true, run: sleepLate, rows: []row{{"sleep-20k-p99", "us"}}},
 	{name: "foreign-wake", count: 1000, cold: true, run: foreignWake,
 		rows: []row{{"foreign-wake-p50", "us"}, {"foreign-wake-p99", "us"}}},
+	{name: "busy-fd", count: 100, cold: true, run: busyFd,
+		rows: []row{{"busy-fd-p50", "us"}, {"busy-fd-p99", "us"}}},
 	{name: "parked-1m", count: 1000000, once: true, run: parked,
 		rows: []row{{"parked-1m-bytes", "bytes"}, {"parked-1m-ns", "ns"}}},
 }
@@ -276,6 +359,10 @@ func main() {
 	}
 	if len(os.Args) > 2 {
 		workers, _ = strconv.Atoi(os.Args[2])
+	}
+	if only == shooterName {
+		shootMoments(workers)
+		return
 	}
 	found := false
 	for i := range cases {

@@ -1,5 +1,7 @@
 //! The cases with tokio. One worker is the single-threaded scheduler, more are the work-stealing one.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +12,9 @@ use tokio::task::JoinHandle;
 
 #[path = "../record.rs"]
 mod record;
-use record::{ns_each, percentile, Case};
+#[path = "../trees.rs"]
+mod trees;
+use record::{ms, ns_each, percentile, Case};
 
 fn runtime(workers: usize) -> Runtime {
     let mut builder = match workers {
@@ -23,9 +27,19 @@ fn runtime(workers: usize) -> Runtime {
 /// The body runs as a task, on a worker, not on the thread that waits for it.
 fn on_worker<F>(workers: usize, body: F) -> Vec<f64>
 where
-    F: std::future::Future<Output = Vec<f64>> + Send + 'static,
+    F: Future<Output = Vec<f64>> + Send + 'static,
 {
     let runtime = runtime(workers);
+    let task = runtime.spawn(body);
+    runtime.block_on(task).unwrap()
+}
+
+/// For trees, whatever the number of workers: newest first, where the other scheduler would hold whole generations.
+fn on_stealing_worker<F>(workers: usize, body: F) -> Vec<f64>
+where
+    F: Future<Output = Vec<f64>> + Send + 'static,
+{
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_time().build().unwrap();
     let task = runtime.spawn(body);
     runtime.block_on(task).unwrap()
 }
@@ -69,6 +83,25 @@ fn yield_now(workers: usize, count: usize) -> Vec<f64> {
         };
         join_all((0..TASKS).map(|_| tokio::spawn(one())).collect()).await;
         vec![ns_each(start, count / TASKS * TASKS)]
+    })
+}
+
+/// A hundred tasks take turns at a lock and yield after each.
+fn mutex(workers: usize, count: usize) -> Vec<f64> {
+    const TASKS: usize = 100;
+    on_worker(workers, async move {
+        let counter = Arc::new(Mutex::new(0));
+        let one = |counter: Arc<Mutex<usize>>| async move {
+            for _ in 0..count / TASKS {
+                *counter.lock().await += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        let start = Instant::now();
+        join_all((0..TASKS).map(|_| tokio::spawn(one(counter.clone()))).collect()).await;
+        let ns = ns_each(start, count / TASKS * TASKS);
+        assert_eq!(*counter.lock().await, count / TASKS * TASKS);
+        vec![ns]
     })
 }
 
@@ -212,13 +245,177 @@ fn parked(workers: usize, count: usize) -> Vec<f64> {
     })
 }
 
+// Trees. A future cannot contain itself, so each call's is boxed.
+
+type Call = Pin<Box<dyn Future<Output = u64> + Send>>;
+
+async fn sum(tasks: Vec<JoinHandle<u64>>) -> u64 {
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await.unwrap();
+    }
+    sum
+}
+
+fn fib(n: u32) -> Call {
+    Box::pin(async move {
+        if n < 2 {
+            return n as u64;
+        }
+        let forked = tokio::spawn(fib(n - 1));
+        let called = fib(n - 2).await;
+        forked.await.unwrap() + called
+    })
+}
+
+fn run_fib(workers: usize, count: usize) -> Vec<f64> {
+    let n = trees::fib_n(count);
+    on_stealing_worker(workers, async move {
+        let start = Instant::now();
+        assert_eq!(fib(n).await, trees::fib_result(n));
+        vec![ns_each(start, trees::fib_forks(n))]
+    })
+}
+
+fn skynet(number: u64, size: u64) -> Call {
+    Box::pin(async move {
+        if size == 1 {
+            return number;
+        }
+        let part = size / trees::SKYNET_FORKS;
+        let fork = |i| tokio::spawn(skynet(number + i * part, part));
+        sum((0..trees::SKYNET_FORKS).map(fork).collect()).await
+    })
+}
+
+fn run_skynet(workers: usize, count: usize) -> Vec<f64> {
+    let size = trees::skynet_size(count);
+    on_stealing_worker(workers, async move {
+        let start = Instant::now();
+        assert_eq!(skynet(0, size).await, trees::skynet_result(size));
+        vec![ms(start)]
+    })
+}
+
+fn queens(now: trees::Board, row: usize, n: usize) -> Call {
+    Box::pin(async move {
+        if row == n {
+            return 1;
+        }
+        let safe = (0..n).filter(|&column| trees::queen_is_safe(&now, row, column));
+        let fork = |column: usize| {
+            let mut next = now;
+            next[row] = column as i8;
+            tokio::spawn(queens(next, row + 1, n))
+        };
+        sum(safe.map(fork).collect()).await
+    })
+}
+
+fn run_queens(workers: usize, count: usize) -> Vec<f64> {
+    let n = trees::queens_n(count);
+    on_stealing_worker(workers, async move {
+        let start = Instant::now();
+        assert_eq!(queens([0; trees::QUEENS_MAX], 0, n).await, trees::queens_result(n));
+        vec![ms(start)]
+    })
+}
+
+async fn uts_children(node: u64, count: u64) -> u64 {
+    1 + sum((0..count).map(|i| tokio::spawn(uts(trees::uts_child(node, i)))).collect()).await
+}
+
+fn uts(node: u64) -> Call {
+    Box::pin(async move {
+        match trees::uts_is_leaf(node) {
+            true => 1,
+            false => uts_children(node, trees::UTS_FORKS).await,
+        }
+    })
+}
+
+fn run_uts(workers: usize, count: usize) -> Vec<f64> {
+    let roots = trees::uts_roots(count);
+    on_stealing_worker(workers, async move {
+        let start = Instant::now();
+        let nodes = uts_children(trees::UTS_SEED, roots).await;
+        let ns = ns_each(start, nodes as usize);
+        assert!(trees::uts_is_right(roots, nodes));
+        vec![ns]
+    })
+}
+
+/// A tree of two calls each whose leaves sleep now and then. Gives the number of leaves that did.
+fn waiting_tree(first: u64, leaves: u64, sleeps: bool) -> Call {
+    Box::pin(async move {
+        if leaves > 1 {
+            let half = leaves / 2;
+            let forked = tokio::spawn(waiting_tree(first, half, sleeps));
+            let called = waiting_tree(first + half, leaves - half, sleeps).await;
+            return forked.await.unwrap() + called;
+        }
+        let waits = trees::leaf_waits(first);
+        if waits && sleeps {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        waits as u64
+    })
+}
+
+/// Processor time of so many tasks at once that sleep, or do nothing: the mean of ten times.
+async fn tasks_that(sleep: bool, count: u64) -> f64 {
+    const TIMES: usize = 10;
+    let one = || async move {
+        if sleep {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let start = record::cpu_ms();
+    for _ in 0..TIMES {
+        join_all((0..count).map(|_| tokio::spawn(one())).collect()).await;
+    }
+    (record::cpu_ms() - start) * 1e6 / TIMES as f64
+}
+
+fn run_waiting_tree(workers: usize, count: usize) -> Vec<f64> {
+    on_stealing_worker(workers, async move {
+        let leaves = count as u64;
+        let start = record::cpu_ms();
+        let waits = waiting_tree(0, leaves, false).await;
+        let without_ns = (record::cpu_ms() - start) * 1e6;
+        let start = record::cpu_ms();
+        assert_eq!(waiting_tree(0, leaves, true).await, waits);
+        let with_ns = (record::cpu_ms() - start) * 1e6;
+        let all_waits_ns = tasks_that(true, waits).await - tasks_that(false, waits).await;
+        vec![
+            without_ns / leaves as f64,
+            all_waits_ns / waits.max(1) as f64,
+            with_ns / leaves as f64,
+            with_ns / (without_ns + all_waits_ns),
+        ]
+    })
+}
+
+const TREE_ROWS: &[(&str, &str)] = &[
+    ("tree-sleep-without", "ns"),
+    ("tree-sleep-wait", "ns"),
+    ("tree-sleep-with", "ns"),
+    ("tree-sleep-ratio", "x"),
+];
+
 const CASES: &[Case] = &[
-    Case::ns("spawn-join", &[("spawn-join", "ns")], 1_000_000, spawn_join),
-    Case::ns("spawn-1m", &[("spawn-1m", "ns")], 1_000_000, spawn_all),
-    Case::ns("yield", &[("yield", "ns")], 2_000_000, yield_now),
-    Case::ns("chan-pingpong", &[("chan-pingpong", "ns")], 500_000, ping_pong),
-    Case::ns("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, one_to_one),
-    Case::ns("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, many_to_many),
+    Case::warm("spawn-join", &[("spawn-join", "ns")], 1_000_000, spawn_join),
+    Case::warm("spawn-1m", &[("spawn-1m", "ns")], 1_000_000, spawn_all),
+    Case::warm("yield", &[("yield", "ns")], 2_000_000, yield_now),
+    Case::warm("mutex", &[("mutex", "ns")], 1_000_000, mutex),
+    Case::warm("fib", &[("fib", "ns")], 832_039, run_fib),
+    Case::warm("skynet", &[("skynet", "ms")], 1_000_000, run_skynet),
+    Case::warm("nqueens", &[("nqueens", "ms")], 856_189, run_queens),
+    Case::warm("uts", &[("uts", "ns")], trees::UTS_NODES, run_uts),
+    Case::warm("tree-sleep", TREE_ROWS, 1 << 18, run_waiting_tree),
+    Case::warm("chan-pingpong", &[("chan-pingpong", "ns")], 500_000, ping_pong),
+    Case::warm("chan-1p1c-128", &[("chan-1p1c-128", "ns")], 2_000_000, one_to_one),
+    Case::warm("chan-4p4c-128", &[("chan-4p4c-128", "ns")], 2_000_000, many_to_many),
     Case {
         name: "sleep-1m",
         rows: &[("sleep-1m-wall", "ms"), ("sleep-1m-cpu", "ms")],

@@ -1,0 +1,376 @@
+/* Spawning: making tasks and giving them to the workers, one by one or many at once.
+
+     (P1) A task is counted as started before its scope is open, and open before it stands in a
+          queue: the end of the runtime finds each task that it has to wait for.
+     (P2) Until a task is open nobody but its spawner knows it.
+
+   Rejected for many at once: a first pass that makes and a second that opens (a million tasks are
+   128 MB: at the second look none is in a cache any more), and a record that makes its tasks only
+   when they start (a handle has to point to something). */
+#include "base/mem.h"
+#include "base/panic.h"
+#include "sched/dispatch.h"
+#include "sched/fiber.h"
+#include "sched/local.h"
+#include "sched/task.h"
+
+#include <string.h>
+
+/* The options have one writer, the spawner, before the task is launched. */
+static void set_option(struct skua_task *task, uint32_t flag)
+{
+    skua__store(&task->scope.flags, skua__load(&task->scope.flags, relaxed) | flag, relaxed);
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+static int set_argument(struct skua_task *task, const void *arg, size_t arg_bytes)
+{
+    if (arg_bytes <= sizeof skua__roomy(task)->inline_arg) {
+        task->arg = skua__roomy(task)->inline_arg;
+    } else {
+        task->arg = skua__alloc(arg_bytes);
+        if (task->arg == NULL) {
+            return -ENOMEM;
+        }
+        set_option(task, SKUA__TASK_ARG_ALLOCATED);
+    }
+    memcpy(task->arg, arg, arg_bytes);
+    return 0;
+}
+
+static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts *opts)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    if (opts->stack_bytes > 0) {
+        int stack_class = skua__stack_class(opts->stack_bytes);
+        if (stack_class < 0) {
+            return stack_class;
+        }
+        task->runnable.stack_class = (uint16_t)stack_class;
+    }
+    if (opts->pin > 0) {
+        task->runnable.pin = 1 + (opts->pin - 1) % runtime->worker_count;
+    }
+    if (opts->keep_fpenv) {
+        set_option(task, SKUA__TASK_KEEP_FPENV);
+    }
+    if (opts->name != NULL && (skua__roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
+        return -ENOMEM;
+    }
+    return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
+}
+
+static inline struct skua_task *take_plain(skua_runtime *runtime, struct skua__worker *worker)
+{
+    return skua__slab_take(&runtime->tasks, worker != NULL ? &worker->tasks : NULL);
+}
+
+static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *worker)
+{
+    struct skua__roomy_task *task =
+        skua__slab_take(&runtime->roomy_tasks, worker != NULL ? &worker->roomy_tasks : NULL);
+    if (task == NULL) {
+        return NULL;
+    }
+    task->name = NULL;
+    return &task->task;
+}
+
+static SKUA_ALWAYS_INLINE void task_init(struct skua_task *task, skua_runtime *runtime, void *arg,
+                                         uint32_t options)
+{
+    task->runnable.runtime = runtime;
+    task->runnable.pin = 0;
+    task->runnable.kind = SKUA__RUNNABLE_TASK;
+    task->runnable.stack_class = (uint16_t)runtime->stack_class;
+    task->status = 0;
+    task->arg = arg;
+    skua__store(&task->locals, NULL, relaxed);
+    task->error = NULL;
+    skua__scope_init_root(&task->scope);
+    skua__store(&task->scope.flags, options, relaxed);
+}
+
+static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime *runtime,
+                                           struct skua__worker *worker, void *arg,
+                                           const skua_spawn_opts *opts)
+{
+    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0;
+    struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
+    if (task == NULL) {
+        return -ENOMEM;
+    }
+    task_init(task, runtime, arg, is_roomy ? SKUA__TASK_ROOMY : 0);
+    int status = set_options(task, arg, opts);
+    if (status < 0) {
+        skua__task_free(task);
+        return status;
+    }
+    *out = task;
+    return 0;
+}
+
+/* A task that nobody knows yet; 0 or an error. */
+static SKUA_ALWAYS_INLINE int task_make(struct skua_task **out, skua_runtime *runtime,
+                                        struct skua__worker *worker, void *arg,
+                                        const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(opts != NULL)) {
+        return make_with_options(out, runtime, worker, arg, opts);
+    }
+    struct skua_task *task = take_plain(runtime, worker);
+    if (SKUA_UNLIKELY(task == NULL)) {
+        return -ENOMEM;
+    }
+    task_init(task, runtime, arg, 0);
+    *out = task;
+    return 0;
+}
+
+static int count_live(skua_runtime *runtime, size_t count)
+{
+    size_t limit = runtime->max_tasks;
+    if (SKUA_LIKELY(limit == 0)) {
+        return 0;
+    }
+    if (count <= limit && skua__fetch_add(&runtime->live_tasks, count, relaxed) <= limit - count) {
+        return 0;
+    }
+    if (count <= limit) {
+        skua__fetch_sub(&runtime->live_tasks, count, relaxed);
+    }
+    return -EAGAIN;
+}
+
+/* --- spawning -------------------------------------------------------------------------------- */
+
+/* Makes the task known to the runtime's end. From here on it has to run, whatever happens. */
+static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint32_t refs)
+{
+    skua__store(&task->refs, refs, relaxed);
+    uint32_t options = skua__load(&task->scope.flags, relaxed);
+    /* release: publishes the fields to whoever visits the slab; pairs with the acquire in
+       is_open() of scope.c and in skua__task_try_retain(). */
+    skua__store(&task->scope.flags, options | SKUA__SCOPE_OPEN, release);
+    /* The scope is open; now look at the flag. Pairs with the heavy fence in cancel_all(), which
+       sets the flag and then visits the slab. */
+    skua__runtime_light_fence(runtime);
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
+        skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
+    }
+}
+
+static inline void inherit_locals(struct skua_task *task)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL) {
+        return;
+    }
+    struct skua_task *spawner = skua__fiber_task(fiber);
+    if (SKUA_UNLIKELY(skua__load(&spawner->locals, relaxed) != NULL)) {
+        skua__store(&task->locals, skua__locals_of(spawner), relaxed);
+    }
+}
+
+/* Checks, counts and makes; 0 or an error. `worker` is the calling one, if it is of the runtime,
+   else NULL. */
+static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *runtime,
+                                      struct skua__worker *worker, void *arg,
+                                      const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
+        return -EINVAL;
+    }
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
+        return -ESHUTDOWN;
+    }
+    int status = count_live(runtime, 1);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    status = task_make(task, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(status < 0)) {
+        skua__runtime_uncount_tasks(runtime, 1);
+        return status;
+    }
+    inherit_locals(*task);
+    return 0;
+}
+
+int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
+        return -EPERM;
+    }
+    if (SKUA_UNLIKELY(fn == NULL)) {
+        return -EINVAL;
+    }
+    skua_runtime *runtime = worker->runtime;
+    struct skua_task *task;
+    int status = prepare(&task, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    task->fn = fn;
+    if (out != NULL) {
+        *out = task;
+    }
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+    task_open(task, runtime, out != NULL ? 2 : 1);
+    skua__dispatch_later(worker, &task->runnable);
+    return 0;
+}
+
+int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    if (skua_runtime_current() == runtime) {
+        return skua_spawn(out, fn, arg, opts);
+    }
+    if (fn == NULL) {
+        return -EINVAL;
+    }
+    struct skua_task *task;
+    int status = prepare(&task, runtime, NULL, arg, opts);
+    if (status < 0) {
+        return status;
+    }
+    task->fn = fn;
+    if (out != NULL) {
+        *out = task;
+    }
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, out != NULL ? 2 : 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
+}
+
+/* --- many at once ----------------------------------------------------------------------------- */
+
+/* What skua_spawn_many() is told. */
+struct start {
+    skua_task **out;
+    skua_fn fn;
+    void *args;
+    size_t stride, count;
+    const skua_spawn_opts *opts;
+};
+
+/* Tasks that are open and in no queue yet, linked by runnable.next. */
+struct batch {
+    struct skua__runnable *first, *last;
+    uint32_t count;
+};
+
+static void batch_add(struct batch *batch, struct skua__runnable *runnable)
+{
+    runnable->next = NULL;
+    if (batch->first == NULL) {
+        batch->first = runnable;
+    } else {
+        batch->last->next = runnable;
+    }
+    batch->last = runnable;
+    batch->count++;
+}
+
+/* They will not run after all: they end at once, and nobody has a handle. Only the end of the
+   runtime may have found them. */
+static void batch_undo(struct batch *batch, struct skua__worker *worker, uint32_t refs)
+{
+    struct skua__runnable *next;
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) - batch->count, relaxed);
+    for (struct skua__runnable *runnable = batch->first; runnable != NULL; runnable = next) {
+        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+        next = runnable->next;
+        skua__task_abort(task, refs);
+    }
+}
+
+/* Makes and opens them one by one: a second look at each would find it in no cache any more. */
+static int batch_make(struct batch *batch, struct skua__worker *worker, uint32_t refs,
+                      const struct start *start)
+{
+    char *arg = start->args;
+    while (batch->count < start->count) {
+        struct skua_task *task;
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts);
+        if (SKUA_UNLIKELY(status < 0)) {
+            return status;
+        }
+        task->fn = start->fn;
+        inherit_locals(task);
+        skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+        task_open(task, worker->runtime, refs);
+        if (start->out != NULL) {
+            start->out[batch->count] = task;
+        }
+        batch_add(batch, &task->runnable);
+        arg += start->stride;
+    }
+    return 0;
+}
+
+/* To all workers in one piece, or to the one they are pinned to. */
+static void batch_launch(struct batch *batch, skua_runtime *runtime)
+{
+    struct skua__runnable *next;
+    if (batch->first->pin == 0) {
+        skua__ready_many(runtime, batch->first, batch->last, batch->count);
+        return;
+    }
+    for (struct skua__runnable *runnable = batch->first; runnable != NULL; runnable = next) {
+        next = runnable->next;
+        skua__ready(runnable, SKUA__READY_SPAWNED);
+    }
+}
+
+static int spawn_batch(struct skua__worker *worker, const struct start *start)
+{
+    skua_runtime *runtime = worker->runtime;
+    if (skua__load(&runtime->is_stopping, relaxed)) {
+        return -ESHUTDOWN;
+    }
+    if (start->count == 0 || start->count > INT32_MAX) {
+        return start->count == 0 ? 0 : -ENOMEM;
+    }
+    int status = count_live(runtime, start->count);
+    if (status < 0) {
+        return status;
+    }
+    struct batch batch = {NULL, NULL, 0};
+    uint32_t refs = start->out != NULL ? 2 : 1;
+    status = batch_make(&batch, worker, refs, start);
+    if (status < 0) {
+        batch_undo(&batch, worker, refs);
+        skua__runtime_uncount_tasks(runtime, start->count);
+        return status;
+    }
+    batch_launch(&batch, runtime);
+    return 0;
+}
+
+int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                    const skua_spawn_opts *opts)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (worker == NULL || skua__worker_current(worker) == NULL) {
+        return -EPERM;
+    }
+    if (fn == NULL || (opts != NULL && opts->arg_bytes > 0 && args == NULL)) {
+        return -EINVAL;
+    }
+    const struct start start = {out, fn, args, stride, count, opts};
+    return spawn_batch(worker, &start);
+}

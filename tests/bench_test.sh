@@ -1,0 +1,33 @@
+# Every benchmark runs, with a thousandth of its work, and gives records that the report understands.
+# usage: bench_test.sh SOURCE BUILD
+
+source=${1:?usage: $0 SOURCE BUILD}
+build=${2:?usage: $0 SOURCE BUILD}
+ls "$build"/bench/bench_* >/dev/null 2>&1 || exit 77
+# Nothing is measured with a sanitizer, and it would take long.
+grep -q '^SKUA_SANITIZE:STRING=$' "$build/CMakeCache.txt" || exit 77
+
+temp=$(mktemp -d)
+trap 'rm -rf "$temp"' EXIT
+failures=0
+export BENCH_RUNS=1 BENCH_SCALE=0.001
+
+for program in "$build"/bench/bench_*; do
+    for workers in 1 2; do
+        if ! BENCH_WORKERS=$workers "$program" >"$temp/out" 2>"$temp/err" || ! grep -q '^{"row"' "$temp/out"; then
+            echo "$(basename "$program") with $workers workers:" && cat "$temp/out" "$temp/err"
+            failures=$((failures + 1))
+        fi
+        grep '^{"row"' "$temp/out" >>"$temp/records"
+    done
+done
+
+if command -v python3 >/dev/null 2>&1; then
+    python3 "$source/bench/report.py" --records "$temp/records" --targets "$source/bench/targets.tsv" \
+        --remarks "$source/bench/remarks.tsv" --json "$temp/bench.json" --page "$temp/page.md" \
+        --svg "$temp/all.svg" --ratios "$temp/ratio.svg" || failures=$((failures + 1))
+    for row in fib tree-sleep-ratio spawn-join chan-1p1c-128 parked-1m-bytes rmw-fib; do
+        grep -q "\`$row\`" "$temp/page.md" || { echo "$row is not on the page" && failures=$((failures + 1)); }
+    done
+fi
+[ $failures -eq 0 ]
