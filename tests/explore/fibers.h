@@ -50,6 +50,8 @@ static void make_fiber(int number)
     worker->budget = INT32_MAX;
     worker->forks.line.bottom = (skua_child **)&worker->forks.slots[1];
     skua__store(&worker->current, fiber, relaxed);
+    /* The LIFO slot is taken, so that whoever wakes has to come to skua__ready(). */
+    skua__store(&worker->lifo, &worker->root.runnable, relaxed);
     task->runnable.runtime = fiber->runnable.runtime = &fibers->runtime;
     skua__store(&task->refs, 2, relaxed);
     skua__scope_init_root(&task->scope);
