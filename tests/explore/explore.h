@@ -25,7 +25,7 @@ struct explore_model {
     void (*setup)(void);
     void (*finish)(void); /* after all threads have ended; sees the last values */
     void (*threads[EXPLORE_THREADS])(void);
-    int preemptions;         /* 0: from SKUA_EXPLORE_BOUND, or 2 */
+    int preemptions_less;    /* than the bound, for the largest models */
     int spurious_wakes;      /* of futexes, in one execution */
     bool bounds_stale_reads; /* as many as preemptions, in models where all would take too long */
     bool ends_asleep;        /* that all sleep is the end of an execution, and no deadlock */

@@ -325,6 +325,7 @@ static void explore_forks(const char *name, void (*setup)(void), void (*finished
                                           .setup = setup,
                                           .finish = finished,
                                           .threads = {parent, worker, third},
+                                          .preemptions_less = third != NULL,
                                           .bounds_stale_reads = true,
                                           .ends_asleep = true});
 }
