@@ -189,6 +189,12 @@ static void setup_signal(void)
     shared->work[0].gives_signal = true;
 }
 
+static void setup_second_signal(void)
+{
+    make(2);
+    shared->work[1].gives_signal = true;
+}
+
 /* --- a signal that the parent waits for -------------------------------------------------------- */
 
 static void give_signal(void)
@@ -338,6 +344,8 @@ int main(void)
     explore_forks("fork: two", setup_two, finish, forks_two, NULL);
     explore_forks("fork: promotion", setup_signal, finish, forks_and_waits, NULL);
     explore_forks("fork: promotion of two", setup_signal, finish, forks_two_and_waits, NULL);
+    explore_forks("fork: promotion of the second", setup_second_signal, finish, forks_two_and_waits,
+                  NULL);
     explore_forks("fork: asking", setup_two, check_asked, forks_and_is_stuck, NULL);
     explore_forks("fork: two takers", setup_three, finish, forks_two, worker);
     return 0;
