@@ -54,8 +54,8 @@ void *explore_alloc(size_t bytes);
 /* How many blocks are allocated that skua__free() has not had. */
 size_t explore_blocks(void);
 
-/* The atomic objects in this memory are slots: a thread reads some and then owns what it has read if
-   its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
+/* The atomic objects in this memory are slots: a thread reads some and then owns what it has read
+   if its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
    not see the future here, the order is checked like a race. Call from: setup. */
 void explore_slots(const void *memory, size_t bytes);
 

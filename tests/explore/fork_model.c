@@ -1,5 +1,5 @@
-/* Forks: one fiber forks, waits and syncs; other workers, in their real loop, ask for children, take
-   them, run them, and park. Each child runs once, and its sync sees what it did; a child whose
+/* Forks: one fiber forks, waits and syncs; other workers, in their real loop, ask for children,
+   take them, run them, and park. Each child runs once, and its sync sees what it did; a child whose
    parent waits is run by others (promotion); and nobody parks without having asked.
 
    The forking fiber stays on the first worker; while it waits, that worker does nothing else. A
@@ -195,7 +195,7 @@ static void setup_second_signal(void)
     shared->work[1].gives_signal = true;
 }
 
-/* --- a signal that the parent waits for -------------------------------------------------------- */
+/* --- a signal that the parent waits for ------------------------------------------------------- */
 
 static void give_signal(void)
 {

@@ -4,7 +4,8 @@
    Nothing runs on stacks of its own here: "running" a fiber counts it. A thread of the model is a
    worker, or somebody from outside.
 
-   Sources: sched/idle.c sched/ring.c sched/inject.c sched/runtime.c sched/fork.c sched/fiber_cache.c
+   Sources: sched/idle.c sched/ring.c sched/inject.c sched/runtime.c sched/fork.c
+     sched/fiber_cache.c
    Mutates: sched/idle.c sched/idle.h
      sched/worker.c(lifo_put lifo_take ready_inject ready_pinned skua__ready take_permit may_sleep)
      sched/runtime.c(skua__runtime_heavy_fence skua__runtime_wake_sleeper) */
