@@ -55,8 +55,8 @@ void *explore_alloc(size_t bytes);
 size_t explore_blocks(void);
 
 /* The atomic objects in this memory are slots: a thread reads some and then owns what it has read
-   if its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
-   not see the future here, the order is checked like a race. Call from: setup. */
+   if its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as
+   loads do not see the future here, the order is checked like a race. Call from: setup. */
 void explore_slots(const void *memory, size_t bytes);
 
 /* The number of the running thread, in the order of the model, from 0; -1 in setup and finish. */

@@ -210,7 +210,7 @@ static void setup_endless(void)
     fibers_are_endless = true;
 }
 
-/* --- somebody from outside --------------------------------------------------------------------- */
+/* --- somebody from outside -------------------------------------------------------------------- */
 
 static void setup_outsider(void)
 {
