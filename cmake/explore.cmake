@@ -38,7 +38,7 @@ foreach(model IN LISTS models)
     target_link_options(${name} PRIVATE ${explore_link})
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests POSITION_INDEPENDENT_CODE OFF)
-    skua_ctest(explore_${name} explore 240 ${name})
+    skua_ctest(explore_${name} explore 300 ${name})
     add_test(NAME explore_${name}_nightly CONFIGURATIONS nightly COMMAND ${name})
     set_tests_properties(explore_${name}_nightly PROPERTIES
         LABELS nightly TIMEOUT 7200 ENVIRONMENT "SKUA_EXPLORE_BOUND=3")
@@ -51,7 +51,7 @@ if(SKUA_PYTHON)
     set(mutate ${SKUA_PYTHON} ${explore}/mutate.py --cc ${CMAKE_C_COMPILER}
         --source ${PROJECT_SOURCE_DIR} --engine $<TARGET_FILE:skua_explore>
         --flags=${mutate_flags})
-    skua_ctest(explore_plants explore 240 ${mutate} plants)
+    skua_ctest(explore_plants explore 600 ${mutate} plants)
     add_test(NAME explore_mutants_nightly CONFIGURATIONS nightly COMMAND ${mutate} orders)
     set_tests_properties(explore_mutants_nightly PROPERTIES LABELS nightly TIMEOUT 7200)
 endif()
