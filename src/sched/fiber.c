@@ -175,10 +175,16 @@ static SKUA_ALWAYS_INLINE void suspend_for(struct skua__worker *worker, struct s
     *skua__worker_self()->errno_place = self->saved_errno;
 }
 
+/* Or had public ones once, which costs a closer look. */
+static inline bool has_children(const struct skua__worker *worker, const struct skua__fiber *fiber)
+{
+    return skua__fork_has_private(&worker->forks) || fiber->forks != NULL;
+}
+
 SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+    if (SKUA_UNLIKELY(has_children(worker, self))) {
         skua__fork_promote(worker, self);
     }
     struct skua__runnable *next = skua__dispatch_next(worker);
@@ -190,7 +196,7 @@ SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 SKUA_OPAQUE void skua__fiber_yield(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+    if (SKUA_UNLIKELY(has_children(worker, self))) {
         skua__fork_promote(worker, self);
     }
     if (SKUA_UNLIKELY(self->runnable.pin != 0) ||

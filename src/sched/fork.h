@@ -37,8 +37,8 @@ enum { SKUA__FORK_SLOTS = 1024 };
 /* One worker's. */
 struct skua__fork_stack {
     struct skua__fork_line line;
-    uint32_t lone_skips;   /* so many lone children stay private, whoever asks */
-    uint32_t lone_backoff; /* how many, the next time one was made public for nothing */
+    _Atomic uint32_t lone_skips; /* so many lone children stay private, whoever asks */
+    uint32_t lone_backoff;       /* how many, the next time one was made public for nothing */
     skua_child *slots[SKUA__FORK_SLOTS + 1]; /* slots[0] is what lies below the oldest: NULL */
 };
 
@@ -92,8 +92,12 @@ void skua__fork_promote(struct skua__worker *worker, struct skua__fiber *fiber);
 /* Answer, if somebody has asked. For code that runs for long between forks. */
 void skua__fork_checkpoint(struct skua__worker *worker, struct skua__fiber *fiber);
 
-/* The running fiber is about to end what it runs: it must have no private children. */
-void skua__fork_check_synced(const struct skua__worker *worker);
+/* The running fiber is about to end what it runs: it must have no children that have not begun. */
+void skua__fork_check_synced(struct skua__worker *worker, struct skua__fiber *fiber);
+
+/* Give lone children away again. From the monitor: whoever was patient with them long ago may have
+   longer ones now. */
+void skua__fork_lose_patience(struct skua__fork_stack *stack);
 
 /* A worker has been dispatched to a deque's runnable: take a child for `fiber` to run, whose stack
    is of the runnable's class. False: there is none. */

@@ -216,7 +216,7 @@ SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
     /* release: publishes the fiber to cancellers; pairs with the acquire in claim_wait(). */
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
-    skua__fork_check_synced(skua__worker_self());
+    skua__fork_check_synced(skua__worker_self(), fiber);
     return task_end(fiber, task, status);
 }
 

@@ -10,7 +10,7 @@
           only.
      (W3) In the root context no fiber is current, and no lock is held over a switch.
      (W4) Between the moment at which a fiber can be found by others (its word says WAITING, or it
-          stands in a ring because it yields) and its switch away, its thread puts nothing into its
+          stands in a ring because it yields) and its switch away, its thread puts no fiber into its
           own queues. So a thread that waits for another to leave a stack (skua__fiber_switch) never
           waits in a circle. */
 #include "sched/worker.h"
@@ -520,6 +520,9 @@ static bool park(struct skua__worker *worker, bool is_searching)
         poller = NULL;
     }
     bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
+    /* seq_cst: orders the announcement before the asking; pairs with the fence in answer() of
+       fork.c. */
+    skua__fence(seq_cst);
     ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
     if (may) {
