@@ -121,7 +121,8 @@ SKUA_OPAQUE void skua__fiber_switch(struct skua__worker *worker, struct skua__fi
 }
 
 /* Where to go for `next`: a suspended fiber, a warm one for a fresh task, or the root. */
-static struct skua__fiber *destination(struct skua__worker *worker, struct skua__runnable *next)
+static SKUA_ALWAYS_INLINE struct skua__fiber *destination(struct skua__worker *worker,
+                                                          struct skua__runnable *next)
 {
     if (next == NULL) {
         return &worker->root;
