@@ -596,6 +596,7 @@ static void *worker_main(void *arg)
 {
     struct skua__worker *worker = arg;
     skua__current_worker = worker;
+    skua__thread_wait_exactly();
     worker->errno_place = &errno;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);
