@@ -138,7 +138,8 @@ bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
 }
 
 /* Where to go for `next`: a suspended fiber, a warm one for a fresh task, or the root. */
-static struct skua__fiber *destination(struct skua__worker *worker, struct skua__runnable *next)
+static SKUA_ALWAYS_INLINE struct skua__fiber *destination(struct skua__worker *worker,
+                                                          struct skua__runnable *next)
 {
     if (next == NULL) {
         return &worker->root;
