@@ -4,6 +4,7 @@
 #
 #   ctest                       everything in its short form
 #   ctest -LE stress            without the stress tests; SKUA_STRESS_SECONDS sets their length
+#   ctest -L explore            the explorer: all schedules of the lock-free parts, see explore.cmake
 #   ctest -C nightly -L nightly the stress tests, long
 
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
@@ -79,6 +80,8 @@ if(NOT SKUA_SANITIZE AND NOT SKUA_LTO)
         skua_ctest(tidy_${name} tidy 60 sh ${script} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
         set_tests_properties(tidy_${name} PROPERTIES ENVIRONMENT "${compilers}")
     endforeach()
+
+    include(cmake/explore.cmake)
 
     skua_ctest(install install 120
         sh ${tests}/install/install.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})

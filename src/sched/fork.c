@@ -30,6 +30,11 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
+/* Pauses before a sync waits; checkers compile with less, to have fewer steps to explore. */
+#ifndef SKUA__JOIN_SPINS
+#define SKUA__JOIN_SPINS 64
+#endif
+
 /* forks.state */
 enum {
     QUEUED = 1,
@@ -48,7 +53,6 @@ enum {
 
 enum {
     DEQUE_CAPACITY = 32,
-    JOIN_SPINS = 64,
     LONE_BACKOFF_MAX = 1023,
 };
 
@@ -375,7 +379,7 @@ static bool is_done(struct skua__child *child)
 /* Somebody has taken the child, or will: wait for its end. */
 static int wait_for(struct skua__child *child, bool may_spin)
 {
-    for (int i = 0; may_spin && i < JOIN_SPINS && !is_done(child); i++) {
+    for (int i = 0; may_spin && i < SKUA__JOIN_SPINS && !is_done(child); i++) {
         skua__spin_pause();
     }
     if (!is_done(child)) {

@@ -31,8 +31,11 @@ struct skua__fiber;
 struct skua__scope;
 struct skua__worker;
 
-/* Private children of one worker; when there are more, the older become public. */
-enum { SKUA__FORK_SLOTS = 1024 };
+/* Private children of one worker; when there are more, the older become public. Checkers compile
+   with less, to reach the edges. */
+#ifndef SKUA__FORK_SLOTS
+#define SKUA__FORK_SLOTS 1024
+#endif
 
 /* One worker's. */
 struct skua__fork_stack {

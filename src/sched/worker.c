@@ -27,6 +27,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Over all victims, before parking; checkers compile with less, to have fewer steps to explore. */
+#ifndef SKUA__SEARCH_SWEEPS
+#define SKUA__SEARCH_SWEEPS 24
+#define SKUA__SEARCH_PAUSES 32
+#endif
+
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
     UPKEEP_TICKS_MIN = 7,
@@ -34,9 +40,7 @@ enum {
         100 * 1000, /* so much time between two looks is too long, and so little short */
     UPKEEP_SHORT_NS = 30 * 1000,
     INJECT_BATCH = 32,
-    INJECT_TURNS = 8,   /* looks at the inject queues, of which one begins with another group's */
-    SEARCH_SWEEPS = 24, /* over all victims, before parking */
-    SEARCH_PAUSES = 32,
+    INJECT_TURNS = 8, /* looks at the inject queues, of which one begins with another group's */
     NO_STACK_NAP_NS = 1000 * 1000,
 };
 
@@ -442,7 +446,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
 {
     struct watch watch;
     watch_init(&watch, worker);
-    for (int round = 0; round < SEARCH_SWEEPS; round++) {
+    for (int round = 0; round < SKUA__SEARCH_SWEEPS; round++) {
         struct skua__runnable *found = take_from_inject(worker);
         if (found == NULL) {
             found = sweep(worker);
@@ -454,7 +458,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
             return found;
         }
         ask_all(worker);
-        for (int i = 0; i < SEARCH_PAUSES; i++) {
+        for (int i = 0; i < SKUA__SEARCH_PAUSES; i++) {
             skua__spin_pause();
         }
     }
@@ -520,8 +524,8 @@ static bool park(struct skua__worker *worker, bool is_searching)
         poller = NULL;
     }
     bool must_recheck = skua__idle_park(idle, &worker->sleeper, is_searching, poller != NULL);
-    /* seq_cst: orders the announcement before the asking; pairs with the fence in answer() of
-       fork.c. */
+    /* seq_cst: orders the count of us as parked before the looks at limits in ask_all(), which the
+       read-modify-write alone does not on all processors; pairs with the fence in answer(). */
     skua__fence(seq_cst);
     ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
@@ -577,6 +581,21 @@ static void stand_down(struct skua__worker *worker)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+/* Whether there is work for one who is parked. Those parked while we searched have left the last look
+   to us. Who has submitted something may have loaded the idle word before any of us touched it and
+   have it hidden from a light look all the same, so one that finds nothing is not the last. */
+static bool has_more_work(skua_runtime *runtime)
+{
+    if (skua__runtime_has_work(runtime)) {
+        return true;
+    }
+    if (skua__idle_parked(&runtime->idle) == 0) {
+        return false;
+    }
+    skua__runtime_heavy_fence(runtime);
+    return skua__runtime_has_work(runtime);
+}
+
 /* Something to run, after looking everywhere; NULL: look again. */
 static struct skua__runnable *find_work(struct skua__worker *worker)
 {
@@ -620,7 +639,7 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     }
     /* Found while searching. If nobody searches any more, others may have skipped a wake-up because
        of us. */
-    if (is_searching && skua__idle_search_end(&runtime->idle) && skua__runtime_has_work(runtime)) {
+    if (is_searching && skua__idle_search_end(&runtime->idle) && has_more_work(runtime)) {
         skua__wake_worker(runtime, true);
     }
     return found;
