@@ -88,6 +88,14 @@ static inline bool skua__fork_has_private(const struct skua__fork_stack *stack)
     return stack->line.bottom != (skua_child **)&stack->slots[1];
 }
 
+/* True if somebody has asked the calling worker for children since it last answered. On a foreign
+   thread nobody has. */
+static inline bool skua__fork_is_asked(void)
+{
+    struct skua__fork_line *line = skua__fork_line_self();
+    return skua__load((_Atomic(skua_child **) *)&line->limit, relaxed) == NULL;
+}
+
 /* The running fiber is about to give up its worker, or to change its scope: its private children
    become public. */
 void skua__fork_promote(struct skua__worker *worker, struct skua__fiber *fiber);
