@@ -581,9 +581,10 @@ static void stand_down(struct skua__worker *worker)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
-/* Whether there is work for one who is parked. Those parked while we searched have left the last look
-   to us. Who has submitted something may have loaded the idle word before any of us touched it and
-   have it hidden from a light look all the same, so one that finds nothing is not the last. */
+/* Whether there is work for one who is parked. Those who parked while we searched have left the
+   last look to us. Somebody may have submitted something and loaded the idle word before any of us
+   touched it, and still have it hidden from a light look; so one that finds nothing is not the
+   last. */
 static bool has_more_work(skua_runtime *runtime)
 {
     if (skua__runtime_has_work(runtime)) {

@@ -507,7 +507,7 @@ static int bound_of(const struct explore_model *model)
 {
     const char *text = getenv("SKUA_EXPLORE_BOUND");
     int bound = text != NULL ? atoi(text) : 2;
-    return model->preemptions != 0 && model->preemptions < bound ? model->preemptions : bound;
+    return bound > model->preemptions_less ? bound - model->preemptions_less : 0;
 }
 
 static uint64_t search(const struct explore_model *model)

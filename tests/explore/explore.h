@@ -25,7 +25,7 @@ struct explore_model {
     void (*setup)(void);
     void (*finish)(void); /* after all threads have ended; sees the last values */
     void (*threads[EXPLORE_THREADS])(void);
-    int preemptions;         /* 0: from SKUA_EXPLORE_BOUND, or 2 */
+    int preemptions_less;    /* than the bound, for the largest models */
     int spurious_wakes;      /* of futexes, in one execution */
     bool bounds_stale_reads; /* as many as preemptions, in models where all would take too long */
     bool ends_asleep;        /* that all sleep is the end of an execution, and no deadlock */
@@ -54,8 +54,8 @@ void *explore_alloc(size_t bytes);
 /* How many blocks are allocated that skua__free() has not had. */
 size_t explore_blocks(void);
 
-/* The atomic objects in this memory are slots: a thread reads some and then owns what it has read if
-   its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
+/* The atomic objects in this memory are slots: a thread reads some and then owns what it has read
+   if its next compare-and-swap succeeds. Who overwrites a slot must come after such reads; as loads do
    not see the future here, the order is checked like a race. Call from: setup. */
 void explore_slots(const void *memory, size_t bytes);
 

@@ -1,5 +1,5 @@
-/* Forks: one fiber forks, waits and syncs; other workers, in their real loop, ask for children, take
-   them, run them, and park. Each child runs once, and its sync sees what it did; a child whose
+/* Forks: one fiber forks, waits and syncs; other workers, in their real loop, ask for children,
+   take them, run them, and park. Each child runs once, and its sync sees what it did; a child whose
    parent waits is run by others (promotion); and nobody parks without having asked.
 
    The forking fiber stays on the first worker; while it waits, that worker does nothing else. A
@@ -189,7 +189,13 @@ static void setup_signal(void)
     shared->work[0].gives_signal = true;
 }
 
-/* --- a signal that the parent waits for -------------------------------------------------------- */
+static void setup_second_signal(void)
+{
+    make(2);
+    shared->work[1].gives_signal = true;
+}
+
+/* --- a signal that the parent waits for ------------------------------------------------------- */
 
 static void give_signal(void)
 {
@@ -325,6 +331,7 @@ static void explore_forks(const char *name, void (*setup)(void), void (*finished
                                           .setup = setup,
                                           .finish = finished,
                                           .threads = {parent, worker, third},
+                                          .preemptions_less = third != NULL,
                                           .bounds_stale_reads = true,
                                           .ends_asleep = true});
 }
@@ -337,6 +344,8 @@ int main(void)
     explore_forks("fork: two", setup_two, finish, forks_two, NULL);
     explore_forks("fork: promotion", setup_signal, finish, forks_and_waits, NULL);
     explore_forks("fork: promotion of two", setup_signal, finish, forks_two_and_waits, NULL);
+    explore_forks("fork: promotion of the second", setup_second_signal, finish, forks_two_and_waits,
+                  NULL);
     explore_forks("fork: asking", setup_two, check_asked, forks_and_is_stuck, NULL);
     explore_forks("fork: two takers", setup_three, finish, forks_two, worker);
     return 0;

@@ -83,9 +83,7 @@ static struct cell *cell_at(size_t offset)
 {
     struct cell *cell = &cells[offset / CELL_BYTES];
     if (cell->execution != explorer.execution) {
-        memset(cell, 0, sizeof *cell);
-        cell->execution = explorer.execution;
-        cell->writer = -1;
+        *cell = (struct cell){.execution = explorer.execution, .writer = -1};
     }
     return cell;
 }

@@ -166,7 +166,7 @@ static void explore_three(const char *name, void (*setup_)(void), void (*first)(
                                           .finish = finish,
                                           .threads = {first, second, runs_wheels},
                                           .bounds_stale_reads = true,
-                                          .preemptions = 1});
+                                          .preemptions_less = 1});
 }
 
 int main(void)
