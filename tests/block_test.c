@@ -156,8 +156,32 @@ static void who_keeps_its_worker_from_others_is_named(void **state)
     said_begin(&caught);
     run_on(1, rude_body);
     const char *text = said_end(&caught);
-    CHECK(strstr(text, "task 'the rude one' has kept its worker") != NULL);
+    CHECK(strstr(text, "task 'the rude one' has blocked its worker") != NULL);
     CHECK(strstr(strstr(text, "the rude one") + 1, "the rude one") == NULL); /* once */
+}
+
+static int compute_300_ms(void *arg)
+{
+    skua_task *other = spawn(return_zero, NULL);
+    compute_for(SKUA_MS(300));
+    return finish(other);
+}
+
+static int compute_body(void *arg)
+{
+    const skua_spawn_opts opts = {.name = "the busy one"};
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(finish(spawn_with(compute_300_ms, NULL, &opts)), 0);
+    }
+    return 0;
+}
+
+static void of_those_that_compute_one_is_named(void **state)
+{
+    struct said caught;
+    said_begin(&caught);
+    run_on(1, compute_body);
+    CHECK(count_of(said_end(&caught), "task 'the busy one' has computed for") <= 1);
 }
 
 static int polite_body(void *arg)
@@ -178,7 +202,7 @@ static void who_says_that_it_blocks_is_not_named(void **state)
     struct said caught;
     said_begin(&caught);
     run_on(1, polite_body);
-    CHECK(strstr(said_end(&caught), "has kept its worker") == NULL);
+    CHECK(strstr(said_end(&caught), "has blocked its worker") == NULL);
 }
 
 int main(void)
@@ -190,6 +214,7 @@ int main(void)
         TEST(the_end_of_blocking_says_that_it_was_cancelled),
         TEST(on_a_foreign_thread_it_does_nothing),
         TEST(who_keeps_its_worker_from_others_is_named),
+        TEST(of_those_that_compute_one_is_named),
         TEST(who_says_that_it_blocks_is_not_named),
     };
     return TEST_RUN(tests);

@@ -1,10 +1,14 @@
 /* Forks: results, who runs where, blocking of every kind, cancels. */
 #include "tasks.h"
 
+#include "arch/fpenv.h"
+
 #include <pthread.h>
 #include <skua/chan.h>
 #include <skua/fork.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { MANY_WORKERS = 64 };
 
@@ -565,6 +569,35 @@ static void a_shield_protects_children_too(void **state)
     run_on_all(shield_body);
 }
 
+/* The child was forked outside of the shield that its parent has opened meanwhile. */
+static int shield_then_sync(void *arg)
+{
+    skua_child child;
+    SKUA_SCOPE(shield);
+    skua_fork(&child, sleep_long, NULL);
+    skua_shield_open(&shield, SKUA_FOREVER);
+    atomic_fetch_add((gate *)arg, 1);
+    return skua_sync(&child);
+}
+
+static int outside_of_shield_body(void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        gate begun = 0;
+        skua_task *task = spawn(shield_then_sync, &begun);
+        await(&begun, 1);
+        CHECK_INT(skua_sleep(skua_after(SKUA_US(i * 20 + 1))), 0);
+        skua_task_cancel(task);
+        CHECK_INT(finish(task), -ECANCELED);
+    }
+    return 0;
+}
+
+static void a_shield_does_not_protect_older_children(void **state)
+{
+    run_on_all(outside_of_shield_body);
+}
+
 static int fail_with_text(void *arg)
 {
     return skua_fail(-EIO, "child %d", *(int *)arg);
@@ -601,6 +634,82 @@ static void a_childs_failure_is_its_tasks(void **state)
     run_on_all(failing_body);
 }
 
+/* --- the odd ones ----------------------------------------------------------------------------- */
+
+/* The control word's bits that round to plus infinity. */
+#if defined(__x86_64__)
+static const uint64_t UPWARD = 0x4000;
+#else
+static const uint64_t UPWARD = 0x400000;
+#endif
+
+static int check_rounding(void *arg)
+{
+    volatile double one = 1, three = 3; /* a third, rounded upward or to nearest */
+    CHECK((one / three > 0x1.5555555555555p-2) == *(bool *)arg);
+    return 0;
+}
+
+static int round_upward(void *arg)
+{
+    bool mode = true;
+    struct skua__fpenv env = skua__fpenv_save();
+    env.control |= UPWARD;
+    skua__fpenv_restore(env);
+    for (int i = 0; i < 500; i++) {
+        skua_child one, two;
+        skua_fork(&one, check_rounding, &mode);
+        skua_fork(&two, check_rounding, &mode);
+        CHECK_INT(i % 3 == 0 ? skua_yield() : 0, 0);
+        CHECK_INT(skua_sync(&two), 0);
+        CHECK_INT(skua_sync(&one), 0);
+    }
+    return 0;
+}
+
+static int rounding_body(void *arg)
+{
+    const skua_spawn_opts opts = {.keep_fpenv = true};
+    skua_task *tasks[4];
+    for (int i = 0; i < 4; i++) {
+        tasks[i] = spawn_with(round_upward, NULL, &opts);
+    }
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+    }
+    return 0;
+}
+
+static void children_keep_the_rounding_mode(void **state)
+{
+    run_on_all(rounding_body);
+}
+
+/* Locks may have been held by other threads when the process forked. */
+static int fork_process_body(void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        const pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            _exit(fib(12) == 144 ? 0 : 1);
+        }
+        int status = -1;
+        CHECK_INT(waitpid(pid, &status, 0), pid);
+        CHECK_INT(status, 0);
+        CHECK_INT(fib(12), 144);
+    }
+    return 0;
+}
+
+static void a_forked_process_calls_its_children_itself(void **state)
+{
+    if (TEST_SCALE > 1) {
+        skip(); /* sanitizers do not like forks of programs with threads */
+    }
+    run_on_1_2_4(fork_process_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,7 +729,10 @@ int main(void)
         TEST(a_deadline_reaches_all_children),
         TEST(a_child_has_the_scope_of_its_fork),
         TEST(a_shield_protects_children_too),
+        TEST(a_shield_does_not_protect_older_children),
         TEST(a_childs_failure_is_its_tasks),
+        TEST(children_keep_the_rounding_mode),
+        TEST(a_forked_process_calls_its_children_itself),
     };
     return TEST_RUN(tests);
 }

@@ -24,7 +24,7 @@ quoted() {
         { part = part $0 "\n"; depth += gsub(/{/, "{") - gsub(/}/, "}") }'
 }
 
-for name in tasks channels forks sync; do
+for name in tasks channels forks parallel sync; do
     program=$source/examples/guide_$name.c
     chapter=$source/docs/guide/$name.md
     missing=$(quoted "$chapter" "$program")

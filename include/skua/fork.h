@@ -22,6 +22,9 @@
    A program that works only because its children usually run on the parent's stack is wrong; with
    SKUA_FORKS=always in the environment every child gets a stack of its own.
 
+   In C++ an exception must not leave a function with children that may wait: what the language
+   keeps of an exception in flight belongs to the thread. Sync, then throw.
+
    The way it works is that of private deques with requests (Acar, Chargueraud, Rainey: "Scheduling
    Parallel Programs by Work Stealing with Private Deques", PPoPP 2013) in front of a Chase-Lev
    deque; docs/internals.md tells more. */

@@ -8,6 +8,7 @@
 #include <skua/fork.h>
 #include <skua/io.h>
 #include <skua/local.h>
+#include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>

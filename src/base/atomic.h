@@ -2,8 +2,8 @@
 
    One small layer, so that the same source compiles in three ways:
      default             C11 atomics, with the one instruction where compilers choose badly
-     SKUA_ATOMIC_PLAIN   nothing but <stdatomic.h>, for outside C11 checkers SKUA_ATOMIC_HEADER  a
-     header of a checker that replaces the layer (schedules and visible stores)
+     SKUA_ATOMIC_PLAIN   nothing but <stdatomic.h>, for outside C11 checkers
+     SKUA_ATOMIC_HEADER  a header of a checker that replaces the layer (schedules, visible stores)
 
    Orders are written as bare words: skua__load(&deque->top, acquire). Fields are _Atomic. */
 #ifndef SKUA_BASE_ATOMIC_H

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +53,11 @@ void skua__fence_everywhere(void)
     /* seq_cst: orders the calling thread's own accesses around it; pairs with what the kernel has
        made the others do. */
     skua__fence(seq_cst);
+}
+
+void skua__thread_wait_exactly(void)
+{
+    prctl(PR_SET_TIMERSLACK, 1UL); /* if it is forbidden, timers are a little late */
 }
 
 void skua__thread_yield(void)

@@ -22,6 +22,10 @@ void skua__futex_wake(_Atomic uint32_t *word, int count, bool shared);
 bool skua__fence_everywhere_prepare(void);
 void skua__fence_everywhere(void);
 
+/* From now on the calling thread's timed waits end when they should, and not up to 50 us later, as
+   the kernel likes to bundle them. */
+void skua__thread_wait_exactly(void);
+
 /* Give the processor away. */
 void skua__thread_yield(void);
 

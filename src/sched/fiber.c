@@ -138,7 +138,8 @@ bool skua__fiber_give(struct skua__worker *worker, struct skua__fiber *fiber,
 }
 
 /* Where to go for `next`: a suspended fiber, a warm one for a fresh task, or the root. */
-static struct skua__fiber *destination(struct skua__worker *worker, struct skua__runnable *next)
+static SKUA_ALWAYS_INLINE struct skua__fiber *destination(struct skua__worker *worker,
+                                                          struct skua__runnable *next)
 {
     if (next == NULL) {
         return &worker->root;
@@ -175,10 +176,16 @@ static SKUA_ALWAYS_INLINE void suspend_for(struct skua__worker *worker, struct s
     *skua__worker_self()->errno_place = self->saved_errno;
 }
 
+/* Or had public ones once, which costs a closer look. */
+static inline bool has_children(const struct skua__worker *worker, const struct skua__fiber *fiber)
+{
+    return skua__fork_has_private(&worker->forks) || fiber->forks != NULL;
+}
+
 SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+    if (SKUA_UNLIKELY(has_children(worker, self))) {
         skua__fork_promote(worker, self);
     }
     struct skua__runnable *next = skua__dispatch_next(worker);
@@ -190,7 +197,7 @@ SKUA_OPAQUE void skua__fiber_suspend(struct skua__fiber *self)
 SKUA_OPAQUE void skua__fiber_yield(struct skua__fiber *self)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+    if (SKUA_UNLIKELY(has_children(worker, self))) {
         skua__fork_promote(worker, self);
     }
     if (SKUA_UNLIKELY(self->runnable.pin != 0) ||

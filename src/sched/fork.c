@@ -9,7 +9,11 @@
      (F4) While QUEUED is set, the deque's runnable stands in one queue, or one worker is deciding
           about it. It is cleared by that worker only, which then looks at the deque once more; it
           is set, after a push, by the owner, who queues the runnable if it was clear. The two are
-          read-modify-writes of one word: one of them sees the other.
+          read-modify-writes of one word: one of them sees the other. That worker sets it again only
+          if the word has not changed since, which a version sees to: the deque may have been given
+          back meanwhile.
+          A deque that is not empty may be without QUEUED only while its fiber runs and has not been
+          asked: it then takes the children back itself.
      (F5) Whoever takes a child out of the deque, or out of the private stack, runs it. A child that
           was taken is not touched any more after `join` says done: its frame may be gone.
      (F6) While a worker is parked, every other worker's limit says that somebody asks, unless it
@@ -32,7 +36,12 @@
 #endif
 
 /* forks.state */
-enum { QUEUED = 1, ORPHANED = 2 };
+enum {
+    QUEUED = 1,
+    ORPHANED = 2, /* the fiber is through with it */
+    PROMOTED = 4, /* the fiber has suspended: others have to run the children */
+    VERSION = 8,  /* grows whenever QUEUED is cleared, and with each new fiber */
+};
 
 /* child.join; anything else is an address: of a slot, or of the parent's waiter */
 enum {
@@ -129,20 +138,26 @@ static struct skua__forks *forks_of(struct skua__fiber *fiber)
                                               .kind = SKUA__RUNNABLE_FORKS,
                                               .pin = fiber->runnable.pin,
                                               .stack_class = fiber->runnable.stack_class};
-    skua__store(&forks->state, 0, relaxed);
+    uint32_t last = skua__load(&forks->state, relaxed);
+    skua__store(&forks->state, (last + VERSION) & ~(uint32_t)(VERSION - 1), relaxed);
     forks->fiber = fiber;
     fiber->forks = forks;
     return forks;
 }
 
 /* After a push: sees to it that the deque's runnable stands in a queue (F4). */
-static void queue_forks(struct skua__forks *forks)
+static void queue_forks(struct skua__forks *forks, uint32_t promoted)
 {
     /* acq_rel: publishes the push to a worker that is about to clear QUEUED; pairs with the same in
        unqueue(). */
-    if ((skua__fetch_or(&forks->state, QUEUED, acq_rel) & QUEUED) == 0) {
+    if ((skua__fetch_or(&forks->state, QUEUED | promoted, acq_rel) & QUEUED) == 0) {
         skua__ready(&forks->runnable, SKUA__READY_SPAWNED);
     }
+}
+
+static bool has_public(struct skua__fiber *fiber)
+{
+    return fiber->forks != NULL && skua__deque_count(&fiber->forks->deque) > 0;
 }
 
 /* The oldest `count` private children become public, or are left to their syncs. */
@@ -150,7 +165,13 @@ static void make_public(struct skua__worker *worker, struct skua__fiber *fiber, 
 {
     struct skua__fork_stack *stack = &worker->forks;
     skua_child **oldest = &stack->slots[1];
-    struct skua__forks *forks = forks_of(fiber);
+    struct skua__forks *forks = skua__forked() ? NULL : forks_of(fiber);
+    if (forks != NULL) {
+        skua__store(&forks->worker, worker->index, relaxed);
+        if (SKUA_UNLIKELY(fiber->keep_fpenv)) {
+            skua__store(&forks->fpenv, skua__fpenv_save().control, relaxed);
+        }
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct skua__child *child = inside(oldest[i]);
         skua_assert(skua__load(&child->join, relaxed) == (uintptr_t)&oldest[i]);
@@ -165,24 +186,23 @@ static void make_public(struct skua__worker *worker, struct skua__fiber *fiber, 
         oldest[i] = oldest[i + count];
         skua__store(&inside(oldest[i])->join, (uintptr_t)&oldest[i], relaxed);
     }
-    if (forks != NULL) {
-        if (SKUA_UNLIKELY(fiber->keep_fpenv)) {
-            skua__store(&forks->fpenv, skua__fpenv_save().control, relaxed);
-        }
-        skua__store(&forks->worker, worker->index, relaxed);
-        queue_forks(forks);
-    }
 }
 
 /* A fork whose only child is the newest one: without it nobody could help, with it the sync that
    follows may be for nothing, and slow. So each time it was, longer patience. */
 static bool lone_child_waits(struct skua__fork_stack *stack)
 {
-    if (stack->lone_skips == 0) {
+    uint32_t skips = skua__load(&stack->lone_skips, relaxed);
+    if (skips == 0) {
         return false;
     }
-    stack->lone_skips--;
+    skua__store(&stack->lone_skips, skips - 1, relaxed);
     return true;
+}
+
+void skua__fork_lose_patience(struct skua__fork_stack *stack)
+{
+    skua__store(&stack->lone_skips, 0, relaxed);
 }
 
 /* Somebody may have asked, and is answered. `older`: private children that may be given away. */
@@ -190,28 +210,39 @@ static void answer(struct skua__worker *worker, struct skua__fiber *fiber, uint3
                    bool may_be_lone)
 {
     struct skua__fork_stack *stack = &worker->forks;
-    skua_runtime *runtime = worker->runtime;
     skua__store(limit_of(&stack->line), end_of(stack), relaxed);
     skua__fork_set_stack_low(stack, fiber->stack_low);
-    /* seq_cst: orders the restored limit before the look at the idle word; pairs with the
-       read-modify-write of that word by who parks, and then asks (F6). */
+    /* seq_cst: orders the restored limit before the look at the idle word; pairs with the fence in
+       park(), between the announcement in that word and the asking (F6). */
     skua__fence(seq_cst);
-    if (!is_anybody_idle(runtime) || fiber->runnable.pin != 0) {
+    if (!is_anybody_idle(worker->runtime) || skua__forked()) {
         return;
     }
-    bool has_public = fiber->forks != NULL && skua__deque_count(&fiber->forks->deque) > 0;
+    if (fiber->runnable.pin != 0) {
+        skua__fork_ask(stack); /* its children cannot go elsewhere; the next fiber's can */
+        return;
+    }
     if (older > 0) {
         make_public(worker, fiber, (older + 1) / 2);
-    } else if (may_be_lone && !has_public && !lone_child_waits(stack)) {
+    } else if (may_be_lone && !has_public(fiber) && !lone_child_waits(stack)) {
         make_public(worker, fiber, 1);
-    } else if (!has_public) {
+    }
+    if (has_public(fiber)) {
+        skua__store(&fiber->forks->worker, worker->index, relaxed);
+        queue_forks(fiber->forks, 0);
+    } else {
         skua__fork_ask(stack); /* the next fork has to come here as well */
     }
 }
 
 void skua__fork_promote(struct skua__worker *worker, struct skua__fiber *fiber)
 {
+    int saved_errno = *worker->errno_place; /* the program's */
     make_public(worker, fiber, private_count(&worker->forks));
+    if (has_public(fiber)) {
+        queue_forks(fiber->forks, PROMOTED);
+    }
+    *worker->errno_place = saved_errno;
 }
 
 void skua__fork_checkpoint(struct skua__worker *worker, struct skua__fiber *fiber)
@@ -231,12 +262,12 @@ void skua__fork_slowly(skua_child *child)
     struct skua__fork_stack *stack = &worker->forks;
     struct skua__fiber *fiber = skua__worker_current(worker);
     if (stack->line.bottom == end_of(stack)) {
-        make_public(worker, fiber, SKUA__FORK_SLOTS / 2);
+        make_public(worker, fiber, SKUA__FORK_SLOTS / 2); /* for room; found when somebody asks */
     }
     skua__store(&inside(child)->join, (uintptr_t)stack->line.bottom, relaxed);
     *stack->line.bottom++ = child;
     if (SKUA_UNLIKELY(worker->runtime->takes_all_forks)) {
-        make_public(worker, fiber, private_count(stack));
+        skua__fork_promote(worker, fiber);
         skua__fork_ask(stack);
         return;
     }
@@ -245,17 +276,24 @@ void skua__fork_slowly(skua_child *child)
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
-/* The deque was found empty by the worker that was dispatched to its runnable (F4). */
-static void unqueue(struct skua__forks *forks)
+/* The worker that was dispatched to the deque's runnable does not put it back (F4). `was_empty`: it
+   found nothing in the deque, so what is there now is new. */
+static void unqueue(struct skua__forks *forks, bool was_empty)
 {
     skua_runtime *runtime = forks->runnable.runtime;
     /* acq_rel: orders the look at the deque that follows after the owner's push, if the owner saw
        QUEUED; pairs with the same in queue_forks(). */
-    uint32_t before = skua__fetch_and(&forks->state, ~(uint32_t)QUEUED, acq_rel);
+    uint32_t before = skua__fetch_add(&forks->state, VERSION - QUEUED, acq_rel);
+    uint32_t after = before + VERSION - QUEUED;
     if ((before & ORPHANED) != 0) {
         skua__slab_return(&runtime->forks, NULL, forks);
-    } else if (skua__deque_count(&forks->deque) > 0) {
-        queue_forks(forks);
+        return;
+    }
+    bool must_go_on = was_empty || (before & PROMOTED) != 0 || is_anybody_idle(runtime);
+    if (must_go_on && skua__deque_count(&forks->deque) > 0 &&
+        /* acq_rel: pairs as above. */
+        skua__cas(&forks->state, &after, after | QUEUED, acq_rel, relaxed)) {
+        skua__ready(&forks->runnable, SKUA__READY_SPAWNED);
     }
 }
 
@@ -266,22 +304,24 @@ bool skua__fork_take(struct skua__worker *worker, struct skua__runnable *runnabl
     skua_runtime *runtime = worker->runtime;
     struct skua__child *child = skua__deque_steal(&forks->deque);
     if (child == NULL) {
-        unqueue(forks);
+        unqueue(forks, true);
         return false;
     }
-    /* The parent waits for the child we hold: it and its fiber stay. */
+    /* The parent waits for the child we hold: it and its fiber stay, and the deque is theirs. */
     fiber->child = child;
     skua__store(&fiber->task, skua__fiber_task(forks->fiber), relaxed);
     fiber->runnable.pin = forks->runnable.pin;
     fiber->keep_fpenv = forks->fiber->keep_fpenv;
     fiber->fpenv.control = skua__load(&forks->fpenv, relaxed);
-    if (skua__deque_count(&forks->deque) > 0) {
+    uint32_t owner = skua__load(&forks->worker, relaxed);
+    bool has_more = skua__deque_count(&forks->deque) > 0;
+    bool is_idle = is_anybody_idle(runtime);
+    if (has_more && (is_idle || (skua__load(&forks->state, relaxed) & PROMOTED) != 0)) {
         skua__ready(&forks->runnable, SKUA__READY_SPAWNED);
         return true;
     }
-    uint32_t owner = skua__load(&forks->worker, relaxed);
-    unqueue(forks);
-    if (is_anybody_idle(runtime)) {
+    unqueue(forks, !has_more);
+    if (is_idle) {
         skua__fork_ask(&runtime->workers[owner].forks); /* so that there is more to take */
     }
     return true;
@@ -298,7 +338,7 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
     }
     skua__scope_enter_child(&root, child->scope, fiber);
     int status = child->fn(child->arg);
-    skua__fork_check_synced(skua__worker_self());
+    skua__fork_check_synced(skua__worker_self(), fiber);
     skua__scope_leave_child(&root, fiber);
     skua__stack_check(&fiber->stack);
     if (SKUA_UNLIKELY(fiber->keep_fpenv)) {
@@ -323,9 +363,9 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
 
 /* --- syncing ---------------------------------------------------------------------------------- */
 
-void skua__fork_check_synced(const struct skua__worker *worker)
+void skua__fork_check_synced(struct skua__worker *worker, struct skua__fiber *fiber)
 {
-    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks))) {
+    if (SKUA_UNLIKELY(skua__fork_has_private(&worker->forks) || has_public(fiber))) {
         skua__panic("a function has returned before it synced its forked children");
     }
 }
@@ -393,7 +433,7 @@ static int sync_private(struct skua__worker *worker, struct skua__fiber *fiber,
         stack->line.bottom--;
         return child->fn(child->arg);
     }
-    make_public(worker, fiber, private_count(stack));
+    skua__fork_promote(worker, fiber);
     return skua__load(&child->join, relaxed) == LEFT ? call_in_scope(fiber, child)
                                                      : wait_for(child, false);
 }
@@ -409,10 +449,13 @@ static int sync_public(struct skua__worker *worker, struct skua__fiber *fiber,
     if (fiber->forks == NULL) {
         skua__panic("a child is synced that was not forked here");
     }
-    if (!has_headroom(fiber) || worker->runtime->takes_all_forks) {
+    if ((!has_headroom(fiber) || worker->runtime->takes_all_forks) && !skua__forked()) {
         return wait_for(child, false);
     }
     void *newest = skua__deque_pop(&fiber->forks->deque);
+    if (SKUA_UNLIKELY(newest == NULL && skua__forked())) {
+        skua__panic("a child that another thread had taken is synced in a forked process");
+    }
     if (newest == NULL) {
         stack->lone_backoff = 0;
         return wait_for(child, worker->runtime->worker_count > 1);
@@ -423,7 +466,7 @@ static int sync_public(struct skua__worker *worker, struct skua__fiber *fiber,
     if (skua__deque_count(&fiber->forks->deque) == 0) {
         uint32_t longer = 2 * stack->lone_backoff + 1;
         stack->lone_backoff = longer < LONE_BACKOFF_MAX ? longer : LONE_BACKOFF_MAX;
-        stack->lone_skips = stack->lone_backoff;
+        skua__store(&stack->lone_skips, stack->lone_backoff, relaxed);
         if (is_anybody_idle(worker->runtime)) {
             skua__fork_ask(stack); /* nothing is public any more (F6) */
         }

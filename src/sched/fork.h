@@ -40,8 +40,8 @@ struct skua__worker;
 /* One worker's. */
 struct skua__fork_stack {
     struct skua__fork_line line;
-    uint32_t lone_skips;   /* so many lone children stay private, whoever asks */
-    uint32_t lone_backoff; /* how many, the next time one was made public for nothing */
+    _Atomic uint32_t lone_skips; /* so many lone children stay private, whoever asks */
+    uint32_t lone_backoff;       /* how many, the next time one was made public for nothing */
     skua_child *slots[SKUA__FORK_SLOTS + 1]; /* slots[0] is what lies below the oldest: NULL */
 };
 
@@ -88,6 +88,14 @@ static inline bool skua__fork_has_private(const struct skua__fork_stack *stack)
     return stack->line.bottom != (skua_child **)&stack->slots[1];
 }
 
+/* True if somebody has asked the calling worker for children since it last answered. On a foreign
+   thread nobody has. */
+static inline bool skua__fork_is_asked(void)
+{
+    struct skua__fork_line *line = skua__fork_line_self();
+    return skua__load((_Atomic(skua_child **) *)&line->limit, relaxed) == NULL;
+}
+
 /* The running fiber is about to give up its worker, or to change its scope: its private children
    become public. */
 void skua__fork_promote(struct skua__worker *worker, struct skua__fiber *fiber);
@@ -95,8 +103,12 @@ void skua__fork_promote(struct skua__worker *worker, struct skua__fiber *fiber);
 /* Answer, if somebody has asked. For code that runs for long between forks. */
 void skua__fork_checkpoint(struct skua__worker *worker, struct skua__fiber *fiber);
 
-/* The running fiber is about to end what it runs: it must have no private children. */
-void skua__fork_check_synced(const struct skua__worker *worker);
+/* The running fiber is about to end what it runs: it must have no children that have not begun. */
+void skua__fork_check_synced(struct skua__worker *worker, struct skua__fiber *fiber);
+
+/* Give lone children away again. From the monitor: whoever was patient with them long ago may have
+   longer ones now. */
+void skua__fork_lose_patience(struct skua__fork_stack *stack);
 
 /* A worker has been dispatched to a deque's runnable: take a child for `fiber` to run, whose stack
    is of the runnable's class. False: there is none. */

@@ -18,6 +18,8 @@
 #include "sched/runtime.h"
 #include "sched/task.h"
 
+#include <time.h>
+
 enum {
     PERIOD_NS = 10 * 1000 * 1000,
     IDLE_PERIODS_MAX = 10,  /* then it sleeps without a limit */
@@ -30,13 +32,19 @@ enum {
 
 enum { WATCHED_MAX = 2 * 1024 + 16 };
 
+/* A worker that was stuck when a stand-in was needed. */
+struct harm {
+    int64_t since_ns; /* 0: it is not; SKUA__NEVER: its task has been named */
+    int64_t cpu_ns;   /* what its thread had used then */
+};
+
 /* What the monitor saw at its last look. */
 struct view {
     uint32_t ticks[WATCHED_MAX];
     bool was_stuck[WATCHED_MAX];
-    int64_t
-        harm_since_ns[WATCHED_MAX]; /* stuck, and a stand-in was needed; 0: not, or it was named */
-    int64_t full_look_at_ns;        /* when a whole period has passed since the ticks were noted */
+    struct harm harm[WATCHED_MAX];
+    bool was_computing_named;
+    int64_t full_look_at_ns; /* when a whole period has passed since the ticks were noted */
     uint32_t poll_count;
     uint32_t idle_periods;
     uint32_t trim_periods;
@@ -171,7 +179,7 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
             is_running && (skua__worker_is_blocked(worker) ||
                            (tick == view->ticks[i] && (is_full_look || view->was_stuck[i])));
         if (!is_stuck) {
-            view->harm_since_ns[i] = 0;
+            view->harm[i].since_ns = 0;
         }
         if (is_full_look) {
             view->ticks[i] = tick;
@@ -193,9 +201,20 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
     return work_is_stuck || (all_are_stuck && skua__inject_any(&runtime->injects));
 }
 
+/* Processor time that the worker's thread has used. */
+static int64_t cpu_ns_of(const struct skua__worker *worker)
+{
+    clockid_t clock;
+    struct timespec used = {0};
+    if (pthread_getcpuclockid(worker->thread, &clock) == 0) {
+        clock_gettime(clock, &used);
+    }
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
 /* The task that runs on a worker which is not ours: its memory is a task's in any case, but which
    one it is may change at any moment. */
-static void name_task_of(const struct skua__worker *worker, uint32_t tick)
+static void name_task_of(const struct skua__worker *worker, uint32_t tick, bool is_computing)
 {
     struct skua__fiber *fiber = skua__worker_current(worker);
     struct skua_task *task = fiber != NULL ? skua__fiber_task(fiber) : NULL;
@@ -203,27 +222,42 @@ static void name_task_of(const struct skua__worker *worker, uint32_t tick)
         return;
     }
     if (skua__load(&worker->tick_seen, relaxed) == tick) {
-        skua__report("task '%s' has kept its worker for %d ms while others were ready, so another "
-                     "thread runs them: use skua_blocking() or skua_block_begin() for calls that "
-                     "block, and skua_checkpoint() in long loops",
-                     skua_task_name(task), NAME_NS / (1000 * 1000));
+        skua__report("task '%s' has %s for %d ms while others were ready, so another thread runs "
+                     "them; %s",
+                     skua_task_name(task), is_computing ? "computed" : "blocked its worker",
+                     NAME_NS / (1000 * 1000),
+                     is_computing ? "skua_checkpoint() in its loop would let them run here"
+                                  : "use skua_blocking(), or skua_block_begin() and _end()");
     }
     skua_task_release(task);
 }
 
 /* After a stand-in was needed: whose fault was it? Those that only waited for a processor have
-   moved on by the time they would be named. */
+   moved on by the time they would be named. Of those that compute only the first one is named:
+   there may be good reasons for more tasks than processors. */
 static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int64_t now)
 {
     for (uint32_t i = 0; i < skua__load(&runtime->workers_started, relaxed); i++) {
         const struct skua__worker *worker = &runtime->workers[i];
-        if (is_new && view->was_stuck[i] && view->harm_since_ns[i] == 0 &&
+        struct harm *harm = &view->harm[i];
+        if (is_new && view->was_stuck[i] && harm->since_ns == 0 &&
             !skua__worker_is_blocked(worker)) {
-            view->harm_since_ns[i] = now;
-        } else if (view->harm_since_ns[i] > 0 && now - view->harm_since_ns[i] >= NAME_NS) {
-            view->harm_since_ns[i] = SKUA__NEVER;
-            name_task_of(worker, view->ticks[i]);
+            *harm = (struct harm){.since_ns = now, .cpu_ns = cpu_ns_of(worker)};
+        } else if (harm->since_ns > 0 && now - harm->since_ns >= NAME_NS) {
+            bool is_computing = cpu_ns_of(worker) - harm->cpu_ns > NAME_NS / 4;
+            harm->since_ns = SKUA__NEVER;
+            if (!is_computing || !view->was_computing_named) {
+                view->was_computing_named = view->was_computing_named || is_computing;
+                name_task_of(worker, view->ticks[i], is_computing);
+            }
         }
+    }
+}
+
+static void end_patience(skua_runtime *runtime)
+{
+    for (uint32_t i = 0; i < skua__load(&runtime->workers_started, relaxed); i++) {
+        skua__fork_lose_patience(&runtime->workers[i].forks);
     }
 }
 
@@ -287,6 +321,7 @@ void *skua__monitor_main(void *arg)
         int64_t now = skua__clock_ns();
         run_late_timers(runtime, now);
         if (!are_idle) {
+            end_patience(runtime);
             help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {

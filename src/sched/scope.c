@@ -96,6 +96,9 @@ static void unlink_scope(struct skua__scope *scope)
     skua__list_remove(&scope->sibling);
     skua__unlock(&parent->lock, SKUA__RANK_SCOPE);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    if (SKUA_UNLIKELY(!skua__list_is_empty(&scope->children))) {
+        skua__panic("a scope is closed before the children that were forked in it are synced");
+    }
     uint32_t flags = skua__load(&scope->flags, relaxed);
     skua__store(&scope->flags, flags & ~(uint32_t)SKUA__SCOPE_OPEN, relaxed);
     skua__store(&scope->fiber, NULL, relaxed);
@@ -113,7 +116,9 @@ int skua_scope_close(skua_scope *storage, int status)
         skua__panic("a scope is closed that is not the innermost open one of this task");
     }
     struct skua__scope *parent = scope->parent;
-    skua__fork_check_synced(skua__worker_self());
+    if (SKUA_UNLIKELY(skua__fork_has_private(&skua__worker_self()->forks))) {
+        skua__panic("a scope is closed before the children that were forked in it are synced");
+    }
     unlink_scope(scope);
     fiber->scope = parent;
     uint32_t flags = skua__load(&scope->flags, relaxed);
@@ -220,8 +225,9 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
-/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its deadlines
-   again, since the shield's grace counts from now on. */
+/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its scope and its
+   deadlines again: the shield's grace counts from now on; and a fiber that has opened a shield may
+   wait outside of it, in an inline child that was forked before. */
 static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
 {
     bool is_innermost = true;
@@ -230,8 +236,9 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
     for (struct skua__link *link = head->next; link != head; link = link->next) {
         struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
         bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
-        is_innermost = is_innermost && skua__load(&child->fiber, relaxed) != fiber;
-        if (!is_shield || child->deadline_ns != SKUA__NEVER) {
+        bool is_own = skua__load(&child->fiber, relaxed) == fiber;
+        is_innermost = is_innermost && !is_own;
+        if (!is_shield || is_own || child->deadline_ns != SKUA__NEVER) {
             skua__lock(&child->lock, SKUA__RANK_SCOPE);
             claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);
             skua__unlock(&child->lock, SKUA__RANK_SCOPE);

@@ -198,31 +198,58 @@ static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *run
     return 0;
 }
 
-int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+/* Counts it, opens it, and gives it to the workers. */
+static SKUA_ALWAYS_INLINE void launch(struct skua_task *task, struct skua__worker *worker,
+                                      skua_task **out, skua_fn fn)
 {
-    if (SKUA_UNLIKELY(skua__forked())) {
-        return -ESHUTDOWN;
-    }
-    struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
-        return -EPERM;
-    }
-    if (SKUA_UNLIKELY(fn == NULL)) {
-        return -EINVAL;
-    }
-    skua_runtime *runtime = worker->runtime;
-    struct skua_task *task;
-    int status = prepare(&task, runtime, worker, arg, opts);
-    if (SKUA_UNLIKELY(status < 0)) {
-        return status;
-    }
     task->fn = fn;
     if (out != NULL) {
         *out = task;
     }
     skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
-    task_open(task, runtime, out != NULL ? 2 : 1);
+    task_open(task, worker->runtime, out != NULL ? 2 : 1);
     skua__dispatch_later(worker, &task->runnable);
+}
+
+static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
+                                       const skua_spawn_opts *opts)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (worker == NULL || skua__worker_current(worker) == NULL) {
+        return -EPERM;
+    }
+    if (fn == NULL) {
+        return -EINVAL;
+    }
+    struct skua_task *task;
+    int status = prepare(&task, worker->runtime, worker, arg, opts);
+    if (status < 0) {
+        return status;
+    }
+    launch(task, worker, out, fn);
+    return 0;
+}
+
+int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    /* The usual case calls nothing, so that no registers have to be saved for it. */
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL || opts != NULL ||
+                      fn == NULL || worker->tasks.free == NULL || skua__forked())) {
+        return spawn_unusual(out, fn, arg, opts);
+    }
+    skua_runtime *runtime = worker->runtime;
+    const struct skua_task *spawner = skua__fiber_task(skua__worker_current(worker));
+    if (SKUA_UNLIKELY(runtime->max_tasks != 0 || skua__load(&spawner->locals, relaxed) != NULL ||
+                      skua__load(&runtime->is_stopping, relaxed))) {
+        return spawn_unusual(out, fn, arg, opts);
+    }
+    struct skua_task *task = take_plain(runtime, worker);
+    task_init(task, runtime, arg, 0);
+    launch(task, worker, out, fn);
     return 0;
 }
 

@@ -216,7 +216,7 @@ SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
     /* release: publishes the fiber to cancellers; pairs with the acquire in claim_wait(). */
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
-    skua__fork_check_synced(skua__worker_self());
+    skua__fork_check_synced(skua__worker_self(), fiber);
     return task_end(fiber, task, status);
 }
 
@@ -292,12 +292,19 @@ void skua_task_release(skua_task *task)
         return;
     }
     /* acquire: orders all uses by other holders, and the task's end, before the free; pairs with
-       the releases in release_shared() and finish(). */
-    if (SKUA_LIKELY(skua__load(&task->refs, acquire) == 1)) {
-        skua__store(&task->refs, 0, relaxed); /* alone (T1) */
-        drop(task);
-    } else {
+       the releases in release_shared() and leave(). */
+    if (SKUA_UNLIKELY(skua__load(&task->refs, acquire) != 1)) {
         release_shared(task);
+        return;
+    }
+    skua__store(&task->refs, 0, relaxed); /* alone (T1) */
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_LIKELY(worker != NULL && worker->runtime == task->runnable.runtime &&
+                    task->error == NULL && task->status >= 0 &&
+                    !has_flag(task, SKUA__TASK_ROOMY))) {
+        skua__slab_return(&worker->runtime->tasks, &worker->tasks, task);
+    } else {
+        drop(task);
     }
 }
 
@@ -389,7 +396,7 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
 
 /* --- joining ---------------------------------------------------------------------------------- */
 
-bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter)
+static SKUA_ALWAYS_INLINE bool link_joiner(struct skua_task *task, struct skua__waiter *waiter)
 {
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     bool is_running = !has_flag(task, SKUA__TASK_DONE);
@@ -398,6 +405,11 @@ bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter)
     }
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     return is_running;
+}
+
+bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter)
+{
+    return link_joiner(task, waiter);
 }
 
 void skua__task_unlink_joiner(struct skua_task *task, struct skua__waiter *waiter)
@@ -415,7 +427,7 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
     struct skua__waiter joiner;
     skua__wait_begin(&wait, SKUA__SOFT);
     skua__waiter_init(&joiner, &wait, 0, NULL);
-    if (!skua__task_link_joiner(task, &joiner)) {
+    if (!link_joiner(task, &joiner)) {
         skua__wait_abandon(&wait);
         return 0;
     }

@@ -10,7 +10,7 @@
           only.
      (W3) In the root context no fiber is current, and no lock is held over a switch.
      (W4) Between the moment at which a fiber can be found by others (its word says WAITING, or it
-          stands in a ring because it yields) and its switch away, its thread puts nothing into its
+          stands in a ring because it yields) and its switch away, its thread puts no fiber into its
           own queues. So a thread that waits for another to leave a stack (skua__fiber_switch) never
           waits in a circle. */
 #include "sched/worker.h"
@@ -35,6 +35,10 @@
 
 enum {
     UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
+    UPKEEP_TICKS_MIN = 7,
+    UPKEEP_LONG_NS =
+        100 * 1000, /* so much time between two looks is too long, and so little short */
+    UPKEEP_SHORT_NS = 30 * 1000,
     INJECT_BATCH = 32,
     INJECT_TURNS = 8, /* looks at the inject queues, of which one begins with another group's */
     NO_STACK_NAP_NS = 1000 * 1000,
@@ -341,12 +345,8 @@ struct skua__runnable *skua__worker_next(struct skua__worker *worker)
 
 /* --- upkeep ----------------------------------------------------------------------------------- */
 
-static bool run_timers(struct skua__worker *worker)
+static bool run_timers(struct skua__worker *worker, int64_t now)
 {
-    if (skua__wheel_next(&worker->wheel) == SKUA__NEVER) {
-        return false;
-    }
-    int64_t now = skua__clock_ns();
     return now >= skua__wheel_next(&worker->wheel) && skua__wheel_run(&worker->wheel, now) > 0;
 }
 
@@ -605,7 +605,7 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
     if (found != NULL) {
         return found;
     }
-    if (run_timers(worker)) {
+    if (skua__wheel_next(&worker->wheel) != SKUA__NEVER && run_timers(worker, skua__clock_ns())) {
         return NULL;
     }
     if (!is_stand_in(worker)) { /* else the monitor is at it, and better placed */
@@ -687,15 +687,33 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
     skua__store(&worker->is_running_task, false, relaxed);
 }
 
+/* Where dispatches take long, since tasks compute for a while or start on fresh stacks, upkeep
+   comes after fewer of them: timers and events should not have to wait for 61. */
+static void plan_upkeep(struct skua__worker *worker, int64_t now)
+{
+    int64_t elapsed = now - worker->upkeep_at_ns;
+    worker->upkeep_at_ns = now;
+    if (elapsed > UPKEEP_LONG_NS && worker->upkeep_ticks > UPKEEP_TICKS_MIN) {
+        worker->upkeep_ticks /= 2;
+    } else if (elapsed < UPKEEP_SHORT_NS) {
+        worker->upkeep_ticks = 2 * worker->upkeep_ticks + 1;
+    }
+    if (worker->upkeep_ticks < UPKEEP_TICKS_MIN || worker->upkeep_ticks > UPKEEP_TICKS) {
+        worker->upkeep_ticks = UPKEEP_TICKS;
+    }
+    worker->upkeep_in = worker->upkeep_ticks;
+}
+
 /* What comes up every 61 dispatches: the inject queue first, then timers and events. */
 static struct skua__runnable *upkeep(struct skua__worker *worker)
 {
-    worker->upkeep_in = UPKEEP_TICKS;
+    int64_t now = skua__clock_ns();
+    plan_upkeep(worker, now);
     if (is_stand_in(worker) && !skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
         stand_down(worker);
         return NULL;
     }
-    run_timers(worker);
+    run_timers(worker, now);
     poll_without_waiting(worker->runtime);
     return take_from_inject(worker);
 }
@@ -718,6 +736,7 @@ static void *worker_main(void *arg)
     struct skua__worker *worker = arg;
     skua__current_worker = worker;
     skua__fork_line = &worker->forks.line;
+    skua__thread_wait_exactly();
     worker->errno_place = &errno;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);

@@ -37,6 +37,8 @@ struct skua__worker {
     uint32_t tick;            /* dispatches */
     uint32_t inject_turn;     /* looks at the inject queues */
     int32_t upkeep_in;        /* dispatches until the next upkeep */
+    int32_t upkeep_ticks;     /* ... from one to the next, and when the last one was */
+    int64_t upkeep_at_ns;
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
     struct skua__fiber_cache cache[SKUA__STACK_CLASSES];

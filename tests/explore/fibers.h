@@ -129,9 +129,10 @@ __attribute__((weak)) void skua__fork_promote(struct skua__worker *worker,
     (void)worker, (void)fiber;
 }
 
-__attribute__((weak)) void skua__fork_check_synced(const struct skua__worker *worker)
+__attribute__((weak)) void skua__fork_check_synced(struct skua__worker *worker,
+                                                   struct skua__fiber *fiber)
 {
-    (void)worker;
+    (void)worker, (void)fiber;
 }
 
 /* Weak: models that have the real task.c use those. */

@@ -40,6 +40,30 @@ static int scope_closed_first(void *arg)
     return skua_scope_close(&scope, 0);
 }
 
+static int sleep_a_while(void *arg)
+{
+    return skua_sleep(skua_after(SKUA_SEC(10)));
+}
+
+static int scope_closed_over_taken(void *arg)
+{
+    static skua_child child;
+    SKUA_SCOPE(scope);
+    skua_scope_open(&scope, SKUA_FOREVER);
+    skua_fork(&child, sleep_a_while, NULL);
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(1))), 0); /* the child begins */
+    return skua_scope_close(&scope, 0);
+}
+
+static int never_synced_public(void *arg)
+{
+    static skua_child child;
+    SKUA_SCOPE(scope);
+    skua_fork(&child, return_zero, NULL);
+    skua_scope_open(&scope, SKUA_FOREVER); /* makes it public */
+    return skua_scope_close(&scope, 0);
+}
+
 static int open_scope_child(void *arg)
 {
     skua_scope_open(arg, SKUA_FOREVER);
@@ -73,7 +97,9 @@ static void misuse_panics(void **state)
     dies(wrong_order, "another order than newest first");
     dies(wrong_order_public, "another order than newest first");
     dies(never_synced, "before it synced its forked children");
-    dies(scope_closed_first, "before it synced its forked children");
+    dies(scope_closed_first, "before the children that were forked in it");
+    dies(scope_closed_over_taken, "before the children that were forked in it");
+    dies(never_synced_public, "before it synced its forked children");
     dies(open_scope_body, "open scope");
 }
 
