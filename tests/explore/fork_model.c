@@ -63,7 +63,7 @@ void skua__fiber_suspend(struct skua__fiber *self)
 {
     EXPLORE_CHECK(self == &shared->parent);
     struct skua__worker *worker = skua__worker_self();
-    if (skua__fork_has_private(&worker->forks)) {
+    if (skua__fork_has_private(&worker->forks) || self->forks != NULL) {
         skua__fork_promote(worker, self);
     }
     explore_note(NOTE_WAITED);
@@ -154,6 +154,7 @@ static void make(uint32_t workers)
         worker->victim_count = workers - 1;
         worker->upkeep_in = 1000;
         worker->budget = INT32_MAX;
+        worker->errno_place = explore_alloc(sizeof(int));
         skua__fork_stack_init(&worker->forks);
         skua__store(&worker->wheel.next_ns, SKUA__NEVER, relaxed);
         shared->takers[i].runnable.runtime = runtime;
