@@ -59,7 +59,7 @@ PLANTS = [
     ("park: a double wake, a sleeper is claimed and stays in the list", "park_model", "sched/idle.c",
      [("skua__idle_claim", "        take_out(idle, sleeper, true);\n",
        "        skua__fetch_add(&idle->state, SEARCHING_ONE - PARKED_ONE, relaxed);\n")]),
-    ("waiter: a double wake, claimed without a swap", "waiter_model", "sched/waiter.c",
+    ("waiter: a double wake, claimed without a swap", "waiter_model", "sched/waiter.h",
      [("skua__claim", "return skua__cas(&parker->word, &ticket, claimed, acq_rel, relaxed);",
        "if (skua__load(&parker->word, acquire) != ticket) { return false; }\n"
        "    skua__store(&parker->word, claimed, release);\n    return true;")]),
@@ -80,7 +80,8 @@ PLANTS = [
     ("wheel: a timer that stands in the way fires early", "wheel_model", "sched/wheel.c",
      [("fire", "timer->deadline_ns > now_ns", "false")]),
     ("task: a joiner links itself after the end", "task_model", "sched/task.c",
-     [("skua__task_link_joiner", "!has_flag(task, SKUA__TASK_DONE)", "true")]),
+     [("link_joiner", "bool is_running = !has_flag(task, SKUA__TASK_DONE);",
+       "bool is_running = true;")]),
     ("task: the end is seen without what the task did", "task_model", "sched/task.h",
      [("skua__task_is_done", "scope.flags, acquire", "scope.flags, relaxed")]),
     ("chan: a buffered hand-over serves one of two waiters", "chan_model", "chan/chan.c",
