@@ -97,8 +97,9 @@ int skua_sleep(skua_time until) SKUA_MUST_CHECK;
    Call from: a task; on a foreign thread it gives the processor away. May switch. */
 int skua_yield(void);
 
-/* For loops that compute for long: yields when the task has had its share. Returns 0, or
-   -ECANCELED.
+/* For loops that compute for long: yields when the task has had its share (128 operations of the
+   library, or some 10 ms while others are ready), and gives forked children to idle workers that
+   ask. Returns 0, or -ECANCELED.
    Call from: a task. May switch. Cost: a few loads. */
 int skua_checkpoint(void);
 

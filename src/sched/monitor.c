@@ -18,6 +18,8 @@
 #include "sched/runtime.h"
 #include "sched/task.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -25,9 +27,9 @@ enum {
     IDLE_PERIODS_MAX = 10,  /* then it sleeps without a limit */
     STAND_IN_DOUBLINGS = 6, /* then another stand-in each 640 ms */
     TRIM_PERIODS = 100,     /* between decisions about warm fibers */
-    NAME_NS =
-        100 * 1000 * 1000, /* a task that keeps its worker for so long, to others' harm, is named */
-    TRIM_BATCH = 1024,     /* fibers whose memory is given back in one period: about 2 ms */
+    BLOCKED_MS_MAX = 100, /* a task that blocks its worker for so long, to others' harm, is named */
+    COMPUTED_MS_MAX = 1000, /* and one that computes for so long */
+    TRIM_BATCH = 1024,      /* fibers whose memory is given back in one period: about 2 ms */
 };
 
 enum { WATCHED_MAX = 2 * 1024 + 16 };
@@ -184,6 +186,10 @@ static bool find_stuck(skua_runtime *runtime, struct view *view, bool is_full_lo
         if (is_full_look) {
             view->ticks[i] = tick;
             view->was_stuck[i] = is_stuck;
+            /* A loop with checkpoints lets the others run before it counts as stuck. */
+            if (is_running && (has_own_work(worker) || skua__inject_any(&runtime->injects))) {
+                skua__store(&worker->should_yield, true, relaxed);
+            }
         }
         busy += is_running;
         stuck += is_stuck;
@@ -212,6 +218,24 @@ static int64_t cpu_ns_of(const struct skua__worker *worker)
     return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
+/* Whether the kernel has put the worker's thread to sleep: then it does not merely wait for a
+   processor. */
+static bool is_asleep(const struct skua__worker *worker)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat",
+             (int)skua__load(&worker->thread_id, relaxed));
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    size_t count = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[count] = '\0';
+    const char *name_end = strrchr(text, ')'); /* "12 (name) S ..." */
+    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'S' || name_end[2] == 'D');
+}
+
 /* The task that runs on a worker which is not ours: its memory is a task's in any case, but which
    one it is may change at any moment. */
 static void name_task_of(const struct skua__worker *worker, uint32_t tick, bool is_computing)
@@ -225,7 +249,7 @@ static void name_task_of(const struct skua__worker *worker, uint32_t tick, bool 
         skua__report("task '%s' has %s for %d ms while others were ready, so another thread runs "
                      "them; %s",
                      skua_task_name(task), is_computing ? "computed" : "blocked its worker",
-                     NAME_NS / (1000 * 1000),
+                     is_computing ? COMPUTED_MS_MAX : BLOCKED_MS_MAX,
                      is_computing ? "skua_checkpoint() in its loop would let them run here"
                                   : "use skua_blocking(), or skua_block_begin() and _end()");
     }
@@ -243,12 +267,14 @@ static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int
         if (is_new && view->was_stuck[i] && harm->since_ns == 0 &&
             !skua__worker_is_blocked(worker)) {
             *harm = (struct harm){.since_ns = now, .cpu_ns = cpu_ns_of(worker)};
-        } else if (harm->since_ns > 0 && now - harm->since_ns >= NAME_NS) {
-            bool is_computing = cpu_ns_of(worker) - harm->cpu_ns > NAME_NS / 4;
-            harm->since_ns = SKUA__NEVER;
-            if (!is_computing || !view->was_computing_named) {
+        } else if (harm->since_ns > 0 && now - harm->since_ns >= SKUA_MS(BLOCKED_MS_MAX)) {
+            bool is_computing = cpu_ns_of(worker) - harm->cpu_ns >= SKUA_MS(COMPUTED_MS_MAX);
+            if (is_computing || is_asleep(worker)) {
+                harm->since_ns = SKUA__NEVER;
+                if (!is_computing || !view->was_computing_named) {
+                    name_task_of(worker, view->ticks[i], is_computing);
+                }
                 view->was_computing_named = view->was_computing_named || is_computing;
-                name_task_of(worker, view->ticks[i], is_computing);
             }
         }
     }

@@ -516,8 +516,13 @@ int skua_yield(void)
 int skua_checkpoint(void)
 {
     struct skua__worker *worker = skua__worker_self();
-    if (worker != NULL) {
-        skua__fork_checkpoint(worker, skua__worker_current(worker));
+    struct skua__fiber *fiber = worker != NULL ? skua__worker_current(worker) : NULL;
+    if (fiber != NULL && !skua__forked()) {
+        skua__fork_checkpoint(worker, fiber);
+        if (SKUA_UNLIKELY(skua__load(&worker->should_yield, relaxed))) {
+            skua__store(&worker->should_yield, false, relaxed);
+            skua__fiber_yield(fiber);
+        }
     }
     return skua__cancel_point();
 }

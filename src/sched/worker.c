@@ -26,6 +26,7 @@
 #include <skua/task.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Over all victims, before parking; checkers compile with less, to have fewer steps to explore. */
 #ifndef SKUA__SEARCH_SWEEPS
@@ -737,6 +738,7 @@ static void *worker_main(void *arg)
     skua__current_worker = worker;
     skua__fork_line = &worker->forks.line;
     skua__thread_wait_exactly();
+    skua__store(&worker->thread_id, (int32_t)gettid(), relaxed);
     worker->errno_place = &errno;
     worker->root.fpenv = skua__fpenv_save();
     skua__sanitize_thread(&worker->root.sanitize);

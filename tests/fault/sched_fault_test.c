@@ -19,7 +19,7 @@ static void allow(int64_t allocations)
    after a while. */
 static void *allow_later(void *arg)
 {
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(5))), 0);
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(5) * TEST_SCALE * TEST_SCALE)), 0);
     allow(-1);
     return NULL;
 }
