@@ -71,6 +71,8 @@ void skua__sanitize_fini(struct skua__sanitize *context)
 #endif
 #if SKUA_ASAN
     __lsan_unregister_root_region(context->stack_bottom, context->stack_bytes);
+    /* Frames that were left for good are still poisoned, and so would be what is mapped there. */
+    __asan_unpoison_memory_region(context->stack_bottom, context->stack_bytes);
 #endif
     (void)context;
 }
