@@ -9,6 +9,8 @@
 
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 
+set(SKUA_TESTS "." CACHE STRING "Which test programs to build: a regular expression of names")
+
 set(time_scale 1)
 if(SKUA_SANITIZE)
     set(time_scale 5)
@@ -39,6 +41,7 @@ endfunction()
 set(tests ${PROJECT_SOURCE_DIR}/tests)
 file(GLOB sources CONFIGURE_DEPENDS
     ${tests}/*_test.c ${tests}/fault/*_test.c ${tests}/misuse/*_test.c)
+list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     skua_test_program(${name} ${source})
@@ -52,6 +55,7 @@ foreach(script IN LISTS scripts)
 endforeach()
 
 file(GLOB sources CONFIGURE_DEPENDS ${tests}/stress/*_stress.c)
+list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     skua_test_program(${name} ${source})
