@@ -29,6 +29,7 @@ enum {
     TRIM_PERIODS = 100,     /* between decisions about warm fibers */
     BLOCKED_MS_MAX = 100, /* a task that blocks its worker for so long, to others' harm, is named */
     COMPUTED_MS_MAX = 1000, /* and one that computes for so long */
+    BLOCKED_PART = 50,      /* who uses less than this part of the time is blocked */
     TRIM_BATCH = 1024,      /* fibers whose memory is given back in one period: about 2 ms */
 };
 
@@ -268,8 +269,11 @@ static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int
             !skua__worker_is_blocked(worker)) {
             *harm = (struct harm){.since_ns = now, .cpu_ns = cpu_ns_of(worker)};
         } else if (harm->since_ns > 0 && now - harm->since_ns >= SKUA_MS(BLOCKED_MS_MAX)) {
-            bool is_computing = cpu_ns_of(worker) - harm->cpu_ns >= SKUA_MS(COMPUTED_MS_MAX);
-            if (is_computing || is_asleep(worker)) {
+            int64_t used_ns = cpu_ns_of(worker) - harm->cpu_ns;
+            bool is_computing = used_ns >= SKUA_MS(COMPUTED_MS_MAX);
+            /* Who has computed at times, and sleeps just now, has met a lock or a missing page. */
+            bool is_blocked = used_ns < (now - harm->since_ns) / BLOCKED_PART && is_asleep(worker);
+            if (is_computing || is_blocked) {
                 harm->since_ns = SKUA__NEVER;
                 if (!is_computing || !view->was_computing_named) {
                     name_task_of(worker, view->ticks[i], is_computing);
