@@ -49,8 +49,8 @@ struct skua__worker {
     /* Written by its thread, read by others. */
     _Atomic uint32_t tick_seen SKUA_CACHE_ALIGNED; /* a copy of tick for the monitor */
     _Atomic bool is_running_task;
-    _Atomic bool should_yield; /* the monitor has seen others wait; for skua_checkpoint() */
-    _Atomic int32_t thread_id; /* the kernel's */
+    _Atomic bool should_yield;     /* the monitor has seen others wait; for skua_checkpoint() */
+    _Atomic int32_t thread_id;     /* the kernel's */
     _Atomic uint32_t blocked_tick; /* 1 + the tick during which it says that it blocks, or 0 */
     _Atomic(struct skua__fiber *) current; /* the fiber that runs, NULL in the root context */
     _Atomic uint64_t started, ended;       /* tasks, counted where it happened */

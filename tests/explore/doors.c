@@ -192,6 +192,4 @@ void skua__report(const char *format, ...)
     va_end(arguments);
 }
 
-void skua__thread_wait_exactly(void)
-{
-}
+void skua__thread_wait_exactly(void) {}
