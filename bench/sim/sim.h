@@ -33,10 +33,29 @@ enum {
     X(line_l3)                                                                                     \
     X(line_node)                                                                                   \
     X(line_remote)                                                                                 \
-    X(read_hold) X(smt_slowdown) X(switch) X(fork) X(publish) X(fiber) X(spawn) X(finish) X(join)  \
-        X(yield) X(message) X(task_lines) X(wake_call) X(wake_latency) X(membarrier)               \
-            X(membarrier_first) X(membarrier_each) X(interrupt) X(submit) X(event) X(poll)         \
-                X(slice) X(sched_switch)
+    X(read_hold)                                                                                   \
+    X(smt_slowdown)                                                                                \
+    X(switch)                                                                                      \
+    X(fork)                                                                                        \
+    X(publish)                                                                                     \
+    X(fiber)                                                                                       \
+    X(spawn)                                                                                       \
+    X(finish)                                                                                      \
+    X(join)                                                                                        \
+    X(yield)                                                                                       \
+    X(message)                                                                                     \
+    X(task_lines)                                                                                  \
+    X(wake_call)                                                                                   \
+    X(wake_latency)                                                                                \
+    X(membarrier)                                                                                  \
+    X(membarrier_first)                                                                            \
+    X(membarrier_each)                                                                             \
+    X(interrupt)                                                                                   \
+    X(submit)                                                                                      \
+    X(event)                                                                                       \
+    X(poll)                                                                                        \
+    X(slice)                                                                                       \
+    X(sched_switch)
 
 #define SIM_COST_FIELD(name) double name##_ns;
 struct sim_costs {
