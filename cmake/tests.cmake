@@ -40,7 +40,8 @@ endfunction()
 
 set(tests ${PROJECT_SOURCE_DIR}/tests)
 file(GLOB sources CONFIGURE_DEPENDS
-    ${tests}/*_test.c ${tests}/fault/*_test.c ${tests}/misuse/*_test.c)
+    ${tests}/*_test.c ${tests}/fault/*_test.c ${tests}/misuse/*_test.c
+    ${tests}/behaviours/*_test.c ${tests}/sweep/*_test.c)
 list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)

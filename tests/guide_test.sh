@@ -24,8 +24,8 @@ quoted() {
         { part = part $0 "\n"; depth += gsub(/{/, "{") - gsub(/}/, "}") }'
 }
 
-for name in tasks channels forks parallel sync; do
-    program=$source/examples/guide_$name.c
+for program in "$source"/examples/guide_*.c; do
+    name=$(basename "$program" .c | sed 's/^guide_//')
     chapter=$source/docs/guide/$name.md
     missing=$(quoted "$chapter" "$program")
     if [ -n "$missing" ]; then
