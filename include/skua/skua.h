@@ -10,9 +10,11 @@
 #include <skua/local.h>
 #include <skua/par.h>
 #include <skua/pool.h>
+#include <skua/queue.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/share.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 
