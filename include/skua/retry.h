@@ -48,11 +48,11 @@ typedef struct skua_flight_call {
     size_t value_bytes;
 } skua_flight_call;
 
-/* Do the call, or, if another caller is doing it for the same key, wait and take what that one gets:
-   its status, and a copy of its value. fn runs in the first caller, on its stack and in its scope,
-   under its deadline. The failure of a runner that was cancelled, or whose deadline came, is its own
-   and nobody else's: the longest-waiting caller then runs its own fn. Any other status, also a
-   failure, is shared with all who wait at that moment; who comes later starts a new call.
+/* Do the call, or, if another caller is doing it for the same key, wait and take what that one
+   gets: its status, and a copy of its value. fn runs in the first caller, on its stack and in its
+   scope, under its deadline. The failure of a runner that was cancelled, or whose deadline came, is
+   its own and nobody else's: the longest-waiting caller then runs its own fn. Any other status,
+   also a failure, is shared with all who wait at that moment; who comes later starts a new call.
    Returns the status of fn; for this caller alone -ETIMEDOUT, -EAGAIN (SKUA_NOW, and somebody is at
    it, or fn would have waited), -ECANCELED; -EDEADLK (fn asks for the key it is working for),
    -EINVAL (fn or key NULL, or a value of another size than the runner's), -ESHUTDOWN.
