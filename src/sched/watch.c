@@ -10,12 +10,11 @@
           with which it comes. What is delivered stays in the list, whatever becomes of the waiter:
           no end is lost by a cancel, and none is seen twice.
 
-   A delivery that wakes nobody costs the task two locks that are hardly ever contended. N3 relies on
-   skua__unlock() being the last access to a lock.
+   N3 relies on skua__unlock() being the last access to a lock.
 
    Rejected: a waiter for each task and each wait, as select has them (n waits for n tasks relink
-   n * n times); a list of ends without a lock (two words to look at where the lock has one, and the
-   end of a task holds a lock anyway); a counter instead of the list (it does not say who). */
+   n * n times); a list of ends without a lock (the goal of the wait would be a second word to look
+   at, with a fence between the two); a counter instead of the list (it does not say who). */
 #include "sched/watch.h"
 
 #include "base/panic.h"
@@ -114,7 +113,8 @@ static bool set_goal(struct skua__watch *watch, size_t count, bool or_failure)
     return is_over(watch);
 }
 
-/* The wait has ended otherwise. Returns whether what it was for has come all the same, meanwhile. */
+/* The wait has ended otherwise. Returns whether what it was for has come meanwhile, all the same.
+   */
 static bool withdraw(struct skua__watch *watch)
 {
     skua__lock(&watch->lock, SKUA__RANK_WATCH);

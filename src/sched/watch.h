@@ -1,10 +1,10 @@
 /* sched/watch.h: learning of the ends of many tasks, one at a time or many at once.
 
    A watch links a *notice* into the joiners of each of its tasks, once. When the task ends, the
-   notice moves to the watch's list of ends, in the order of ending, and whoever waits there is woken
-   if that was what it waited for. So a wait for one more end costs nothing for each task that is
-   still running, and links stay from one wait to the next; a waiter could not, because its ticket
-   is good for one wait only.
+   notice moves to the watch's list of ends, in the order of ending, and whoever waits there is
+   woken if that was what it waited for. So a wait for one more end costs nothing for each task that
+   is still running, and links stay from one wait to the next; a waiter could not, because its
+   ticket is good for one wait only.
 
        task->scope.joiners   waiter, notice, notice, waiter ...    under the task's lock
                                        |
