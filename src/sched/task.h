@@ -43,6 +43,7 @@ struct skua_task {
 /* A task with a name, or with a copy of its argument. */
 struct skua__roomy_task {
     struct skua_task task;
+    const char *site; /* where it was spawned, or NULL; the program's */
     char *name;
     _Alignas(16) char inline_arg[48];
 };
