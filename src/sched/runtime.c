@@ -372,7 +372,7 @@ static void mark_one(void *object, void *arg)
     (void)arg;
     struct skua_task *task = object;
     if (skua__task_try_retain(task)) {
-        skua__scope_mark_cancelled(&task->scope, SKUA__SCOPE_REQUESTED);
+        skua__scope_mark_cancelled(&task->scope, -ESHUTDOWN);
         skua_task_release(task);
     }
 }

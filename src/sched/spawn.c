@@ -60,7 +60,7 @@ static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts 
     if (opts->keep_fpenv) {
         set_option(task, SKUA__TASK_KEEP_FPENV);
     }
-    if (opts->name != NULL && (skua__roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
+    if (opts->name != NULL && skua__task_set_name(task, opts->name) < 0) {
         return -ENOMEM;
     }
     return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
@@ -78,7 +78,7 @@ static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *
     if (task == NULL) {
         return NULL;
     }
-    task->name = NULL;
+    skua__store(&task->name, NULL, relaxed);
     return &task->task;
 }
 
@@ -167,6 +167,7 @@ static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint
        sets the flag and then visits the slab. */
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
+        skua__store(&task->scope.deadline_ns, -ESHUTDOWN, relaxed); /* why */
         skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
     }
 }
