@@ -173,11 +173,11 @@ static int start_tasks(skua_pool *pool)
 {
     const skua_spawn_opts reactor = {.name = "skua-pool-reactor"};
     const skua_spawn_opts supervisor = {.name = "skua-pool-supervisor"};
-    int error = skua_spawn(&pool->reactor, skua__pool_react, pool, &reactor);
+    int error = (skua_spawn)(&pool->reactor, skua__pool_react, pool, &reactor);
     if (error < 0) {
         return error;
     }
-    error = skua_spawn(NULL, skua__pool_supervise, pool, &supervisor);
+    error = (skua_spawn)(NULL, skua__pool_supervise, pool, &supervisor);
     if (error < 0) {
         SKUA_SCOPE(shield);
         skua_shield_open(&shield, SKUA_FOREVER);

@@ -186,7 +186,10 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
     const char *forks = getenv("SKUA_FORKS");
     runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
+    const char *debug = getenv("SKUA_DEBUG");
+    runtime->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
     runtime->max_tasks = config->max_tasks;
+    runtime->spawns_slowly = runtime->max_tasks != 0 || runtime->is_debugging;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
     runtime->blocking_threads_max =
@@ -369,7 +372,7 @@ static void mark_one(void *object, void *arg)
     (void)arg;
     struct skua_task *task = object;
     if (skua__task_try_retain(task)) {
-        skua__scope_mark_cancelled(&task->scope, SKUA__SCOPE_REQUESTED);
+        skua__scope_mark_cancelled(&task->scope, -ESHUTDOWN);
         skua_task_release(task);
     }
 }
@@ -510,7 +513,7 @@ int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
 {
     skua_task *task;
     int result = 0;
-    int status = skua_submit(runtime, &task, fn, arg, NULL);
+    int status = (skua_submit)(runtime, &task, fn, arg, NULL);
     if (status < 0) {
         return status;
     }
@@ -544,7 +547,7 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
     skua_task *task;
     int result = 0;
     const skua_spawn_opts opts = {.name = "main"};
-    status = skua_submit(runtime, &task, main_fn, arg, &opts);
+    status = (skua_submit)(runtime, &task, main_fn, arg, &opts);
     if (status == 0) {
         status = skua_join(task, &result, SKUA_FOREVER);
         skua_task_release(task);

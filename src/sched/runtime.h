@@ -21,6 +21,8 @@ struct skua_runtime {
     char *name;
     bool needs_fences;    /* no membarrier here: everybody fences for himself */
     bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
+    bool is_debugging;    /* SKUA_DEBUG=1: costs more, knows more */
+    bool spawns_slowly;   /* tasks are counted, or keep where they were spawned */
     struct skua__worker *workers;
     struct skua__topo *topo;
     struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
@@ -28,6 +30,7 @@ struct skua_runtime {
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
     _Atomic bool workers_must_end;               /* no task is left */
+    _Atomic bool is_draining;                    /* tasks are asked to come to their end */
     _Atomic(struct skua__poller *) poller;
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
 
@@ -44,9 +47,10 @@ struct skua_runtime {
     struct skua__slab timers; /* one for each fiber */
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
-    _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
-    _Atomic uint64_t submitted;  /* tasks started by foreign threads */
-    _Atomic uint32_t outsiders;  /* wakes under way by threads that are not its workers */
+    _Atomic size_t live_tasks;          /* counted only when max_tasks is set */
+    _Atomic uint64_t submitted;         /* tasks started by foreign threads */
+    _Atomic uint64_t cancels_swallowed; /* tasks that were refused, and succeeded all the same */
+    _Atomic uint32_t outsiders;         /* wakes under way by threads that are not its workers */
     _Atomic uint32_t ended_bell; /* rung by each task that ends while the runtime is stopping */
 
     /* The monitor's. */

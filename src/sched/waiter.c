@@ -5,6 +5,7 @@
 #include "base/panic.h"
 #include "sched/fiber.h"
 #include "sched/runtime.h"
+#include "sched/task.h"
 #include "sched/worker.h"
 
 /* A task that goes on in spite of so many -ECANCELED in a row is named. */
@@ -73,6 +74,16 @@ static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
     return (int)cause_of(wait->parker);
 }
 
+/* The running task is told of a cancel: noted if it is the task's own, so that it can be seen
+   whether the task made nothing of it. */
+static int refused(struct skua__fiber *fiber)
+{
+    if (skua__scope_is_cancelled(&skua__fiber_task(fiber)->scope)) {
+        fiber->ends_slowly = fiber->was_refused = true;
+    }
+    return -ECANCELED;
+}
+
 /* The fiber's timer has fired: whose deadline was it? */
 static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadline_ns)
 {
@@ -81,7 +92,7 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
         int64_t scope_deadline = skua__scope_deadline(fiber->scope, now);
         if (scope_deadline <= now && scope_deadline <= deadline_ns &&
             skua__scope_expire(fiber->scope, now, fiber->runnable.runtime)) {
-            return -ECANCELED;
+            return refused(fiber);
         }
     }
     return deadline_ns <= now ? -ETIMEDOUT : SKUA__RECHECK;
@@ -89,14 +100,15 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
 
 int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns)
 {
+    struct skua__fiber *fiber = fiber_of(wait->parker);
     bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
     switch (cause_of(wait->parker)) {
     case SKUA__CAUSE_DEADLINE:
-        return judge_deadline(fiber_of(wait->parker), is_soft, deadline_ns);
+        return judge_deadline(fiber, is_soft, deadline_ns);
     case SKUA__CAUSE_CANCEL:
         /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
            since: the cancel may have meant that one. */
-        return skua__scope_is_cancelled(fiber_of(wait->parker)->scope) ? -ECANCELED : SKUA__RECHECK;
+        return skua__scope_is_cancelled(fiber->scope) ? refused(fiber) : SKUA__RECHECK;
     default:
         return SKUA__RECHECK;
     }
@@ -124,12 +136,12 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
     bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
     bool needs_timer = deadline_ns != SKUA__NEVER;
     if (is_soft) {
-        /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
-           skua__scope_cancel(). */
+        /* Our word is WAITING; now look at the flag and the deadlines. Pairs with the heavy fences
+           in scope.c. */
         skua__runtime_light_fence(fiber->runnable.runtime);
         if (SKUA_UNLIKELY(skua__scope_is_cancelled(fiber->scope)) &&
             skua__claim(&fiber->parker, wait->ticket, SKUA__CAUSE_CANCEL)) {
-            return -ECANCELED;
+            return refused(fiber);
         }
         needs_timer = needs_timer || skua__scope_has_deadline(fiber->scope);
     }
@@ -159,7 +171,7 @@ static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
                      skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
-    return -ECANCELED;
+    return refused(fiber);
 }
 
 /* The budget is used up: others first; and deadlines, which otherwise are looked at only by those
