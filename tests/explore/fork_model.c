@@ -119,6 +119,11 @@ void skua__monitor_ring(skua_runtime *runtime) {}
 void skua__sanitize_thread(struct skua__sanitize *context) {}
 void skua__stack_check(const struct skua__stack *stack) {}
 
+skua_time skua_after(int64_t duration_ns)
+{
+    return skua_time_at(skua__clock_ns() + duration_ns);
+}
+
 skua_task *skua_self(void)
 {
     return &shared->task;
