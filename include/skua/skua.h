@@ -15,5 +15,6 @@
 #include <skua/select.h>
 #include <skua/sync.h>
 #include <skua/task.h>
+#include <skua/testing.h>
 
 #endif
