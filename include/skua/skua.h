@@ -19,5 +19,6 @@
 #include <skua/share.h>
 #include <skua/sync.h>
 #include <skua/task.h>
+#include <skua/testing.h>
 
 #endif

@@ -54,7 +54,7 @@ static int watch(skua_pool *pool, bool (*is_so)(const skua_pool *pool), enum sku
         skua__waiter_init(&waiter, &wait, 0, NULL);
         pool->watcher = &waiter;
         skua__pool_unlock(pool);
-        cause = skua__wait_park(&wait, SKUA__NEVER);
+        cause = skua__wait_park_real(&wait, SKUA__NEVER);
         skua__pool_lock(pool);
         pool->watcher = NULL;
     }

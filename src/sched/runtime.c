@@ -1,7 +1,7 @@
 /* Runtimes: starting, ending, and what all workers share.
 
    The end of a runtime, step by step:
-     1. is_stopping is set: no new tasks; every task there is is cancelled (cancel_all).
+     1. is_stopping is set: no new tasks; every task there is is cancelled (skua__runtime_cancel_all).
      2. The tasks end; the last one rings ended_bell. Stubborn ones are named after cleanup_ns.
      3. The services end: their threads are joined.
      4. workers_must_end is set, the workers are woken and joined, then the monitor.
@@ -209,14 +209,18 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     struct skua__worker *worker = &runtime->workers[index];
     worker->runtime = runtime;
     worker->index = index;
-    worker->random = index;
+    worker->random = (runtime->director != NULL ? runtime->director->seed : 0) + index;
     worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__fork_stack_init(&worker->forks);
     if (runtime->takes_all_forks) {
         skua__fork_ask(&worker->forks);
     }
-    skua__wheel_init(&worker->wheel, skua__clock_ns());
+    if (skua__runtime_is_virtual(runtime)) {
+        skua__wheel_init_exact(&worker->wheel, skua__clock_ns());
+    } else {
+        skua__wheel_init(&worker->wheel, skua__clock_ns());
+    }
 }
 
 static int init_shared(skua_runtime *runtime)
@@ -328,7 +332,8 @@ static int start_threads(skua_runtime *runtime)
     return 0;
 }
 
-int skua_runtime_create(skua_runtime **out, const skua_config *config)
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -341,6 +346,7 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     if (runtime == NULL) {
         return -ENOMEM;
     }
+    runtime->director = director;
     int status = apply_config(runtime, config);
     if (status == 0) {
         status = init_shared(runtime);
@@ -357,6 +363,11 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     }
     *out = runtime;
     return 0;
+}
+
+int skua_runtime_create(skua_runtime **out, const skua_config *config)
+{
+    return skua__runtime_create(out, config, NULL);
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
@@ -387,8 +398,7 @@ static void claim_one(void *object, void *arg)
     }
 }
 
-/* Cancels every task there is, with one heavy fence for all of them. */
-static void cancel_all(skua_runtime *runtime)
+void skua__runtime_cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
@@ -426,7 +436,7 @@ static void name_stubborn(void *object, void *arg)
 
 static void wait_for_tasks(skua_runtime *runtime)
 {
-    int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
+    int64_t patience = skua__clock_real_ns() + runtime->cleanup_ns;
     for (;;) {
         /* acquire: pairs with the release in count_end(). */
         uint32_t bell = skua__load(&runtime->ended_bell, acquire);
@@ -438,7 +448,7 @@ static void wait_for_tasks(skua_runtime *runtime)
             return;
         }
         skua__futex_wait(&runtime->ended_bell, bell, patience, false);
-        if (patience != SKUA__NEVER && skua__clock_ns() >= patience) {
+        if (patience != SKUA__NEVER && skua__clock_real_ns() >= patience) {
             skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
                          runtime->name, (unsigned long long)live);
             uint32_t left = 10;
@@ -454,6 +464,10 @@ static void report_held(void *object, void *arg)
     uint64_t *held = arg;
     if (skua__load(&task->refs, relaxed) != 0) {
         (*held)++;
+        struct skua__director *director = task->runnable.runtime->director;
+        if (director != NULL) {
+            director->handle_left(director, task);
+        }
         skua__task_report_unseen(task);
         skua__task_free_parts(task);
     }
@@ -493,7 +507,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     if (worker != NULL && worker->runtime == runtime) {
         skua__panic("a runtime cannot be destroyed by one of its own tasks");
     }
-    cancel_all(runtime);
+    skua__runtime_cancel_all(runtime);
     wait_for_tasks(runtime);
     /* The workers first: one of them may be polling. */
     end_threads(runtime, runtime->worker_count, true);

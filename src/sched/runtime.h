@@ -4,6 +4,7 @@
 
 #include "mem/slab.h"
 #include "mem/stack.h"
+#include "sched/director.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/service.h"
@@ -25,6 +26,7 @@ struct skua_runtime {
     bool spawns_slowly;   /* tasks are counted, or keep where they were spawned */
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__director *director; /* of a test run; else NULL */
     struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
@@ -59,6 +61,25 @@ struct skua_runtime {
     _Atomic uint32_t monitor_sleeps; /* without a limit, until the bell */
     struct skua__idle reserve;       /* stand-ins that have nothing to stand in for */
 };
+
+/* skua_runtime_create(), with a director, which outlives the runtime. */
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director);
+
+/* Refuse new tasks and cancel every task there is, with one heavy fence for all of them. */
+void skua__runtime_cancel_all(skua_runtime *runtime);
+
+/* True in a test run whose seed decides who runs. */
+static inline bool skua__runtime_is_seeded(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_seeded;
+}
+
+/* True in a test run under a virtual clock. */
+static inline bool skua__runtime_is_virtual(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_virtual;
+}
 
 /* How many stand-ins have a thread. */
 static inline uint32_t skua__runtime_stand_ins(const skua_runtime *runtime)

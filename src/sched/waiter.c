@@ -3,6 +3,7 @@
 
 #include "base/futex.h"
 #include "base/panic.h"
+#include "sched/director.h"
 #include "sched/fiber.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -58,9 +59,30 @@ static uint32_t cause_of(struct skua__parker *parker)
     return (uint32_t)(skua__load(&parker->word, relaxed) >> SKUA__CAUSE_SHIFT) & SKUA__CAUSE_MASK;
 }
 
+_Atomic(struct skua__director *) skua__director_now;
+
+/* Under a virtual clock it is the director who ends the wait at its moment. */
+static SKUA_NOINLINE int park_thread_virtually(struct skua__wait *wait, int64_t deadline_ns)
+{
+    /* acquire: pairs with the release that publishes the director. */
+    struct skua__director *director = skua__load(&skua__director_now, acquire);
+    struct skua__thread_timer timer = {.wait = wait, .deadline_ns = deadline_ns};
+    director->thread_begins(director, &timer);
+    /* acquire: pairs with the release in skua__wake(). */
+    while (skua__load(&wait->thread.bell, acquire) == 0) {
+        skua__futex_wait(&wait->thread.bell, 0, SKUA__NEVER, false);
+    }
+    director->thread_ends(director, &timer);
+    uint32_t cause = cause_of(wait->parker);
+    return cause == SKUA__CAUSE_DEADLINE ? -ETIMEDOUT : (int)cause;
+}
+
 /* A foreign thread has no scopes; its deadline is the futex's. */
 static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
 {
+    if (SKUA_UNLIKELY(deadline_ns != SKUA__NEVER && skua__clock_is_virtual())) {
+        return park_thread_virtually(wait, deadline_ns);
+    }
     /* acquire: pairs with the release in skua__wake(). */
     while (skua__load(&wait->thread.bell, acquire) == 0) {
         if (deadline_ns != SKUA__NEVER && skua__clock_ns() >= deadline_ns) {
@@ -126,6 +148,11 @@ static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, 
         int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
         timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
     }
+    /* A virtual clock stands still until everybody waits: the past must not move it. */
+    if (SKUA_UNLIKELY(skua__clock_is_virtual()) && timer_ns <= skua__clock_ns() &&
+        skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
+        return false;
+    }
     skua__wheel_arm(&skua__worker_self()->wheel, fiber->timer, ticket, timer_ns);
     return true;
 }
@@ -146,7 +173,7 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
         needs_timer = needs_timer || skua__scope_has_deadline(fiber->scope);
     }
     if (needs_timer && !set_timer(fiber, wait->ticket, is_soft, deadline_ns)) {
-        return -ETIMEDOUT;
+        return judge_deadline(fiber, is_soft, deadline_ns);
     }
     skua__fiber_suspend(fiber);
     return skua__wait_outcome(wait, deadline_ns);
@@ -155,6 +182,21 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns)
 {
     return wait->parker->is_thread ? park_thread(wait, deadline_ns) : park_fiber(wait, deadline_ns);
+}
+
+int skua__wait_park_real(struct skua__wait *wait, int64_t deadline_ns)
+{
+    if (wait->parker->is_thread) {
+        return park_thread(wait, deadline_ns);
+    }
+    struct skua__director *director = fiber_of(wait->parker)->runnable.runtime->director;
+    if (SKUA_LIKELY(director == NULL)) {
+        return park_fiber(wait, deadline_ns);
+    }
+    skua__fetch_add(&director->holds, 1, relaxed);
+    int cause = park_fiber(wait, deadline_ns);
+    skua__fetch_sub(&director->holds, 1, relaxed);
+    return cause;
 }
 
 void skua__wait_abandon(struct skua__wait *wait)
