@@ -27,6 +27,7 @@ struct skua_runtime {
 
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
+    _Atomic bool is_draining;                    /* none from outside; skua_stopping() */
     _Atomic bool workers_must_end;               /* no task is left */
     _Atomic(struct skua__poller *) poller;
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
@@ -47,7 +48,10 @@ struct skua_runtime {
     _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
     _Atomic uint64_t submitted;  /* tasks started by foreign threads */
     _Atomic uint32_t outsiders;  /* wakes under way by threads that are not its workers */
-    _Atomic uint32_t ended_bell; /* rung by each task that ends while the runtime is stopping */
+    _Atomic uint32_t ended_bell; /* rung by each task that ends while somebody waits for that */
+
+    /* For skua_runtime_counts(). */
+    _Atomic uint64_t failures_unseen, cancels_swallowed;
 
     /* The monitor's. */
     pthread_t monitor;
