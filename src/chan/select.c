@@ -276,7 +276,7 @@ static bool may_wait_all(const struct selection *selection)
 static int wait_for_any(struct selection *selection, skua_time deadline)
 {
     struct skua__wait wait;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a select");
     bool all_linked = link_all(selection, &wait);
     unlock_all(selection);
     /* If a task has ended while we linked, the wait is parked all the same but must end at once:

@@ -265,6 +265,9 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     if (fn == NULL) {
         return -EINVAL;
     }
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_draining, relaxed))) {
+        return -ESHUTDOWN;
+    }
     struct skua_task *task;
     int status = prepare(&task, runtime, NULL, arg, opts);
     if (status < 0) {
@@ -276,6 +279,24 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     }
     skua__fetch_add(&runtime->submitted, 1, relaxed);
     task_open(task, runtime, out != NULL ? 2 : 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
+}
+
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    struct skua_task *task;
+    if (skua__load(&runtime->is_stopping, relaxed)) {
+        return -ESHUTDOWN;
+    }
+    int status = task_make(&task, runtime, NULL, arg, opts);
+    if (status < 0) {
+        return status;
+    }
+    skua__runtime_count_task(runtime);
+    task->fn = fn;
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, 1);
     skua__ready(&task->runnable, SKUA__READY_SPAWNED);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,11 +165,11 @@ static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
     /* release: orders the counts of tasks that this one has started before its own end; pairs with
-       the acquire in live_tasks(). */
+       the acquire in skua__runtime_live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        /* release: orders the count before the bell; pairs with the acquire in wait_for_tasks(). */
+    if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
+        /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
         skua__futex_wake(&runtime->ended_bell, 1, false);
     }
@@ -254,11 +255,7 @@ void skua__task_report_unseen(const struct skua_task *task)
     if (skua_task_state(task) != SKUA_FAILED || has_flag(task, SKUA__TASK_SEEN)) {
         return;
     }
-    const struct skua__error_record *record = task->error;
-    bool has_text = record != NULL && record->error.text[0] != '\0';
-    skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s",
-                 skua_task_name(task), task->status, skua_error_text(task->status),
-                 has_text ? ": " : "", has_text ? record->error.text : "");
+    skua__runtime_report_failure(task);
 }
 
 /* The last reference is gone. */
@@ -425,7 +422,8 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
 {
     struct skua__wait wait;
     struct skua__waiter joiner;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_join);
+    skua__wait_is_for_task(&wait, task);
     skua__waiter_init(&joiner, &wait, 0, NULL);
     if (!link_joiner(task, &joiner)) {
         skua__wait_abandon(&wait);
@@ -485,7 +483,7 @@ int skua_sleep(skua_time until)
     }
     for (;;) {
         struct skua__wait wait;
-        skua__wait_begin(&wait, SKUA__SOFT);
+        skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_sleep);
         int cause = skua__wait_park(&wait, skua__deadline_ns(until));
         if (cause == -ETIMEDOUT) {
             return 0;

@@ -55,6 +55,10 @@ static inline struct skua__roomy_task *skua__roomy(struct skua_task *task)
 
 _Static_assert(sizeof(struct skua_task) == 2 * SKUA_CACHE_LINE, "see its comment");
 
+/* Start a task of the library's own, which nobody joins: from any thread, whatever max_tasks says,
+   without task-locals, also while the runtime drains. 0, -ENOMEM, or -ESHUTDOWN. */
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts);
+
 /* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
    woken, if there was only one; else it has woken them all, and returns NULL. */
 struct skua__runnable *skua__task_run(struct skua__fiber *fiber);
