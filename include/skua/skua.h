@@ -5,6 +5,7 @@
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/control.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/io.h>
