@@ -5,7 +5,9 @@
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/collect.h>
 #include <skua/fork.h>
+#include <skua/gen.h>
 #include <skua/io.h>
 #include <skua/local.h>
 #include <skua/par.h>
@@ -13,6 +15,7 @@
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/stream.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 
