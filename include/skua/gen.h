@@ -60,8 +60,8 @@ int skua_gen_yield(skua_gen *self, const void *item) SKUA_MUST_CHECK;
    again. With SKUA_NOW it is set going if it stood still, and nobody waits. -EBUSY: another task is
    waiting for an item. -EDEADLK: the generator asks itself. The first call starts its task, and may
    return what skua_spawn() does; the next call then tries again.
-   Call from: a task or a foreign thread, one at a time. May switch. Cancel: loses nothing. Cost: two
-   switches from stack to stack, no allocation after the first. */
+   Call from: a task or a foreign thread, one at a time. May switch. Cancel: loses nothing.
+   Cost: two switches from stack to stack, no allocation after the first. */
 int skua_gen_next(skua_gen *gen, void *item, skua_time deadline) SKUA_MUST_CHECK;
 
 /* End it: cancel the generator, wait until it has returned, also if the caller is cancelled, free

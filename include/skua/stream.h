@@ -2,9 +2,9 @@
 
    A chain is built from a source outward, and a sink at its end drives it:
 
-     status = skua_stream_for_each(
-         skua_stream_map(skua_stream_from_chan(chan, sizeof(int)), fetch, &site, sizeof(struct page)),
-         show, NULL, SKUA_FOREVER);
+     skua_stream *pages = skua_stream_map(skua_stream_from_chan(chan, sizeof(int)), fetch, &site,
+                                          sizeof(struct page));
+     status = skua_stream_for_each(pages, show, NULL, SKUA_FOREVER);
 
    Ownership. Who is given a stream owns it: an operator its sources, a sink the whole chain, which
    it closes before it returns, whatever happens. Closing runs all clean-ups upstream, those of
@@ -16,7 +16,8 @@
    once the items before it are through, again and again. -ETIMEDOUT, -EAGAIN and -ECANCELED may
    also concern only the wait of him who asks: nothing is lost then, ask again. Functions run in the
    task that asks, inside its deadline; one that it interrupts is called again for the same item.
-   Use. By one task at a time; unless it says so, an operator runs in the task that asks. */
+   Use. By one task at a time; unless it says so, an operator runs in the task that asks. Items of
+   operators with tasks of their own have at most 64 KiB; larger ones end the stream: -EINVAL. */
 #ifndef SKUA_STREAM_H
 #define SKUA_STREAM_H
 
@@ -126,13 +127,12 @@ skua_stream *skua_stream_flatten(skua_stream *stream, size_t item_bytes);
 /* Ask ahead: a task keeps up to `count` items ready. */
 skua_stream *skua_stream_buffer(skua_stream *stream, size_t count);
 
-/* Up to `count` items at a time, or fewer when wait_ns (0: no limit) have passed since the first
-   one. */
-typedef struct skua_batch {
-    void *items; /* the stream's; until the next call */
-    size_t count;
-} skua_batch;
-skua_stream *skua_stream_batch(skua_stream *stream, size_t count, int64_t wait_ns);
+/* Several at a time: a struct of item_bytes that begins with their number (size_t) and has room for
+   them, up to its end, from the offset on:
+     struct pages { size_t count; struct page pages[100]; };
+   It is given when it is full, or wait_ns (0: no limit) after its first item. */
+skua_stream *skua_stream_batch(skua_stream *stream, size_t item_bytes, size_t items_offset,
+                               int64_t wait_ns);
 
 /* At most one item in each period: the others wait. */
 skua_stream *skua_stream_throttle(skua_stream *stream, int64_t period_ns);
@@ -154,7 +154,8 @@ typedef struct skua_parallel {
 } skua_parallel;
 
 /* map in `limit` tasks. At most so many items are between `stream` and him who asks: a slow
-   consumer stops them. A failure is told after the results before it, in their order. */
+   consumer stops them. In order, a failure is told after the results before it; in any order it is
+   told at once. */
 skua_stream *skua_stream_map_parallel(skua_stream *stream, const skua_parallel *how);
 
 /* --- sinks: each closes the chain ------------------------------------------------------------- */
