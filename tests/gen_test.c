@@ -542,7 +542,7 @@ static void *ask_from_outside(void *arg)
     for (int i = 100; i > 0; i--) {
         int item = 0;
         CHECK_INT(next_int(self->gen, &item), 1);
-        CHECK_INT(item, i);
+        CHECK_INT(item, 900 + i);
     }
     CHECK_INT(skua_gen_open(&(skua_gen *){NULL}, count_down, NULL, sizeof(int)), -EPERM);
     skua_gen_close(&self->gen);

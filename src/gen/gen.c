@@ -119,7 +119,7 @@ static struct skua__parker *hand_over(skua_gen *gen, const void *item)
     struct skua__waiter *asker = gen->asker;
     struct skua__parker *parker = claim(&gen->asker, 1);
     if (parker == NULL) {
-        gen->offered = item;
+        gen->offered = gen->item_bytes > 0 ? item : gen; /* a signal may be NULL */
     } else if (gen->item_bytes > 0) {
         memcpy(asker->item, item, gen->item_bytes);
     }
@@ -258,6 +258,12 @@ int skua_gen_yield(skua_gen *gen, const void *item)
 
 /* --- the asking side -------------------------------------------------------------------------- */
 
+/* Whether the task is the generator's. Does not look at gen->task: who starts it may be writing. */
+static bool is_inside(const skua_gen *gen, const skua_task *task)
+{
+    return task != NULL && task->fn == run && task->arg == gen;
+}
+
 /* Called with the lock held and is_starting set by us; returns with it held. */
 static int start(skua_gen *gen)
 {
@@ -289,11 +295,13 @@ static int answer_now(skua_gen *gen, void *item)
         gen->is_seen = true;
         return told(gen->status);
     }
-    if (SKUA_UNLIKELY(gen->asker != NULL || gen->is_starting)) {
-        return -EBUSY;
-    }
-    if (SKUA_UNLIKELY(gen->state == RUNNING && gen->task == skua_self())) {
-        return -EDEADLK;
+    if (SKUA_UNLIKELY(gen->asker != NULL || gen->state == RUNNING)) {
+        if (is_inside(gen, skua_self())) {
+            return -EDEADLK;
+        }
+        if (gen->asker != NULL || gen->is_starting) {
+            return -EBUSY;
+        }
     }
     if (SKUA_UNLIKELY(gen->state == FRESH)) {
         gen->is_starting = true;
@@ -453,11 +461,11 @@ size_t skua__gen_item_bytes(const skua_gen *gen)
 static bool begin_end(skua_gen *gen)
 {
     lock(gen);
+    if (is_inside(gen, skua_self())) {
+        skua__panic("the generator '%s' closes itself", gen->name);
+    }
     if (gen->asker != NULL || gen->is_starting) {
         skua__panic("the generator '%s' is closed while a task waits for its next item", gen->name);
-    }
-    if (gen->task != NULL && gen->task == skua_self()) {
-        skua__panic("the generator '%s' closes itself", gen->name);
     }
     gen->is_ending = true;
     return gen->task != NULL;
