@@ -39,36 +39,38 @@ static int one(skua_gen *self, void *arg)
 static int ask(void *arg)
 {
     int item;
-    return skua_gen_next(shared, &item, SKUA_FOREVER);
+    return skua_gen_next(arg, &item, SKUA_FOREVER);
 }
 
 static int close_while_asked(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, wait_for_ever, NULL, sizeof(int)), 0);
-    spawn(ask, NULL);
+    spawn(ask, shared);
     CHECK_INT(skua_sleep(skua_after(SKUA_MS(2))), 0);
-    skua_gen_close(&shared);
+    skua_gen *gen = shared;
+    skua_gen_close(&gen);
     return 0;
 }
 
 static int finish_while_asked(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, wait_for_ever, NULL, sizeof(int)), 0);
-    spawn(ask, NULL);
+    spawn(ask, shared);
     CHECK_INT(skua_sleep(skua_after(SKUA_MS(2))), 0);
-    return skua_gen_finish(&shared, 0);
+    skua_gen *gen = shared;
+    return skua_gen_finish(&gen, 0);
 }
 
 static int let_it_close_itself(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, close_itself, NULL, sizeof(int)), 0);
-    return ask(NULL);
+    return ask(shared);
 }
 
 static int yield_for_another(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, one, NULL, sizeof(int)), 0);
-    CHECK_INT(ask(NULL), 1);
+    CHECK_INT(ask(shared), 1);
     return skua_gen_yield(shared, &(int){2});
 }
 
