@@ -450,6 +450,7 @@ static void end_services(skua_runtime *runtime)
     end_service(runtime, SKUA__SERVICE_BLOCKING);
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
+    end_service(runtime, SKUA__SERVICE_GEN);
 }
 
 void skua_runtime_destroy(skua_runtime *runtime)
