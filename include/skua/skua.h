@@ -7,7 +7,9 @@
 #include <skua/chan.h>
 #include <skua/fork.h>
 #include <skua/io.h>
+#include <skua/limit.h>
 #include <skua/local.h>
+#include <skua/meet.h>
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/runtime.h>
