@@ -94,13 +94,13 @@ typedef struct skua_once {
     uint64_t opaque[5];
 } skua_once;
 
-/* See to it that fn(arg) has been done once. The first caller runs it, on its own stack; others wait
-   meanwhile. If it returns >= 0 it is done, and every caller, now and later, gets that value. If it
-   fails, its caller gets the status (also -ECANCELED, when that one was cancelled), and the next who
-   waits runs its own fn(arg). Returns the value (>= 0), the status of the caller's own failed try,
-   or a common result of the wait; the deadline is for the wait, not for fn. To call it for the same
-   once inside of fn panics.
-   Call from: a task or a foreign thread. May switch. Cost: one load once it is done. */
+/* See to it that fn(arg) has been done once. The first caller runs it, on its own stack; others
+   wait meanwhile. If it returns >= 0 it is done, and every caller, now and later, gets that value.
+   If it fails, its caller gets the status (also -ECANCELED, when that one was cancelled), and the
+   next who waits runs its own fn(arg). Returns the value (>= 0), the status of the caller's own
+   failed try, or a common result of the wait; the deadline is for the wait, not for fn. To call it
+   for the same once inside of fn panics. Call from: a task or a foreign thread. May switch. Cost:
+   one load once it is done. */
 int skua_once_run(skua_once *once, skua_fn fn, void *arg, skua_time deadline) SKUA_MUST_CHECK;
 
 /* True once it is done. Call from: a task or a foreign thread. Never switches. */

@@ -1,8 +1,8 @@
 /* skua/sync.h: locks and signals between tasks.
 
    These objects are storage that you embed where you need it: zeroed is ready for use (where a
-   number is needed, an init function sets it), nothing allocates, there is nothing to destroy, and a
-   copy of one is another one. Waiters are served first come, first served. A wait ends with what
+   number is needed, an init function sets it), nothing allocates, there is nothing to destroy, and
+   a copy of one is another one. Waiters are served first come, first served. A wait ends with what
    was waited for (0) or without it (< 0), never with both: a call that was cancelled or late has
    taken nothing, and what it stood in the way of goes on to the next one.
 
@@ -27,6 +27,12 @@ SKUA_BEGIN_DECLS
 typedef struct skua_mutex {
     uint64_t opaque[4];
 } skua_mutex;
+
+/* Make it a free mutex whose every unlock hands it to the one who has waited longest, so that the
+   order of those who lock it is that of their coming. Slower by a switch for each lock that others
+   wait for.
+   Call from: anywhere, before others use it. */
+void skua_mutex_init_fair(skua_mutex *mutex);
 
 /* Take the mutex, waiting until it is free. Returns 0 (it is yours), -ETIMEDOUT, -EAGAIN (SKUA_NOW
    and held by another), -ECANCELED, -ESHUTDOWN (in a forked child). To lock it again while you hold
@@ -113,8 +119,8 @@ void skua_sem_init(skua_sem *sem, size_t permits);
 void skua_sem_init_bounded(skua_sem *sem, size_t permits);
 
 /* Take so many permits, all or none. Who asks for many at the head of the line is not overtaken by
-   those who ask for few. Returns 0, a common result, or -EINVAL (more than a bounded semaphore has).
-   Call from: a task or a foreign thread. May switch. Cost: two operations on one word. */
+   those who ask for few. Returns 0, a common result, or -EINVAL (more than a bounded semaphore
+   has). Call from: a task or a foreign thread. May switch. Cost: two operations on one word. */
 int skua_sem_acquire(skua_sem *sem, size_t permits, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Give so many permits, and let in from the head of the line whom they suffice for.
@@ -132,8 +138,8 @@ typedef struct skua_event {
     uint64_t opaque[4];
 } skua_event;
 
-/* Set it: all who wait go on, also if it is cleared right afterwards; who comes later does not wait.
-   Call from: a task or a foreign thread. Never switches. */
+/* Set it: all who wait go on, also if it is cleared right afterwards; who comes later does not
+   wait. Call from: a task or a foreign thread. Never switches. */
 void skua_event_set(skua_event *event);
 
 /* From now on it is not set.
@@ -151,16 +157,15 @@ int skua_event_wait(skua_event *event, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Zeroed: ready for use. */
 typedef struct skua_cond {
-    uint64_t opaque[4];
+    uint64_t opaque[6];
 } skua_cond;
 
-/* Unlock the mutex, wait for a signal, and lock the mutex again, which it does on every return; that
-   part is neither cancellable nor bounded by the deadline. Between the unlock and the wait no signal
-   is missed. Returns 0 (signalled) or a common result. Look at what you wait for in a loop: somebody
-   else may have been there first. Panics unless the caller holds the mutex, or if others wait with
-   another mutex.
-   Call from: a task. May switch. Cancel: a signal that was meant for this wait goes to the next
-   waiter, or is reported (0); it is never lost. */
+/* Unlock the mutex, wait for a signal, and lock the mutex again, which it does on every return;
+   that part is neither cancellable nor bounded by the deadline. Between the unlock and the wait no
+   signal is missed. Returns 0 (signalled) or a common result. Look at what you wait for in a loop:
+   somebody else may have been there first. Panics unless the caller holds the mutex, or if others
+   wait with another mutex. Call from: a task. May switch. Cancel: a signal that was meant for this
+   wait goes to the next waiter, or is reported (0); it is never lost. */
 int skua_cond_wait(skua_cond *cond, skua_mutex *mutex, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Let the one who has waited longest go on, or all who wait now. If nobody waits, nothing happens.

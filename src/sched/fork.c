@@ -339,6 +339,7 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
     skua__scope_enter_child(&root, child->scope, fiber);
     int status = child->fn(child->arg);
     skua__fork_check_synced(skua__worker_self(), fiber);
+    skua__fiber_check_locks(fiber);
     skua__scope_leave_child(&root, fiber);
     skua__stack_check(&fiber->stack);
     if (SKUA_UNLIKELY(fiber->keep_fpenv)) {

@@ -217,6 +217,7 @@ SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
     skua__fork_check_synced(skua__worker_self(), fiber);
+    skua__fiber_check_locks(fiber);
     return task_end(fiber, task, status);
 }
 
