@@ -33,7 +33,8 @@ typedef struct skua_borrower {
 void skua_limiter_init(skua_limiter *limiter, size_t total);
 
 /* Borrow a place for `borrower`, waiting until there is one. Returns 0 or a common result. Panics
-   if the borrower has a place already. Call from: a task or a foreign thread; one at a time for a
+   if the borrower has a place already.
+   Call from: a task or a foreign thread; one at a time for a
    borrower. May switch. */
 int skua_limiter_borrow(skua_limiter *limiter, skua_borrower *borrower, skua_time deadline)
     SKUA_MUST_CHECK;
@@ -68,8 +69,8 @@ typedef struct skua_rate {
 
 /* A bucket that holds up to `burst` tokens, is full now, and gets `per_second` of them every
    second. In any stretch of t seconds at most burst + per_second * t tokens are given out. Panics
-   unless both are > 0 (and per_second is a number below 1e9 or so: one per nanosecond). Call from:
-   anywhere, before others use it. */
+   unless both are > 0 (and per_second is a number below 1e9 or so: one per nanosecond).
+   Call from: anywhere, before others use it. */
 void skua_rate_init(skua_rate *rate, double per_second, size_t burst);
 
 /* Take so many tokens, all or none, waiting until they are there. Waits are exact: nothing is
@@ -91,7 +92,8 @@ typedef struct skua_ticker {
 } skua_ticker;
 
 /* Ticks come at start + period, start + 2 * period, and so on, where start is now, however late
-   they are waited for. Panics unless the period is > 0. Call from: anywhere, before others use it.
+   they are waited for. Panics unless the period is > 0.
+   Call from: anywhere, before others use it.
    */
 void skua_ticker_init(skua_ticker *ticker, int64_t period_ns, skua_missed missed);
 

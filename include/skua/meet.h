@@ -61,7 +61,8 @@ void skua_latch_count_down(skua_latch *latch, size_t steps);
    Call from: a task or a foreign thread. May switch. */
 int skua_latch_wait(skua_latch *latch, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Steps that are missing. Call from: a task or a foreign thread. Never switches. */
+/* Steps that are missing.
+   Call from: a task or a foreign thread. Never switches. */
 size_t skua_latch_missing(skua_latch *latch);
 
 /* --- wait group: until all that was begun is done --- */
@@ -84,7 +85,8 @@ void skua_wait_group_done(skua_wait_group *group);
    Call from: a task or a foreign thread. May switch. */
 int skua_wait_group_wait(skua_wait_group *group, skua_time deadline) SKUA_MUST_CHECK;
 
-/* How many are under way. Call from: a task or a foreign thread. Never switches. */
+/* How many are under way.
+   Call from: a task or a foreign thread. Never switches. */
 size_t skua_wait_group_count(skua_wait_group *group);
 
 /* --- once: the first one does it, the others wait for it --- */
@@ -99,11 +101,13 @@ typedef struct skua_once {
    If it fails, its caller gets the status (also -ECANCELED, when that one was cancelled), and the
    next who waits runs its own fn(arg). Returns the value (>= 0), the status of the caller's own
    failed try, or a common result of the wait; the deadline is for the wait, not for fn. To call it
-   for the same once inside of fn panics. Call from: a task or a foreign thread. May switch. Cost:
+   for the same once inside of fn panics.
+   Call from: a task or a foreign thread. May switch. Cost:
    one load once it is done. */
 int skua_once_run(skua_once *once, skua_fn fn, void *arg, skua_time deadline) SKUA_MUST_CHECK;
 
-/* True once it is done. Call from: a task or a foreign thread. Never switches. */
+/* True once it is done.
+   Call from: a task or a foreign thread. Never switches. */
 bool skua_once_is_done(const skua_once *once);
 
 SKUA_END_DECLS

@@ -120,7 +120,8 @@ void skua_sem_init_bounded(skua_sem *sem, size_t permits);
 
 /* Take so many permits, all or none. Who asks for many at the head of the line is not overtaken by
    those who ask for few. Returns 0, a common result, or -EINVAL (more than a bounded semaphore
-   has). Call from: a task or a foreign thread. May switch. Cost: two operations on one word. */
+   has).
+   Call from: a task or a foreign thread. May switch. Cost: two operations on one word. */
 int skua_sem_acquire(skua_sem *sem, size_t permits, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Give so many permits, and let in from the head of the line whom they suffice for.
@@ -139,7 +140,8 @@ typedef struct skua_event {
 } skua_event;
 
 /* Set it: all who wait go on, also if it is cleared right afterwards; who comes later does not
-   wait. Call from: a task or a foreign thread. Never switches. */
+   wait.
+   Call from: a task or a foreign thread. Never switches. */
 void skua_event_set(skua_event *event);
 
 /* From now on it is not set.
@@ -164,7 +166,8 @@ typedef struct skua_cond {
    that part is neither cancellable nor bounded by the deadline. Between the unlock and the wait no
    signal is missed. Returns 0 (signalled) or a common result. Look at what you wait for in a loop:
    somebody else may have been there first. Panics unless the caller holds the mutex, or if others
-   wait with another mutex. Call from: a task. May switch. Cancel: a signal that was meant for this
+   wait with another mutex.
+   Call from: a task. May switch. Cancel: a signal that was meant for this
    wait goes to the next waiter, or is reported (0); it is never lost. */
 int skua_cond_wait(skua_cond *cond, skua_mutex *mutex, skua_time deadline) SKUA_MUST_CHECK;
 
