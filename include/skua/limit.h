@@ -103,5 +103,10 @@ void skua_ticker_init(skua_ticker *ticker, int64_t period_ns, skua_missed missed
    Call from: a task or a foreign thread. May switch. */
 int skua_ticker_wait(skua_ticker *ticker, skua_time deadline) SKUA_MUST_CHECK;
 
+/* The moment of the next tick, for a select: SKUA_AT(skua_ticker_next(&ticker)), and then a wait
+   with SKUA_NOW.
+   Call from: a task or a foreign thread. Never switches. */
+skua_time skua_ticker_next(skua_ticker *ticker);
+
 SKUA_END_DECLS
 #endif

@@ -155,6 +155,13 @@ bool skua_event_is_set(skua_event *event);
    Call from: a task or a foreign thread. May switch. Cost: two operations on one word. */
 int skua_event_wait(skua_event *event, skua_time deadline) SKUA_MUST_CHECK;
 
+/* The event as a case of a select (skua/select.h): fires when it is set, with a result of 0. */
+extern const struct skua__waitable skua_event_sets;
+#define SKUA_IS_SET(event_)                                                                        \
+    {                                                                                              \
+        .kind = SKUA_CASE_WAITABLE, .object = (event_), .waitable = &skua_event_sets               \
+    }
+
 /* --- condition: something under a mutex has changed --- */
 
 /* Zeroed: ready for use. */

@@ -4,28 +4,23 @@
 
    Even one who finds the flag set takes the lock: who was let through may free the event, so who
    sets it must be through with it by then. */
+#include "sync/event.h"
 #include "mem/forked.h"
-#include "sync/queue.h"
 
 #include <skua/sync.h>
 
-struct event {
-    struct skua__queue queue;
-    bool is_set;
-};
+_Static_assert(sizeof(struct skua__event) <= sizeof(skua_event), "skua_event is too small");
+_Static_assert(_Alignof(struct skua__event) <= _Alignof(skua_event), "skua_event is misaligned");
 
-_Static_assert(sizeof(struct event) <= sizeof(skua_event), "skua_event is too small");
-_Static_assert(_Alignof(struct event) <= _Alignof(skua_event), "skua_event is misaligned");
-
-static struct event *inside(skua_event *event)
+static struct skua__event *inside(skua_event *event)
 {
-    return (struct event *)(void *)event;
+    return (struct skua__event *)(void *)event;
 }
 
 static bool may_go_on(const struct skua__queue *queue, const void *wish)
 {
     (void)wish;
-    return ((const struct event *)(const void *)queue)->is_set;
+    return ((const struct skua__event *)(const void *)queue)->is_set;
 }
 
 static int let_go_on(struct skua__queue *queue, void *wish)
@@ -46,7 +41,7 @@ static const struct skua__queue_rules rules = {may_go_on, let_go_on, ignore};
 
 void skua_event_set(skua_event *event)
 {
-    struct event *self = inside(event);
+    struct skua__event *self = inside(event);
     if (skua__process_is_forked()) {
         return;
     }
@@ -57,7 +52,7 @@ void skua_event_set(skua_event *event)
 
 void skua_event_clear(skua_event *event)
 {
-    struct event *self = inside(event);
+    struct skua__event *self = inside(event);
     if (skua__process_is_forked()) {
         return;
     }
@@ -68,7 +63,7 @@ void skua_event_clear(skua_event *event)
 
 bool skua_event_is_set(skua_event *event)
 {
-    struct event *self = inside(event);
+    struct skua__event *self = inside(event);
     if (skua__process_is_forked()) {
         return false;
     }

@@ -49,22 +49,16 @@ enum { UNSERVED = INT_MIN };
 
 /* --- serving ---------------------------------------------------------------------------------- */
 
-static void leave_line(struct skua__queue *queue, struct skua__waiter *waiter)
-{
-    skua__list_remove(&waiter->link);
-    queue->count--;
-}
-
 static void serve(struct skua__queue *queue, const struct skua__queue_rules *rules,
                   struct skua__list *woken)
 {
-    struct skua__link *link;
-    while ((link = skua__list_first(&queue->waiters)) != NULL) {
+    while (queue->count > 0) {
+        struct skua__link *link = skua__list_first(&queue->waiters);
         struct skua__waiter *waiter = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (!rules->may(queue, waiter->item)) {
             return;
         }
-        leave_line(queue, waiter);
+        skua__queue_remove(queue, waiter);
         waiter->result = rules->give(queue, waiter->item);
         if (skua__waiter_claim(waiter)) {
             skua__list_push_back(woken, &waiter->link);
@@ -117,8 +111,7 @@ static void begin_wait(struct skua__queue_entry *entry)
 static void link_last(struct skua__queue *queue, struct skua__queue_entry *entry, void *wish)
 {
     entry->waiter = (struct skua__waiter){.item = wish, .result = UNSERVED};
-    skua__list_push_back(&queue->waiters, &entry->waiter.link);
-    queue->count++;
+    skua__queue_add(queue, &entry->waiter);
 }
 
 void skua__queue_enter(struct skua__queue *queue, struct skua__queue_entry *entry, void *wish)
@@ -142,7 +135,7 @@ static SKUA_NOINLINE int leave(struct skua__queue *queue, const struct skua__que
         return SKUA__RECHECK;
     }
     if (waiter->result == UNSERVED) {
-        leave_line(queue, waiter);
+        skua__queue_remove(queue, waiter);
     } else if (cause != SKUA__RECHECK && rules->take_back != NULL) {
         rules->take_back(queue, waiter->item);
     } else {

@@ -18,7 +18,8 @@
 struct skua__queue {
     struct skua__lock lock;
     uint32_t count;            /* of waiters */
-    struct skua__list waiters; /* skua__waiter, oldest first; `item` is the wish */
+    struct skua__list waiters; /* skua__waiter, oldest first; `item` is the wish; valid while
+                                  there are any */
 };
 
 struct skua__queue_rules {
@@ -39,14 +40,26 @@ struct skua__queue_entry {
 static inline void skua__queue_lock(struct skua__queue *queue)
 {
     skua__lock(&queue->lock, SKUA__RANK_CHAN);
-    if (SKUA_UNLIKELY(queue->waiters.head.next == NULL)) {
-        skua__list_init(&queue->waiters);
-    }
 }
 
 static inline void skua__queue_unlock(struct skua__queue *queue)
 {
     skua__unlock(&queue->lock, SKUA__RANK_CHAN);
+}
+
+/* Put a waiter at the end of the line, or take one out that stands in it. With the lock. */
+static inline void skua__queue_add(struct skua__queue *queue, struct skua__waiter *waiter)
+{
+    if (queue->count++ == 0) {
+        skua__list_init(&queue->waiters);
+    }
+    skua__list_push_back(&queue->waiters, &waiter->link);
+}
+
+static inline void skua__queue_remove(struct skua__queue *queue, struct skua__waiter *waiter)
+{
+    skua__list_remove(&waiter->link);
+    queue->count--;
 }
 
 /* Have the wish, at once or in turn. Returns what `give` returned, or a common result. */

@@ -1,6 +1,7 @@
 /* The ticker, as a gate (gate.h): the moment of the next tick, which moves by whole periods, so
    that nothing that is late makes the following ones late. */
 #include "base/panic.h"
+#include "mem/forked.h"
 #include "sync/gate.h"
 
 #include <limits.h>
@@ -61,4 +62,16 @@ int skua_ticker_wait(skua_ticker *ticker, skua_time deadline)
     }
     int status = skua__gate_pass(&self->gate, try_once, &ticks, deadline);
     return status < 0 ? status : ticks;
+}
+
+skua_time skua_ticker_next(skua_ticker *ticker)
+{
+    struct ticker *self = inside(ticker);
+    if (skua__process_is_forked()) {
+        return SKUA_FOREVER;
+    }
+    skua__queue_lock(&self->gate.queue);
+    skua_time next = skua_time_at(self->next_ns);
+    skua__queue_unlock(&self->gate.queue);
+    return next;
 }
