@@ -54,8 +54,8 @@ typedef struct skua_flight_call {
    its own and nobody else's: the longest-waiting caller then runs its own fn. Any other status,
    also a failure, is shared with all who wait at that moment; who comes later starts a new call.
    Returns the status of fn; for this caller alone -ETIMEDOUT, -EAGAIN (SKUA_NOW, and somebody is at
-   it, or fn would have waited), -ECANCELED; -EDEADLK (fn asks for the key it is working for),
-   -EINVAL (fn or key NULL, or a value of another size than the runner's), -ESHUTDOWN.
+   it, or fn would have waited), -ECANCELED; -EDEADLK (fn, in a task, asks for the key it is working
+   for), -EINVAL (fn or key NULL, or a value of another size than the runner's), -ESHUTDOWN.
    Call from: a task or a foreign thread, where the deadline holds only for waiting. May switch.
    Cancel: see above. Owns: nothing; `call` and what it points to are used until it returns. Cost:
    two short locks and no allocation. */
@@ -94,11 +94,11 @@ int skua_cache_create(skua_cache **out, const skua_cache_opts *opts) SKUA_MUST_C
 void skua_cache_destroy(skua_cache *cache);
 
 /* Copy the value of the key to *value: the kept one, or a new one, which is filled once however
-   many ask for it meanwhile, under the rules of skua_flight_run(). When there is no memory to keep
-   it, it is given all the same. Panics if value_bytes is not the cache's.
-   Returns 0; < 0 what fill returned (or had returned, if failures are kept), with *value untouched;
-   for this caller alone -ETIMEDOUT, -EAGAIN (SKUA_NOW, and it is not there), -ECANCELED, -EDEADLK
-   (the fill asks for its own key), -ENOMEM (no memory for the value), -ESHUTDOWN.
+   many ask for it meanwhile, under the rules of skua_flight_run(). Panics if value_bytes is not the
+   cache's.
+   Returns 0; < 0 what fill returned (or had returned, if failures are kept), with *value untouched,
+   or -ENOMEM; for this caller alone -ETIMEDOUT, -EAGAIN (SKUA_NOW, and it is not there),
+   -ECANCELED, -EDEADLK (the fill, in a task, asks for its own key), -ESHUTDOWN.
    Call from: a task or a foreign thread, on which fill may run, too. May switch. Cancel: a value is
    either given or still in the cache. Cost: one short lock, O(1), and the clock if values age. */
 int skua_cache_get(skua_cache *cache, const void *key, size_t key_bytes, void *value,

@@ -21,5 +21,6 @@
 #include <skua/share.h>
 #include <skua/sync.h>
 #include <skua/task.h>
+#include <skua/testing.h>
 
 #endif

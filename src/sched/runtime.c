@@ -1,7 +1,7 @@
 /* Runtimes: starting, ending, and what all workers share.
 
    The end of a runtime, step by step:
-     1. is_stopping is set: no new tasks; every task there is is cancelled (cancel_all).
+     1. is_stopping is set: no new tasks; every task there is is cancelled (skua__runtime_cancel_all).
      2. The tasks end; the last one rings ended_bell. Stubborn ones are named after cleanup_ns.
      3. The services end: their threads are joined.
      4. workers_must_end is set, the workers are woken and joined, then the monitor.
@@ -186,7 +186,10 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
     const char *forks = getenv("SKUA_FORKS");
     runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
+    const char *debug = getenv("SKUA_DEBUG");
+    runtime->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
     runtime->max_tasks = config->max_tasks;
+    runtime->spawns_slowly = runtime->max_tasks != 0 || runtime->is_debugging;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
     runtime->blocking_threads_max =
@@ -206,14 +209,18 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     struct skua__worker *worker = &runtime->workers[index];
     worker->runtime = runtime;
     worker->index = index;
-    worker->random = index;
+    worker->random = (runtime->director != NULL ? runtime->director->seed : 0) + index;
     worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__fork_stack_init(&worker->forks);
     if (runtime->takes_all_forks) {
         skua__fork_ask(&worker->forks);
     }
-    skua__wheel_init(&worker->wheel, skua__clock_ns());
+    if (skua__runtime_is_virtual(runtime)) {
+        skua__wheel_init_exact(&worker->wheel, skua__clock_ns());
+    } else {
+        skua__wheel_init(&worker->wheel, skua__clock_ns());
+    }
 }
 
 static int init_shared(skua_runtime *runtime)
@@ -325,7 +332,8 @@ static int start_threads(skua_runtime *runtime)
     return 0;
 }
 
-int skua_runtime_create(skua_runtime **out, const skua_config *config)
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -338,6 +346,7 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     if (runtime == NULL) {
         return -ENOMEM;
     }
+    runtime->director = director;
     int status = apply_config(runtime, config);
     if (status == 0) {
         status = init_shared(runtime);
@@ -356,6 +365,11 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     return 0;
 }
 
+int skua_runtime_create(skua_runtime **out, const skua_config *config)
+{
+    return skua__runtime_create(out, config, NULL);
+}
+
 /* --- ending ----------------------------------------------------------------------------------- */
 
 static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
@@ -369,7 +383,7 @@ static void mark_one(void *object, void *arg)
     (void)arg;
     struct skua_task *task = object;
     if (skua__task_try_retain(task)) {
-        skua__scope_mark_cancelled(&task->scope, SKUA__SCOPE_REQUESTED);
+        skua__scope_mark_cancelled(&task->scope, -ESHUTDOWN);
         skua_task_release(task);
     }
 }
@@ -384,8 +398,7 @@ static void claim_one(void *object, void *arg)
     }
 }
 
-/* Cancels every task there is, with one heavy fence for all of them. */
-static void cancel_all(skua_runtime *runtime)
+void skua__runtime_cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
@@ -423,7 +436,7 @@ static void name_stubborn(void *object, void *arg)
 
 static void wait_for_tasks(skua_runtime *runtime)
 {
-    int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
+    int64_t patience = skua__clock_real_ns() + runtime->cleanup_ns;
     for (;;) {
         /* acquire: pairs with the release in count_end(). */
         uint32_t bell = skua__load(&runtime->ended_bell, acquire);
@@ -435,7 +448,7 @@ static void wait_for_tasks(skua_runtime *runtime)
             return;
         }
         skua__futex_wait(&runtime->ended_bell, bell, patience, false);
-        if (patience != SKUA__NEVER && skua__clock_ns() >= patience) {
+        if (patience != SKUA__NEVER && skua__clock_real_ns() >= patience) {
             skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
                          runtime->name, (unsigned long long)live);
             uint32_t left = 10;
@@ -451,6 +464,10 @@ static void report_held(void *object, void *arg)
     uint64_t *held = arg;
     if (skua__load(&task->refs, relaxed) != 0) {
         (*held)++;
+        struct skua__director *director = task->runnable.runtime->director;
+        if (director != NULL) {
+            director->handle_left(director, task);
+        }
         skua__task_report_unseen(task);
         skua__task_free_parts(task);
     }
@@ -490,7 +507,7 @@ void skua_runtime_destroy(skua_runtime *runtime)
     if (worker != NULL && worker->runtime == runtime) {
         skua__panic("a runtime cannot be destroyed by one of its own tasks");
     }
-    cancel_all(runtime);
+    skua__runtime_cancel_all(runtime);
     wait_for_tasks(runtime);
     /* The workers first: one of them may be polling. */
     end_threads(runtime, runtime->worker_count, true);
@@ -510,7 +527,7 @@ int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
 {
     skua_task *task;
     int result = 0;
-    int status = skua_submit(runtime, &task, fn, arg, NULL);
+    int status = (skua_submit)(runtime, &task, fn, arg, NULL);
     if (status < 0) {
         return status;
     }
@@ -544,7 +561,7 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
     skua_task *task;
     int result = 0;
     const skua_spawn_opts opts = {.name = "main"};
-    status = skua_submit(runtime, &task, main_fn, arg, &opts);
+    status = (skua_submit)(runtime, &task, main_fn, arg, &opts);
     if (status == 0) {
         status = skua_join(task, &result, SKUA_FOREVER);
         skua_task_release(task);

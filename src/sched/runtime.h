@@ -4,6 +4,7 @@
 
 #include "mem/slab.h"
 #include "mem/stack.h"
+#include "sched/director.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/service.h"
@@ -21,13 +22,17 @@ struct skua_runtime {
     char *name;
     bool needs_fences;    /* no membarrier here: everybody fences for himself */
     bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
+    bool is_debugging;    /* SKUA_DEBUG=1: costs more, knows more */
+    bool spawns_slowly;   /* tasks are counted, or keep where they were spawned */
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__director *director; /* of a test run; else NULL */
     struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
     _Atomic bool is_stopping SKUA_CACHE_ALIGNED; /* no new tasks */
     _Atomic bool workers_must_end;               /* no task is left */
+    _Atomic bool is_draining;                    /* tasks are asked to come to their end */
     _Atomic(struct skua__poller *) poller;
     _Atomic(struct skua__service *) services[SKUA__SERVICE_COUNT];
 
@@ -44,9 +49,10 @@ struct skua_runtime {
     struct skua__slab timers; /* one for each fiber */
     struct skua__stacks stacks;
     struct skua__fiber_pool fibers[SKUA__STACK_CLASSES];
-    _Atomic size_t live_tasks;   /* counted only when max_tasks is set */
-    _Atomic uint64_t submitted;  /* tasks started by foreign threads */
-    _Atomic uint32_t outsiders;  /* wakes under way by threads that are not its workers */
+    _Atomic size_t live_tasks;          /* counted only when max_tasks is set */
+    _Atomic uint64_t submitted;         /* tasks started by foreign threads */
+    _Atomic uint64_t cancels_swallowed; /* tasks that were refused, and succeeded all the same */
+    _Atomic uint32_t outsiders;         /* wakes under way by threads that are not its workers */
     _Atomic uint32_t ended_bell; /* rung by each task that ends while the runtime is stopping */
 
     /* The monitor's. */
@@ -55,6 +61,25 @@ struct skua_runtime {
     _Atomic uint32_t monitor_sleeps; /* without a limit, until the bell */
     struct skua__idle reserve;       /* stand-ins that have nothing to stand in for */
 };
+
+/* skua_runtime_create(), with a director, which outlives the runtime. */
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director);
+
+/* Refuse new tasks and cancel every task there is, with one heavy fence for all of them. */
+void skua__runtime_cancel_all(skua_runtime *runtime);
+
+/* True in a test run whose seed decides who runs. */
+static inline bool skua__runtime_is_seeded(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_seeded;
+}
+
+/* True in a test run under a virtual clock. */
+static inline bool skua__runtime_is_virtual(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_virtual;
+}
 
 /* How many stand-ins have a thread. */
 static inline uint32_t skua__runtime_stand_ins(const skua_runtime *runtime)

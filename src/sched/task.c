@@ -14,6 +14,7 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/defer.h"
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
@@ -30,10 +31,20 @@ static bool has_flag(const struct skua_task *task, uint32_t flag)
 
 /* --- freeing --------------------------------------------------------------------------------- */
 
+static void free_names(struct skua_task *task)
+{
+    struct skua__task_name *name = skua__load(&skua__roomy(task)->name, relaxed);
+    while (name != NULL) {
+        struct skua__task_name *older = name->older;
+        skua__free(name);
+        name = older;
+    }
+}
+
 void skua__task_free_parts(struct skua_task *task)
 {
     if (has_flag(task, SKUA__TASK_ROOMY)) {
-        skua__free(skua__roomy(task)->name);
+        free_names(task);
         if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
             skua__free(task->arg);
         }
@@ -192,12 +203,41 @@ static void count_end(skua_runtime *runtime)
     }
 }
 
+/* The task was told of its cancel, and has succeeded all the same: perhaps a mistake. Not so at the
+   end of the runtime, when nobody waits for the result. */
+static void note_swallowed(struct skua_task *task, int status)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
+    if (runtime->is_debugging) {
+        const char *site = skua_task_site(task);
+        skua__report("task '%s'%s%s was cancelled and has ended with %d all the same",
+                     skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
+                     status);
+    }
+}
+
+/* What was deferred in no scope, and whether a cancel was lost. */
+static SKUA_NOINLINE void end_slowly(struct skua__fiber *fiber, struct skua_task *task, int status)
+{
+    skua__defers_run(fiber, &task->scope);
+    bool is_shutdown = skua__load(&task->scope.deadline_ns, relaxed) == -ESHUTDOWN;
+    if (fiber->was_refused && status >= 0 && !is_shutdown) {
+        note_swallowed(task, status);
+    }
+    fiber->ends_slowly = fiber->was_refused = false;
+}
+
 static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_task *task,
                                        int status)
 {
     if (SKUA_UNLIKELY(fiber->scope != &task->scope)) {
         skua__panic("the task ended with an open scope");
     }
+    if (SKUA_UNLIKELY(fiber->ends_slowly)) {
+        end_slowly(fiber, task, status);
+    }
+    skua__fiber_check_locks(fiber); /* a deferred call may have given them back */
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
         skua__stack_check(&fiber->stack);
@@ -235,7 +275,6 @@ SKUA_OPAQUE struct skua__runnable *skua__task_run(struct skua__fiber *fiber)
     skua__store(&task->scope.fiber, fiber, release);
     int status = task->fn(task->arg);
     skua__fork_check_synced(skua__worker_self(), fiber);
-    skua__fiber_check_locks(fiber);
     return task_end(fiber, task, status);
 }
 
@@ -275,9 +314,15 @@ void skua__task_report_unseen(const struct skua_task *task)
     }
     const struct skua__error_record *record = task->error;
     bool has_text = record != NULL && record->error.text[0] != '\0';
-    skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s",
-                 skua_task_name(task), task->status, skua_error_text(task->status),
-                 has_text ? ": " : "", has_text ? record->error.text : "");
+    char origin[320] = "";
+    if (record != NULL && record->error.file != NULL) {
+        snprintf(origin, sizeof origin, " at %s:%d", record->error.file, record->error.line);
+    }
+    const char *site = skua_task_site(task);
+    skua__report("task '%s'%s%s failed and nobody has asked for its status: %d (%s)%s%s%s",
+                 skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
+                 task->status, skua_error_text(task->status), origin, has_text ? ": " : "",
+                 has_text ? record->error.text : "");
 }
 
 /* The last reference is gone. */
@@ -342,6 +387,42 @@ void skua_task_cancel(skua_task *task)
     }
 }
 
+void skua_task_cancel_because(skua_task *task, int code)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_cancel_because(&task->scope, code, task->runnable.runtime);
+    }
+}
+
+void skua_task_stop(skua_task *task, skua_time until)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_move_deadline(&task->scope, skua__scope_moment(until), true,
+                                  task->runnable.runtime);
+    }
+}
+
+/* One heavy fence for all. */
+void skua_task_cancel_all(skua_task *const tasks[], size_t count)
+{
+    const skua_runtime *runtime = NULL;
+    for (size_t i = 0; i < count && !skua__forked(); i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_mark_cancelled(&tasks[i]->scope, -ECANCELED);
+            runtime = tasks[i]->runnable.runtime;
+        }
+    }
+    if (runtime == NULL) {
+        return;
+    }
+    skua__runtime_heavy_fence(runtime);
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_claim_cancelled(&tasks[i]->scope);
+        }
+    }
+}
+
 skua_task_status skua_task_state(const skua_task *task)
 {
     if (!skua__task_is_done(task)) {
@@ -378,13 +459,52 @@ const skua_error *skua_task_error(skua_task *task)
     return &task->error->error;
 }
 
+static const struct skua__roomy_task *roomy_of(const skua_task *task)
+{
+    return (const struct skua__roomy_task *)(const void *)task;
+}
+
 const char *skua_task_name(const skua_task *task)
 {
     if (!has_flag(task, SKUA__TASK_ROOMY)) {
         return "task";
     }
-    const char *name = ((const struct skua__roomy_task *)(const void *)task)->name;
-    return name != NULL ? name : "task";
+    /* acquire: pairs with the release in skua__task_set_name(). */
+    const struct skua__task_name *name = skua__load(&roomy_of(task)->name, acquire);
+    return name != NULL ? name->text : "task";
+}
+
+const char *skua_task_site(const skua_task *task)
+{
+    return has_flag(task, SKUA__TASK_ROOMY) ? roomy_of(task)->site : NULL;
+}
+
+int skua__task_set_name(struct skua_task *task, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    struct skua__task_name *name = skua__alloc(sizeof *name + bytes);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(name->text, text, bytes);
+    _Atomic(struct skua__task_name *) *present = &skua__roomy(task)->name;
+    name->older = skua__load(present, relaxed);
+    /* release: publishes the text; pairs with the acquire in skua_task_name(). Forked children may
+       rename their task at once. */
+    while (!skua__cas(present, &name->older, name, release, relaxed)) {}
+    return 0;
+}
+
+int skua_rename_self(const char *name)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    struct skua_task *task = skua_self();
+    if (task == NULL) {
+        return -EPERM;
+    }
+    return has_flag(task, SKUA__TASK_ROOMY) ? skua__task_set_name(task, name) : -ENOTSUP;
 }
 
 skua_task *skua_self(void)

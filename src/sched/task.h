@@ -40,10 +40,17 @@ struct skua_task {
     struct skua__scope scope; /* the root scope; its lock guards joiners and refs too */
 };
 
+/* Names stay until the task is freed, since others may hold them. */
+struct skua__task_name {
+    struct skua__task_name *older;
+    char text[];
+};
+
 /* A task with a name, or with a copy of its argument. */
 struct skua__roomy_task {
     struct skua_task task;
-    char *name;
+    const char *site;                       /* where it was spawned, or NULL; the program's */
+    _Atomic(struct skua__task_name *) name; /* the present one, or NULL */
     _Alignas(16) char inline_arg[48];
 };
 
@@ -54,6 +61,9 @@ static inline struct skua__roomy_task *skua__roomy(struct skua_task *task)
 }
 
 _Static_assert(sizeof(struct skua_task) == 2 * SKUA_CACHE_LINE, "see its comment");
+
+/* Give a roomy task that name; 0 or -ENOMEM. Call from: its spawner, then the task itself. */
+int skua__task_set_name(struct skua_task *task, const char *name);
 
 /* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
    woken, if there was only one; else it has woken them all, and returns NULL. */

@@ -122,6 +122,10 @@ static inline void skua__waiter_init(struct skua__waiter *waiter, const struct s
    switch. */
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns);
 
+/* The same for what the world outside ends: a real fd, a thread that makes a blocking call. A
+   virtual clock does not jump meanwhile. */
+int skua__wait_park_real(struct skua__wait *wait, int64_t deadline_ns);
+
 /* What skua__wait_park() returns, once a fiber has been claimed and goes on. */
 int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns);
 
