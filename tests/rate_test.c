@@ -1,8 +1,10 @@
 /* Rates and tickers: never early, never more than allowed, in order, and nothing lost to who leaves.
-   Times are real and bounded from one side: a machine may be late. */
+   Real times are bounded from one side, since a machine may be late; virtual ones are exact. */
 #include "sync_help.h"
 
 #include <skua/limit.h>
+#include <skua/sync.h>
+#include <skua/testing.h>
 
 /* --- rates --- */
 
@@ -268,6 +270,162 @@ static void cancelled_ones_leave(void **state)
     run_on_1_2_4(cancel_body);
 }
 
+/* --- exactly, under the virtual clock --- */
+
+static void run_virtually(skua_fn fn)
+{
+    const skua_test_opts opts = {.virtual_clock = true};
+    CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
+}
+
+/* Ten a second, two at once: the third one comes after a tenth of a second. */
+static int exact_rate_body(void *arg)
+{
+    skua_rate rate;
+    const skua_time begin = skua_clock();
+    skua_rate_init(&rate, 10, 2);
+    for (int i = 0; i < 100; i++) {
+        CHECK_INT(skua_rate_take(&rate, 1, SKUA_FOREVER), 0);
+        int64_t late_ns = skua_elapsed_ns(begin) - (i < 2 ? 0 : SKUA_MS(100) * (i - 1));
+        CHECK(late_ns >= 0 && late_ns <= 1);
+    }
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(100))), 0); /* it holds no more than its burst */
+    CHECK_INT(skua_rate_take(&rate, 2, SKUA_NOW), 0);
+    CHECK_INT(skua_rate_take(&rate, 1, SKUA_NOW), -EAGAIN);
+    return 0;
+}
+
+/* Three a second are 333333333.3... ns each; after a thousand seconds nothing has added up. */
+static int no_drift_body(void *arg)
+{
+    skua_rate rate;
+    const skua_time begin = skua_clock();
+    skua_rate_init(&rate, 3, 1);
+    CHECK_INT(skua_rate_take(&rate, 1, SKUA_NOW), 0);
+    for (int i = 1; i <= 3000; i++) {
+        CHECK_INT(skua_rate_take(&rate, 1, SKUA_FOREVER), 0);
+        int64_t late_ns = skua_elapsed_ns(begin) - SKUA_SEC(1) * i / 3;
+        CHECK(late_ns >= 0 && late_ns <= 2);
+    }
+    return 0;
+}
+
+/* Who comes later waits longer, as if all stood in one line with a clock at its head; and one of
+   them gives up. */
+static int exact_line_body(void *arg)
+{
+    skua_rate rate;
+    caller callers[5];
+    const skua_time begin = skua_clock();
+    skua_rate_init(&rate, 1, 2);
+    CHECK_INT(skua_rate_take(&rate, 2, SKUA_NOW), 0);
+    for (size_t i = 0; i < 5; i++) {
+        callers[i] = (caller){.wait = take, .object = &rate, .amount = 1 + i % 2};
+        callers[i].deadline = i == 2 ? skua_after(SKUA_MS(3500)) : SKUA_FOREVER;
+        start(&callers[i]);
+    }
+    CHECK_INT(finish_caller(&callers[0]), 0); /* 1 */
+    CHECK_INT(skua_elapsed_ns(begin) / SKUA_MS(1), 1000);
+    CHECK_INT(finish_caller(&callers[1]), 0); /* 1 + 2 */
+    CHECK_INT(skua_elapsed_ns(begin) / SKUA_MS(1), 3000);
+    CHECK_INT(finish_caller(&callers[2]), -ETIMEDOUT); /* would have been 4 */
+    CHECK_INT(skua_elapsed_ns(begin) / SKUA_MS(1), 3500);
+    CHECK_INT(finish_caller(&callers[3]), 0); /* 3 + 2 */
+    CHECK_INT(skua_elapsed_ns(begin) / SKUA_MS(1), 5000);
+    CHECK_INT(finish_caller(&callers[4]), 0);
+    CHECK_INT(skua_elapsed_ns(begin) / SKUA_MS(1), 6000);
+    return 0;
+}
+
+/* covers: A61 A87 */
+static void rates_are_exact(void **state)
+{
+    run_virtually(exact_rate_body);
+    run_virtually(no_drift_body);
+    run_virtually(exact_line_body);
+}
+
+static int exact_ticks_body(void *arg)
+{
+    skua_ticker skips, bursts;
+    const skua_time begin = skua_clock();
+    skua_ticker_init(&skips, SKUA_SEC(1), SKUA_TICK_SKIP);
+    skua_ticker_init(&bursts, SKUA_SEC(1), SKUA_TICK_BURST);
+    for (int i = 1; i <= 3; i++) {
+        CHECK_INT(skua_ticker_wait(&skips, SKUA_FOREVER), 1);
+        CHECK_INT(skua_elapsed_ns(begin), SKUA_SEC(1) * i);
+        CHECK_INT(skua_ticker_wait(&bursts, SKUA_NOW), 1);
+    }
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(2500))), 0); /* 5.5: two were missed */
+    CHECK_INT(skua_ticker_wait(&skips, SKUA_FOREVER), 2);
+    CHECK_INT(skua_ticker_wait(&skips, SKUA_NOW), -EAGAIN);
+    CHECK_INT(skua_ticker_wait(&bursts, SKUA_NOW), 1);
+    CHECK_INT(skua_ticker_wait(&bursts, SKUA_NOW), 1);
+    CHECK_INT(skua_ticker_wait(&bursts, SKUA_NOW), -EAGAIN);
+    CHECK_INT(skua_elapsed_ns(begin), SKUA_MS(5500));
+    CHECK_INT(skua_ticker_wait(&skips, SKUA_FOREVER), 1); /* the next multiple */
+    CHECK_INT(skua_elapsed_ns(begin), SKUA_SEC(6));
+    CHECK_INT(skua_ticker_wait(&skips, skua_after(SKUA_MS(400))), -ETIMEDOUT);
+    CHECK_INT(skua_ticker_wait(&skips, skua_after(SKUA_MS(600))), 1);
+    CHECK_INT(skua_elapsed_ns(begin), SKUA_SEC(7));
+    return 0;
+}
+
+/* Three that wait get one tick after the other, in the order in which they came. */
+static int ticks_in_line_body(void *arg)
+{
+    skua_ticker ticker;
+    caller callers[3];
+    const skua_time begin = skua_clock();
+    skua_ticker_init(&ticker, SKUA_SEC(1), SKUA_TICK_SKIP);
+    for (size_t i = 0; i < 3; i++) {
+        callers[i] = (caller){.wait = wait_for_tick, .object = &ticker, .amount = i};
+        start(&callers[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(finish_caller(&callers[i]), 1);
+        CHECK_INT(skua_elapsed_ns(begin), SKUA_SEC(1) * (i + 1));
+    }
+    return 0;
+}
+
+/* covers: D77 */
+static void ticks_are_exact(void **state)
+{
+    run_virtually(exact_ticks_body);
+    run_virtually(ticks_in_line_body);
+}
+
+static int one_second(void *sem)
+{
+    CHECK_INT(skua_sem_acquire(sem, 1, SKUA_FOREVER), 0);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(1))), 0);
+    skua_sem_release(sem, 1);
+    return 0;
+}
+
+static int four_rounds_body(void *arg)
+{
+    skua_sem sem;
+    skua_task *tasks[10];
+    const skua_time begin = skua_clock();
+    skua_sem_init(&sem, 3);
+    for (int i = 0; i < 10; i++) {
+        tasks[i] = spawn(one_second, &sem);
+    }
+    for (int i = 0; i < 10; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+    }
+    CHECK_INT(skua_elapsed_ns(begin), SKUA_SEC(4));
+    return 0;
+}
+
+/* covers: A60 */
+static void ten_jobs_of_a_second_three_at_a_time(void **state)
+{
+    run_virtually(four_rounds_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +438,9 @@ int main(void)
         TEST(ticks_are_not_early),
         TEST(missed_ticks),
         TEST(cancelled_ones_leave),
+        TEST(rates_are_exact),
+        TEST(ticks_are_exact),
+        TEST(ten_jobs_of_a_second_three_at_a_time),
     };
     return TEST_RUN(tests);
 }

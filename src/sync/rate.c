@@ -12,6 +12,10 @@
 /* The longest time that a full bucket may take to come, some 30 years: sums of moments fit. */
 #define FILL_NS_MAX 1e18
 
+/* A bucket that was full for so short a time did not run over: who took from it has waited for a
+   moment that was rounded up. */
+enum { ROUNDING_NS = 1 };
+
 struct rate {
     struct skua__gate gate;
     int64_t full_at_ns;
@@ -41,7 +45,7 @@ static int64_t try_once(struct skua__gate *gate, void *wish, int64_t now_ns)
 {
     struct rate *rate = (struct rate *)(void *)gate;
     size_t tokens = *(const size_t *)wish;
-    if (rate->full_at_ns < now_ns) {
+    if (rate->full_at_ns < now_ns - ROUNDING_NS) {
         rate->full_at_ns = now_ns;
         rate->fraction_ns = 0;
     }
@@ -52,7 +56,8 @@ static int64_t try_once(struct skua__gate *gate, void *wish, int64_t now_ns)
         spend(rate, tokens);
         return 0;
     }
-    return now_ns + 1 + (int64_t)missing_ns; /* never early */
+    int64_t whole_ns = (int64_t)missing_ns;
+    return now_ns + whole_ns + ((double)whole_ns < missing_ns); /* never early */
 }
 
 void skua_rate_init(skua_rate *rate, double per_second, size_t burst)
