@@ -7,8 +7,9 @@
 #include <skua/limit.h>
 #include <skua/meet.h>
 #include <skua/sync.h>
+#include <skua/testing.h>
 
-enum { TESTS = 3, PLAYERS = 16, TRIES = 200 / TEST_SCALE };
+enum { TESTS = 4, PLAYERS = 16, TRIES = 200 / TEST_SCALE };
 
 static skua_time end_of_test(void)
 {
@@ -428,12 +429,29 @@ static void everybody_gets_through(void **state)
     run_storms(yard_body);
 }
 
+/* --- the same on schedules that can be repeated: SKUA_SEED= what a failure prints --- */
+
+static void schedules_by_seed(void **state)
+{
+    static const skua_fn bodies[] = {store_body, shelf_body, yard_body};
+    uint64_t random = test_seed();
+    skua_time end = end_of_test();
+    do {
+        for (size_t i = 0; i < SKUA_COUNT_OF(bodies); i++) {
+            const skua_test_opts opts = {.seeded = true, .seed = test_random(&random) | 1};
+            uint64_t moves = opts.seed;
+            CHECK_INT(skua_test_run(&opts, bodies[i], &moves), 0);
+        }
+    } while (skua_clock().ns < end.ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(accounts_balance),
         TEST(no_signal_is_lost),
         TEST(everybody_gets_through),
+        TEST(schedules_by_seed),
     };
     return TEST_RUN(tests);
 }
