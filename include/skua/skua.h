@@ -11,7 +11,9 @@
 #include <skua/gather.h>
 #include <skua/gen.h>
 #include <skua/io.h>
+#include <skua/limit.h>
 #include <skua/local.h>
+#include <skua/meet.h>
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/queue.h>
