@@ -18,7 +18,8 @@ static struct source {
     gate may_end;
     gate retained, dropped;
     int status;
-    bool waits, sleeps;
+    bool sleeps, waits; /* the first one */
+    bool yields;        /* every other one */
 } source;
 
 static int fill(const void *key, size_t key_bytes, void *out, void *arg)
@@ -30,8 +31,11 @@ static int fill(const void *key, size_t key_bytes, void *out, void *arg)
     if (self->sleeps && turn == 1) {
         return skua_sleep(SKUA_FOREVER);
     }
-    if (self->waits) {
+    if (self->waits && turn == 1) {
         await(&self->may_end, 1);
+    }
+    if (self->yields && turn % 2 == 0) {
+        (void)skua_yield();
     }
     *made = (value){.length = key_bytes, .turn = turn};
     return self->status;
@@ -333,7 +337,6 @@ static int detached_body(void *arg)
         skua_task *filling = spawn(ask, &first);
         await(&source.fills, 1);
         ways[way](first.cache);
-        source.waits = false;
         CHECK_INT(turn_of(first.cache, "key"), later[way]);
         atomic_store(&source.may_end, 1);
         CHECK_INT(finish(filling), 0);
@@ -456,8 +459,7 @@ static int storm_body(void *arg)
     skua_task *tasks[TASKS];
     skua_cache *cache =
         make_with((skua_cache_opts){.count_max = 8, .retain = count_retain, .drop = count_drop});
-    source.waits = true; /* at a gate that is open: with a yield or without */
-    atomic_store(&source.may_end, 1);
+    source.yields = true;
     for (int i = 0; i < TASKS; i++) {
         tasks[i] = spawn(storm, cache);
     }
