@@ -163,6 +163,11 @@ static void takes_one_and_leaves(void)
     leave(self);
 }
 
+static void leaves_at_once(void)
+{
+    leave(watch_all());
+}
+
 /* What it gives up is not lost: a second wait finds it. */
 static void waits_again(skua_time deadline, int expected, unsigned note)
 {
@@ -207,6 +212,7 @@ int main(void)
     EXPLORE("watch: by a foreign thread", setup_foreign, finish, runs, runs, waits_for_both);
     EXPLORE("watch: one is left running", setup_two, finish, runs, runs, takes_one_and_leaves);
     EXPLORE_CHECK(explore_happened(NOTE_LEFT) > 0);
+    EXPLORE("watch: both are left running", setup_two, finish, runs, runs, leaves_at_once);
     EXPLORE("watch: the wait is cancelled", setup_one, finish, runs, waits_or_is_cancelled,
             cancels_watcher);
     EXPLORE_CHECK(explore_happened(NOTE_ENDED) > 0 && explore_happened(NOTE_CANCELLED) > 0);
