@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <skua/retry.h>
+#include <sys/wait.h>
 
 enum { CROWD = 100 };
 
@@ -515,6 +516,44 @@ static void odd_arguments(void **state)
     run_on_1_2_4(input_body);
 }
 
+/* A call of each, none of which may touch the lock. */
+static int refusals(skua_cache *cache)
+{
+    value got = {0};
+    skua_cache *another;
+    const skua_cache_opts opts = {.fill = fill, .value_bytes = 4};
+    skua_flight flight = {{0}};
+    const skua_flight_call one = {.fn = return_zero};
+    int refused = get(cache, "key", &got) == -ESHUTDOWN;
+    refused += skua_cache_put(cache, "key", 3, &got, sizeof got) == -ESHUTDOWN;
+    refused += skua_cache_create(&another, &opts) == -ESHUTDOWN;
+    refused += skua_flight_run(&flight, &one, SKUA_FOREVER) == -ESHUTDOWN;
+    refused += skua_retry(return_zero, NULL, NULL) == -ESHUTDOWN;
+    skua_cache_forget(cache, "key", 3);
+    skua_cache_clear(cache);
+    refused += counts_of(cache).kept == 0;
+    skua_cache_destroy(cache);
+    return refused;
+}
+
+static void in_a_forked_child(void **state)
+{
+    skua_cache *cache = make();
+    int status;
+    CHECK_INT(turn_of(cache, "key"), 1); /* on a foreign thread */
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(20 * TEST_SCALE);
+        _exit(refusals(cache));
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 6);
+    CHECK_INT(turn_of(cache, "key"), 1);
+    skua_cache_destroy(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +569,7 @@ int main(void)
         TEST(with_foreign_threads),
         TEST(a_storm),
         TEST(odd_arguments),
+        TEST(in_a_forked_child),
     };
     return TEST_RUN(tests);
 }
