@@ -6,6 +6,7 @@
 #include <skua/blocking.h>
 #include <skua/chan.h>
 #include <skua/fork.h>
+#include <skua/group.h>
 #include <skua/io.h>
 #include <skua/local.h>
 #include <skua/par.h>
