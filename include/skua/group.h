@@ -67,8 +67,8 @@ int skua_group_spawn(skua_group *group, skua_fn fn, void *arg) SKUA_MUST_CHECK;
    having cancelled the member, which the close waits for; or what skua_group_spawn() returns.
    -EAGAIN (SKUA_NOW): nothing was started.
    Call from: like skua_group_spawn(). May switch. */
-int skua_group_start(skua_group *group, skua_fn fn, void *arg, void **value,
-                     skua_time deadline) SKUA_MUST_CHECK;
+int skua_group_start(skua_group *group, skua_fn fn, void *arg, void **value, skua_time deadline)
+    SKUA_MUST_CHECK;
 
 /* The calling task says that it is ready. Does nothing if nobody waits for that.
    Call from: a task. Never switches. */
@@ -169,8 +169,8 @@ typedef struct skua_map_opts {
    the first success of SKUA_ANY_SUCCESS, -ETIMEDOUT, -ECANCELED; -EINVAL (fn NULL, another policy,
    a time < 0), -ENOMEM, -EAGAIN, -EPERM (foreign thread), -ESHUTDOWN.
    Call from: a task. May switch. Cost: a spawn for each item that waits, less for others. */
-int skua_map(skua_fn fn, void *items, size_t item_bytes, size_t count,
-             const skua_map_opts *opts) SKUA_MUST_CHECK;
+int skua_map(skua_fn fn, void *items, size_t item_bytes, size_t count, const skua_map_opts *opts)
+    SKUA_MUST_CHECK;
 
 SKUA_END_DECLS
 #endif

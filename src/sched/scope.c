@@ -277,15 +277,21 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
     skua__wake_list_flush(&list);
 }
 
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
+                               struct skua__wake_list *list)
+{
+    mark(scope, flag | SKUA__SCOPE_CANCELLED);
+    skua__runtime_heavy_fence(runtime);
+    claim_tree(scope, SKUA__CAUSE_CANCEL, list);
+}
+
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
 {
     struct skua__wake_list list;
     skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
-        mark(scope, flag | SKUA__SCOPE_CANCELLED);
-        skua__runtime_heavy_fence(runtime);
-        claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
+        skua__scope_cancel_locked(scope, flag, runtime, &list);
     }
     /* From here on the scope may be closed and gone. */
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
