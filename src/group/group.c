@@ -104,9 +104,12 @@ static void deliver(struct skua__group *group, struct skua_task *task, struct sk
     keep(group, task, end);
 }
 
+/* A member that says -ECANCELED though nobody has cancelled it says less than any other failure. */
 static void note_failure(struct skua__group *group, int status)
 {
-    group->first_failure = group->first_failure == 0 ? status : group->first_failure;
+    if (group->first_failure == 0 || group->first_failure == -ECANCELED) {
+        group->first_failure = status;
+    }
 }
 
 static void judge_failure(struct skua__group *group, struct skua_task *task,
