@@ -44,7 +44,7 @@ static int deadline_body(void *arg)
 {
     gate cancelled = 0;
     SKUA_GROUP(group);
-    skua_group_open(&group, SKUA_FAIL_FAST, skua_after(SKUA_MS(3)));
+    skua_group_open(&group, SKUA_FAIL_FAST, skua_after(SKUA_MS(20) * TEST_SCALE));
     for (int i = 0; i < MEMBERS; i++) {
         add(&group, count_and_sleep, &cancelled);
     }
@@ -79,7 +79,7 @@ static int outer_deadline(void *arg)
 
 static int outer_deadline_body(void *arg)
 {
-    CHECK_INT(skua_within(skua_after(SKUA_MS(2)), outer_deadline, NULL), -ETIMEDOUT);
+    CHECK_INT(skua_within(skua_after(SKUA_MS(20) * TEST_SCALE), outer_deadline, NULL), -ETIMEDOUT);
     return 0;
 }
 

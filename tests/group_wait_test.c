@@ -133,19 +133,36 @@ static int return_late(void *arg)
     return status < 0 ? status : self->status;
 }
 
+typedef struct turn {
+    gate *now;
+    int number, status;
+} turn;
+
+static int end_in_turn(void *arg)
+{
+    turn *self = arg;
+    await(self->now, self->number);
+    return self->status;
+}
+
 static int next_body(void *arg)
 {
-    late lates[] = {{12, 3}, {1, 1}, {6, -EIO}};
+    gate now = 0;
+    turn turns[] = {{&now, 3, 3}, {&now, 1, 1}, {&now, 2, -EIO}};
     const int order[] = {1, -EIO, 3};
     skua_task *task = NULL;
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_JOIN_SET, SKUA_FOREVER);
     CHECK_INT(skua_group_next(&group, &task, SKUA_FOREVER), 0);
     for (int i = 0; i < 3; i++) {
-        add(&group, return_late, &lates[i]);
+        add(&group, end_in_turn, &turns[i]);
     }
     CHECK_INT(skua_group_next(&group, &task, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_group_next(&group, &task, skua_after(0)), -ETIMEDOUT);
+    for (size_t left = 3; left > 0; left--) {
+        atomic_fetch_add(&now, 1);
+        CHECK_INT(skua_group_room(&group, left, SKUA_FOREVER), 0); /* it has ended */
+    }
     for (int i = 0; i < 3; i++) {
         CHECK_INT(skua_group_next(&group, &task, SKUA_FOREVER), 1);
         CHECK_INT(finish(task), order[i]);

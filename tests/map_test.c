@@ -278,7 +278,9 @@ static int collect_body(void *arg)
         skua_task *task = spawn(collect_items, &limit);
         CHECK_INT(status_of(task), -EIO);
         CHECK_INT(skua_error_causes(skua_task_error(task), causes, 100), 34);
-        CHECK_STR(causes[0]->text, "item 0");
+        for (int i = 0; i < 34; i++) {
+            CHECK_INT(strncmp(causes[i]->text, "item ", 5), 0);
+        }
         skua_task_release(task);
     }
     return 0;
