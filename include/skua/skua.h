@@ -10,6 +10,7 @@
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/gen.h>
+#include <skua/group.h>
 #include <skua/io.h>
 #include <skua/limit.h>
 #include <skua/local.h>

@@ -1,7 +1,7 @@
 /* The ends of watched tasks against the watcher that waits, takes them, is late or cancelled, stops
    watching and frees all.
 
-   Sources: sched/task.c sched/watch.c sched/waiter.c sched/scope.c sched/wheel.c
+   Sources: sched/task.c sched/watch.c sched/member.c sched/waiter.c sched/scope.c sched/wheel.c
    Mutates: sched/watch.c(skua__watch_deliver skua__watch_add skua__watch_remove is_delivered
        wait_once withdraw skua__watch_wait skua__watch_take) */
 #include "base/mem.h"
