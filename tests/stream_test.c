@@ -3,6 +3,7 @@
 #include "stream_help.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 
 static int64_t to_ten[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 
@@ -556,6 +557,40 @@ static void foreign_threads_may_use_what_has_no_tasks(void **state)
     CHECK_INT(pthread_join(thread, NULL), 0);
 }
 
+/* In a child that the program forked nobody will ever answer. */
+static int forked_body(void *arg)
+{
+    SKUA_STREAM(stream);
+    SKUA_GEN(gen);
+    int64_t item = 0;
+    size_t count;
+    gate ended = 0;
+    stream = skua_stream_generate(three, &ended, sizeof item);
+    CHECK_INT(skua_gen_open(&gen, three, &ended, sizeof item), 0);
+    CHECK_INT(skua_gen_next(gen, &item, SKUA_FOREVER), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        skua_gen *none = NULL;
+        bool is_refused = skua_stream_next(stream, SKUA_ITEM(item), SKUA_FOREVER) == -ESHUTDOWN &&
+                          skua_gen_next(gen, &item, SKUA_FOREVER) == -ESHUTDOWN &&
+                          skua_gen_open(&none, three, NULL, 8) == -ESHUTDOWN &&
+                          skua_stream_count(stream, &count, SKUA_FOREVER) == -ESHUTDOWN &&
+                          skua_gen_finish(&gen, 0) == -ESHUTDOWN && ten() == NULL;
+        skua_stream_close(&stream);
+        skua_gen_close(&gen);
+        _exit(is_refused ? 0 : 1);
+    }
+    int status = -1;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    return 0;
+}
+
+static void a_forked_child_is_refused(void **state)
+{
+    run_on_1_2_4(forked_body);
+}
+
 static int null_body(void *arg)
 {
     counting source = {0};
@@ -603,6 +638,7 @@ int main(void)
         TEST(sinks_drive_and_close),
         TEST(a_sink_has_a_deadline),
         TEST(foreign_threads_may_use_what_has_no_tasks),
+        TEST(a_forked_child_is_refused),
         TEST(what_could_not_be_built_says_so_at_the_sink),
     };
     return TEST_RUN(tests);
