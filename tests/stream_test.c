@@ -560,11 +560,11 @@ static void foreign_threads_may_use_what_has_no_tasks(void **state)
 /* In a child that the program forked nobody will ever answer. */
 static int forked_body(void *arg)
 {
-    SKUA_STREAM(stream);
-    SKUA_GEN(gen);
     int64_t item = 0;
     size_t count;
     gate ended = 0;
+    SKUA_STREAM(stream);
+    SKUA_GEN(gen);
     stream = skua_stream_generate(three, &ended, sizeof item);
     CHECK_INT(skua_gen_open(&gen, three, &ended, sizeof item), 0);
     CHECK_INT(skua_gen_next(gen, &item, SKUA_FOREVER), 1);

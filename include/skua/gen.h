@@ -31,7 +31,8 @@ typedef struct skua_gen skua_gen;
 typedef int (*skua_gen_fn)(skua_gen *self, void *arg);
 
 /* Declare a generator, to be opened, that is closed when the C block is left by return, goto or
-   break. */
+   break. Variables end in the reverse order of their declarations, so declare it behind those that
+   its function uses. */
 #define SKUA_GEN(name) skua_gen *name __attribute__((cleanup(skua_gen_close), unused)) = NULL
 
 /* Make a generator of items of `item_bytes` (0: signals). fn is first called when the first item is

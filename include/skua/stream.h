@@ -37,7 +37,8 @@ typedef int (*skua_stream_fold_fn)(void *context, void *state, const void *item)
 /* --- asking ----------------------------------------------------------------------------------- */
 
 /* Declare a stream that is closed when the C block is left by return, goto or break; for loops by
-   hand, since what is handed to an operator or a sink is owned by that. */
+   hand, since what is handed to an operator or a sink is owned by that. Declare it behind what its
+   functions use. */
 #define SKUA_STREAM(name)                                                                          \
     skua_stream *name __attribute__((cleanup(skua_stream_close), unused)) = NULL
 
