@@ -602,7 +602,7 @@ static int yield_in_scope(skua_gen *self, void *arg)
     story *told = arg;
     skua_scope scope = {{0}};
     int first = 1, second = 2, third = 3;
-    skua_scope_open(&scope, skua_after(SKUA_MS(1)));
+    skua_scope_open(&scope, skua_after(SKUA_MS(20)));
     int status = skua_gen_yield(self, &first);
     status = status == 0 ? skua_gen_yield(self, &second) : status;
     status = skua_scope_close(&scope, status);
