@@ -93,22 +93,20 @@ static int do_join(void *arg)
     return self->status = skua_queue_join(self->queue, self->deadline);
 }
 
+/* The same in a thread. */
 static void *on_thread_put(void *arg)
 {
-    do_put(arg);
-    return NULL;
+    return do_put(arg) < 0 ? arg : NULL;
 }
 
 static void *on_thread_get(void *arg)
 {
-    do_get(arg);
-    return NULL;
+    return do_get(arg) < 0 ? arg : NULL;
 }
 
 static void *on_thread_join(void *arg)
 {
-    do_join(arg);
-    return NULL;
+    return do_join(arg) < 0 ? arg : NULL;
 }
 
 /* --- waiting --- */

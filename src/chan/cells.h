@@ -163,7 +163,7 @@ bool skua__cells_hold_full(struct skua__cells *cells);
 /* Nothing goes in without the lock any more, whatever is in. */
 void skua__cells_hold_head(struct skua__cells *cells);
 
-/* Nothing goes in or comes out without the lock any more, whatever is in. Then the count is exact. */
+/* Nothing goes in or comes out without the lock any more, whatever is in: the count is exact. */
 void skua__cells_hold_both(struct skua__cells *cells);
 
 /* The end of it: the lock is not needed any more. */

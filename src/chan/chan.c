@@ -655,7 +655,7 @@ void skua_chan_release(skua_chan *chan, int ends)
     }
 }
 
-/* --- for those that send in two steps, or look (permit.c) -------------------------------------- */
+/* --- for permit.c and oneshot.c ------------------------------------------------------------- */
 
 int skua__chan_give(skua_chan *chan, const void *item, size_t item_bytes)
 {
