@@ -147,7 +147,8 @@ static int listen_all(void *arg)
         self->sum += value;
         atomic_fetch_add(self->heard, 1);
     }
-    return self->status = status;
+    self->status = status;
+    return status;
 }
 
 static int listeners_wait(void *arg)
