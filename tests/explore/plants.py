@@ -111,6 +111,12 @@ PLANTS = [
      [("settle", " && skua__list_is_empty(&chan->waiting_receivers)", "")]),
     ("chan: a cell is given on before its item is there", "chan_model", "chan/cells.h",
      [("skua__cells_leave", "stamp, release", "stamp, relaxed")]),
+    ("permit: room is counted while others pass the lock by", "permit_model", "chan/chan.c",
+     [("skua__chan_try_reserve", "    hold_both_ends(chan);\n", "")]),
+    ("permit: room that is given back wakes nobody", "permit_model", "chan/chan.c",
+     [("skua__chan_end_permit", "        refill(chan, &wake);\n", "")]),
+    ("permit: the end is reported while an item may come", "permit_model", "chan/chan.c",
+     [("has_ended", " && chan->reserved == 0", "")]),
     ("select: a partner drops a node in a state that passes", "select_model", "chan/select.c",
      [("wait_for_any", "    skua__wait_begin_for(&wait, SKUA__SOFT, \"a select\");\n",
        "    skua__wait_begin_for(&wait, SKUA__SOFT, \"a select\");\n"
