@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <skua/chan.h>
 #include <skua/control.h>
+#include <sys/wait.h>
 
 static skua_runtime *create(uint32_t workers)
 {
@@ -227,6 +228,39 @@ static void submissions_race_with_draining(void **state)
 
 /* --- runs and runtimes ------------------------------------------------------------------------ */
 
+static int clean_up_after_sleep(void *arg)
+{
+    const int status = skua_sleep(skua_after(SKUA_SEC(10)));
+    CHECK_INT(status, -ECANCELED);
+    atomic_fetch_add((gate *)arg, 1);
+    return status;
+}
+
+static int leave_a_sleeper(void *arg)
+{
+    CHECK_INT(skua_spawn(NULL, clean_up_after_sleep, arg, NULL), 0);
+    return 123;
+}
+
+/* covers: A1 D69 */
+static void a_run_takes_everything_down(void **state)
+{
+    run_on(2, return_zero); /* the thread sanitizer has a thread of its own from then on */
+    const int threads = test_settle(test_threads, 1), fds = test_fds();
+    for (uint32_t workers = 1; workers <= 4; workers *= 2) {
+        gate cleaned = 0;
+        const skua_time start = skua_clock();
+        const skua_config config = {.workers = workers};
+        CHECK_INT(skua_run(&config, leave_a_sleeper, &cleaned), 123);
+        CHECK_INT(atomic_load(&cleaned), 1);
+        CHECK(skua_elapsed_ns(start) < SKUA_SEC(1) * TEST_SCALE);
+        CHECK_INT(test_settle(test_threads, threads), threads);
+        CHECK_INT(test_fds(), fds);
+        CHECK_INT(waitpid(-1, NULL, WNOHANG), -1); /* no child process */
+        CHECK_INT(errno, ECHILD);
+    }
+}
+
 static int return_arg(void *arg)
 {
     return *(int *)arg;
@@ -338,6 +372,7 @@ int main(void)
         TEST(a_task_cannot_wait_for_its_runtime),
         TEST(armed_timers_keep_no_runtime_alive),
         TEST(submissions_race_with_draining),
+        TEST(a_run_takes_everything_down),
         TEST(one_runtime_serves_many_runs),
         TEST(two_runtimes_live_at_once),
         TEST(a_thousand_runtimes_with_a_task_that_never_is_ready),
