@@ -99,14 +99,14 @@ static int act_all(void *arg)
     skua_task *locker = spawn_named("locker", lock_it, &own);
     skua_task *receiver = spawn_named("receiver", receive, &own);
     await_line("'main' runs on worker ");
-    await_line("'sleeper' sleeps\n");
-    await_line("'joiner' waits for the end of 'sleeper'\n");
-    await_line("'locker' waits for a mutex\n");
-    await_line("'receiver' waits for a channel, to receive\n");
+    await_line("'sleeper' sleeps, from ");
+    await_line("'joiner' waits for the end of 'sleeper', from ");
+    await_line("'locker' waits for a mutex");
+    await_line("'receiver' waits for a channel, to receive");
     CHECK(strstr(dump_text(NULL), "skua: runtime 'skua': 5 tasks on ") != NULL);
     cancel_and_finish(receiver);
     skua_task *sender = spawn_named("sender", send_one, &own);
-    await_line("'sender' waits for a channel, to send\n");
+    await_line("'sender' waits for a channel, to send");
     cancel_and_finish(sender);
     skua_task *fresh = spawn_named("fresh", return_zero, NULL);
     if (skua_worker_count(skua_runtime_current()) == 1) {
@@ -174,7 +174,7 @@ static int run_beside(void *arg)
     skua_task *task = spawn_named("runner", compute_until_told, &own);
     await_line("'runner' runs on worker ");
     skua_task_cancel(task);
-    CHECK(strstr(dump_text(NULL), ", cancelled\n") != NULL);
+    CHECK(strstr(dump_text(NULL), ", cancelled") != NULL);
     atomic_store(&own.may_end, 1);
     return finish(task);
 }

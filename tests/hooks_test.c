@@ -79,6 +79,7 @@ static int detach_one(void *arg)
     CHECK_INT(all->last.code, -EIO);
     CHECK(strstr(all->last.file, "hooks_test.c") != NULL);
     CHECK(all->last.line > 0);
+    CHECK(strstr(all->last.task_site, "hooks_test.c:") != NULL);
     CHECK_INT(failures_unseen(), 1);
     return 0;
 }
@@ -163,7 +164,8 @@ static void without_a_hook_it_is_printed(void **state)
     run_on(2, detach_with_text);
     const char *text = said_end(&said);
     CHECK_INT(count_of(text, "skua: "), 1);
-    CHECK(strstr(text, "task 'reader' failed and nobody has asked for its status: -5") != NULL);
+    CHECK(strstr(text, "task 'reader' of ") != NULL); /* where it was spawned */
+    CHECK(strstr(text, " failed and nobody has asked for its status: -5") != NULL);
     CHECK(strstr(text, "reading the file") != NULL);
     CHECK(strstr(text, "hooks_test.c:") != NULL);
 }

@@ -92,6 +92,7 @@ typedef struct skua_error {
     const char *file;
     const char *task_name;
     const char *text;
+    const char *task_site; /* where the task was spawned; NULL: not known */
 } skua_error;
 
 /* Fail with a message: return skua_fail(-EIO, "reading %s", path);

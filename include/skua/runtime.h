@@ -76,6 +76,11 @@ void skua_runtime_destroy(skua_runtime *runtime);
 int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
                 const skua_spawn_opts *opts) SKUA_MUST_CHECK;
 
+/* As for skua_spawn(): the place is passed on. */
+#define skua_submit(...) skua_submit_at(__VA_ARGS__, SKUA_SITE)
+int skua_submit_at(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                   const skua_spawn_opts *opts, const char *site) SKUA_MUST_CHECK;
+
 /* Run fn(arg) as a task of `runtime` and wait until it has ended, since it uses `arg`: when the
    deadline passes the task is cancelled, and its end awaited. Returns fn's status, -ETIMEDOUT if
    that was -ECANCELED because of the deadline, or what skua_submit() gives. Any number of calls may

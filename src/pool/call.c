@@ -301,7 +301,7 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
     skua__waiter_init(&call->waiter, &wait, 0, NULL);
     skua__pool_unlock(pool);
     skua__after_flush(after);
-    int cause = skua__wait_park(&wait, limit_ns(deadline));
+    int cause = skua__wait_park_real(&wait, limit_ns(deadline));
     skua__pool_lock(pool);
     return cause;
 }

@@ -66,7 +66,7 @@ static void describe_wait(const struct skua__fiber *fiber, char *text, size_t by
         snprintf(text, bytes, "waits in %s()", what != NULL ? what : "?");
     }
     int64_t since_ns = skua__load(&fiber->waits_since_ns, relaxed);
-    if (fiber->runnable.runtime->is_debug && since_ns != 0) {
+    if (fiber->runnable.runtime->is_debugging && since_ns != 0) {
         size_t length = strlen(text);
         snprintf(text + length, bytes - length, " since %lld ms",
                  (long long)((skua__clock_ns() - since_ns) / 1000000));
@@ -115,8 +115,10 @@ static void dump_task(void *object, void *arg)
     struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
     describe(dump->runtime, fiber, state, sizeof state);
     bool is_cancelled = skua__scope_is_cancelled(&task->scope);
-    snprintf(line, sizeof line, "  '%.*s' %s%s", NAME_BYTES, skua_task_name(task), state,
-             is_cancelled ? ", cancelled" : "");
+    const char *site = skua_task_site(task); /* a constant of the program */
+    snprintf(line, sizeof line, "  '%.*s' %s%s%s%s", NAME_BYTES, skua_task_name(task), state,
+             is_cancelled ? ", cancelled" : "", site != NULL ? ", from " : "",
+             site != NULL ? site : "");
     skua_task_release(task);
     dump->write_line(line, dump->arg);
 }
@@ -240,7 +242,7 @@ void skua__report_deadlock(skua_runtime *runtime)
     }
     bool has_sleepers = false, has_threads = has_other_threads(runtime);
     skua__runtime_visit_tasks(runtime, look_for_sleepers, &has_sleepers);
-    if (has_sleepers || (has_threads && !runtime->is_debug) || !is_quiet(runtime)) {
+    if (has_sleepers || (has_threads && !runtime->is_debugging) || !is_quiet(runtime)) {
         return;
     }
     runtime->was_deadlock_reported = true;

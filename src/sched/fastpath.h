@@ -41,11 +41,11 @@ static inline int skua__wait_park_inline(struct skua__wait *wait, struct skua__f
                                          int64_t deadline_ns)
 {
     const struct skua__scope *scope = fiber->scope;
-    /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
-       skua__scope_cancel(). */
+    /* Our word is WAITING; now look at the flag and the deadlines. Pairs with the heavy fences in
+       scope.c. */
     skua__runtime_light_fence(fiber->runnable.runtime);
     if (SKUA_UNLIKELY(deadline_ns != SKUA__NEVER || skua__scope_is_cancelled(scope) ||
-                      scope->deadline_ns != SKUA__NEVER ||
+                      skua__load(&scope->deadline_ns, relaxed) != SKUA__NEVER ||
                       (scope->parent != NULL && skua__scope_has_deadline(scope->parent)))) {
         return skua__wait_park(wait, deadline_ns);
     }

@@ -84,6 +84,9 @@ static bool all_are_parked(const skua_runtime *runtime)
 static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
 {
     int64_t next = SKUA__NEVER;
+    if (skua__runtime_is_virtual(runtime)) {
+        return next; /* the director runs them */
+    }
     for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
         struct skua__wheel *wheel = &runtime->workers[i].wheel;
         bool has_owner = i < runtime->worker_count;
@@ -111,7 +114,7 @@ static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
     /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
        of that word, after which skua__monitor_wake() looks at the flag. */
     skua__fence(seq_cst);
-    int64_t now = skua__clock_ns();
+    int64_t now = skua__clock_real_ns();
     int64_t next = run_late_timers(runtime, now);
     int64_t cancel_at = skua__runtime_end_drain(runtime, now);
     next = cancel_at < next ? cancel_at : next;
@@ -119,6 +122,17 @@ static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
         skua__futex_wait(&runtime->monitor_bell, bell, next, false);
     }
     skua__store(&runtime->monitor_sleeps, 0, relaxed);
+}
+
+/* Where a seed decides who runs, the monitor's help would be one more opinion. */
+static void stay_away(skua_runtime *runtime, uint32_t bell)
+{
+    /* seq_cst: orders the look at the bell before the one at the end; pairs with the heavy fence
+       between the stores of both in end_threads(). */
+    skua__fence(seq_cst);
+    if (!skua__load(&runtime->workers_must_end, relaxed)) {
+        skua__futex_wait(&runtime->monitor_bell, bell, SKUA__NEVER, false);
+    }
 }
 
 /* Somebody should poll, and all who could are busy: do it, for at most a period. */
@@ -141,7 +155,7 @@ static bool poll_for_busy_workers(skua_runtime *runtime, struct view *view)
         }
         return false;
     }
-    poller->poll(poller, skua__clock_ns() + PERIOD_NS);
+    poller->poll(poller, skua__clock_real_ns() + PERIOD_NS);
     skua__runtime_return_poll_token(runtime);
     view->poll_count = skua__load(&runtime->poll_count, relaxed);
     return true;
@@ -348,6 +362,10 @@ void *skua__monitor_main(void *arg)
     pthread_setname_np(pthread_self(), "skua-monitor");
     while (!skua__load(&runtime->workers_must_end, relaxed)) {
         uint32_t bell = skua__load(&runtime->monitor_bell, relaxed);
+        if (skua__runtime_is_seeded(runtime)) {
+            stay_away(runtime, bell);
+            continue;
+        }
         bool are_idle = all_are_parked(runtime);
         view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
         if (view.idle_periods == IDLE_PERIODS_MAX) {
@@ -359,7 +377,7 @@ void *skua__monitor_main(void *arg)
             view.idle_periods = 0;
             continue;
         }
-        int64_t now = skua__clock_ns();
+        int64_t now = skua__clock_real_ns();
         run_late_timers(runtime, now);
         skua__runtime_end_drain(runtime, now);
         if (!are_idle) {
@@ -367,7 +385,8 @@ void *skua__monitor_main(void *arg)
             help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {
-            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_ns() + PERIOD_NS, false);
+            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS,
+                             false);
         }
     }
     return NULL;

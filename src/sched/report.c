@@ -50,20 +50,25 @@ __attribute__((constructor)) static void let_reports_find_hooks(void)
 
 static void print_failure(const skua_error *error)
 {
-    char place[300] = "";
+    char origin[320] = "";
     if (error->file != NULL) {
-        snprintf(place, sizeof place, " (%s:%d)", error->file, error->line);
+        snprintf(origin, sizeof origin, " at %s:%d", error->file, error->line);
     }
-    skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s%s",
-                 error->task_name, error->code, skua_error_text(error->code),
-                 error->text[0] != '\0' ? ": " : "", error->text, place);
+    bool has_site = error->task_site != NULL, has_text = error->text[0] != '\0';
+    skua__report("task '%s'%s%s failed and nobody has asked for its status: %d (%s)%s%s%s",
+                 error->task_name, has_site ? " of " : "", has_site ? error->task_site : "",
+                 error->code, skua_error_text(error->code), origin, has_text ? ": " : "",
+                 error->text);
 }
 
 void skua__runtime_report_failure(const struct skua_task *task)
 {
     skua_runtime *runtime = task->runnable.runtime;
     /* Without memory for a record there is only the code. */
-    const skua_error bare = {.code = task->status, .task_name = skua_task_name(task), .text = ""};
+    const skua_error bare = {.code = task->status,
+                             .task_name = skua_task_name(task),
+                             .text = "",
+                             .task_site = skua_task_site(task)};
     const skua_error *error = task->error != NULL ? &task->error->error : &bare;
     skua__fetch_add(&runtime->failures_unseen, 1, relaxed);
     if (runtime->on_failure != NULL) {

@@ -190,11 +190,12 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     const char *forks = getenv("SKUA_FORKS");
     runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
     const char *debug = getenv("SKUA_DEBUG");
-    runtime->is_debug = debug != NULL && strcmp(debug, "1") == 0;
+    runtime->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
     runtime->on_failure = config->on_failure;
     runtime->on_report = config->on_report;
     runtime->hook_arg = config->hook_arg;
     runtime->max_tasks = config->max_tasks;
+    runtime->spawns_slowly = runtime->max_tasks != 0 || runtime->is_debugging;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
     runtime->blocking_threads_max =
@@ -214,14 +215,18 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     struct skua__worker *worker = &runtime->workers[index];
     worker->runtime = runtime;
     worker->index = index;
-    worker->random = index;
+    worker->random = (runtime->director != NULL ? runtime->director->seed : 0) + index;
     worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__fork_stack_init(&worker->forks);
     if (runtime->takes_all_forks) {
         skua__fork_ask(&worker->forks);
     }
-    skua__wheel_init(&worker->wheel, skua__clock_ns());
+    if (skua__runtime_is_virtual(runtime)) {
+        skua__wheel_init_exact(&worker->wheel, skua__clock_ns());
+    } else {
+        skua__wheel_init(&worker->wheel, skua__clock_ns());
+    }
 }
 
 static int init_shared(skua_runtime *runtime)
@@ -336,7 +341,8 @@ static int start_threads(skua_runtime *runtime)
     return 0;
 }
 
-int skua_runtime_create(skua_runtime **out, const skua_config *config)
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -349,6 +355,7 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     if (runtime == NULL) {
         return -ENOMEM;
     }
+    runtime->director = director;
     int status = apply_config(runtime, config);
     if (status == 0) {
         status = init_shared(runtime);
@@ -365,6 +372,11 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     }
     *out = runtime;
     return 0;
+}
+
+int skua_runtime_create(skua_runtime **out, const skua_config *config)
+{
+    return skua__runtime_create(out, config, NULL);
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
@@ -393,6 +405,10 @@ static void end_held(void *object, void *arg)
         naming->left--;
         skua__runtime_report(naming->runtime, SKUA_REPORT_LEFT, "  not released: task '%s'",
                              skua_task_name(task));
+    }
+    struct skua__director *director = naming->runtime->director;
+    if (director != NULL) {
+        director->handle_left(director, task);
     }
     skua__task_report_unseen(task);
     skua__task_free_parts(task);
@@ -461,7 +477,7 @@ int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
 {
     skua_task *task;
     int result = 0;
-    int status = skua_submit(runtime, &task, fn, arg, NULL);
+    int status = (skua_submit)(runtime, &task, fn, arg, NULL);
     if (status < 0) {
         return status;
     }

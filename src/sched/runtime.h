@@ -5,6 +5,7 @@
 #include "mem/slab.h"
 #include "mem/stack.h"
 #include "sched/callbacks.h"
+#include "sched/director.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
 #include "sched/limit.h"
@@ -23,12 +24,14 @@ struct skua_runtime {
     char *name;
     bool needs_fences;    /* no membarrier here: everybody fences for himself */
     bool takes_all_forks; /* a mode for tests: no child runs on its parent's stack */
-    bool is_debug;        /* SKUA_DEBUG=1 in the environment: more is noted and said */
+    bool is_debugging;    /* SKUA_DEBUG=1: costs more, knows more */
+    bool spawns_slowly;   /* tasks are counted, or keep where they were spawned */
     void (*on_failure)(const skua_error *error, void *hook_arg); /* NULL: standard error */
     void (*on_report)(skua_report_kind kind, const char *text, void *hook_arg);
     void *hook_arg;
     struct skua__worker *workers;
     struct skua__topo *topo;
+    struct skua__director *director; /* of a test run; else NULL */
     struct skua__inject_set injects; /* the queues' places; a queue for each group of topo */
 
     /* Read by all, hardly ever written. */
@@ -71,6 +74,22 @@ struct skua_runtime {
     _Atomic bool is_alone;           /* skua_run() made it: only main could know of it elsewhere */
     bool was_deadlock_reported;
 };
+
+/* skua_runtime_create(), with a director, which outlives the runtime. */
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director);
+
+/* True in a test run whose seed decides who runs. */
+static inline bool skua__runtime_is_seeded(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_seeded;
+}
+
+/* True in a test run under a virtual clock. */
+static inline bool skua__runtime_is_virtual(const skua_runtime *runtime)
+{
+    return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_virtual;
+}
 
 /* How many stand-ins have a thread. */
 static inline uint32_t skua__runtime_stand_ins(const skua_runtime *runtime)
@@ -134,7 +153,7 @@ void skua__wait_note_time(struct skua__fiber *fiber);
 static inline void skua__wait_note(struct skua__fiber *fiber, const char *what)
 {
     skua__store(&fiber->waits_for, what, relaxed);
-    if (SKUA_UNLIKELY(fiber->runnable.runtime->is_debug)) {
+    if (SKUA_UNLIKELY(fiber->runnable.runtime->is_debugging)) {
         skua__wait_note_time(fiber);
     }
 }

@@ -135,6 +135,13 @@ void explore_clock_set(int64_t ns)
     clock_ns = ns > clock_ns || !explorer.is_running ? ns : clock_ns;
 }
 
+_Atomic int64_t skua__clock_virtual_ns;
+
+int64_t skua__clock_real_ns(void)
+{
+    return clock_ns;
+}
+
 int64_t skua__clock_ns(void)
 {
     return clock_ns;
