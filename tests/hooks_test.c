@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <skua/control.h>
+#include <skua/io.h>
 
 /* What the hooks were told; they may run on several threads at once. */
 typedef struct told {
@@ -277,6 +278,63 @@ static void reports_go_to_the_log_of_the_program(void **state)
     CHECK(strstr(all.report, "has ignored 1000 results") != NULL);
 }
 
+static int swallow_a_cancel(void *arg)
+{
+    skua_task_cancel(skua_self());
+    CHECK_INT(skua_sleep(SKUA_FOREVER), -ECANCELED);
+    return 3;
+}
+
+static int count_swallowed(void *arg)
+{
+    const skua_spawn_opts opts = {.name = "glutton"};
+    skua_task *task = spawn_with(swallow_a_cancel, NULL, &opts);
+    CHECK_INT(status_of(task), 3);
+    CHECK_INT(skua_task_state(task), SKUA_DONE); /* not cancelled */
+    skua_task_release(task);
+    skua_counts counts;
+    skua_runtime_counts(NULL, &counts);
+    CHECK_INT(counts.cancels_swallowed, 1);
+    return 0;
+}
+
+/* covers: A34 */
+static void a_swallowed_cancel_is_counted_and_told_in_debug_runs(void **state)
+{
+    for (int is_debug = 0; is_debug <= 1; is_debug++) {
+        told all = {0};
+        const skua_config config = config_of(&all, 2);
+        setenv("SKUA_DEBUG", is_debug ? "1" : "0", 1);
+        CHECK_INT(skua_run(&config, count_swallowed, &all), 0);
+        unsetenv("SKUA_DEBUG");
+        CHECK_INT(atomic_load(&all.reports[SKUA_REPORT_SWALLOWED]), is_debug);
+        CHECK_INT(strstr(all.report, "glutton") != NULL, is_debug);
+    }
+}
+
+/* An fd that Skua has seen and that nobody has closed. */
+static int leave_an_fd_open(void *arg)
+{
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK(skua_fd_adopt(ends[0]) >= 0);
+    close(ends[1]);
+    *(int *)arg = ends[0];
+    return 0;
+}
+
+/* covers: A49 */
+static void an_open_fd_is_told_at_the_end(void **state)
+{
+    told all = {0};
+    int fd = -1;
+    skua_config config = config_of(&all, 2);
+    CHECK_INT(skua_run(&config, leave_an_fd_open, &fd), 0);
+    CHECK_INT(atomic_load(&all.reports[SKUA_REPORT_LEFT]), 1);
+    CHECK(strstr(all.report, "file descriptor is still open") != NULL);
+    close(fd);
+}
+
 /* --- counts ----------------------------------------------------------------------------------- */
 
 static int count_tasks(void *arg)
@@ -304,7 +362,6 @@ static int count_tasks(void *arg)
     return 0;
 }
 
-/* covers: B18 */
 static void tasks_are_counted(void **state)
 {
     run_on_1_2_4(count_tasks);
@@ -324,6 +381,8 @@ int main(void)
         TEST(stubborn_tasks_are_told),
         TEST(a_task_that_keeps_its_worker_is_told),
         TEST(reports_go_to_the_log_of_the_program),
+        TEST(a_swallowed_cancel_is_counted_and_told_in_debug_runs),
+        TEST(an_open_fd_is_told_at_the_end),
         TEST(tasks_are_counted),
     };
     return TEST_RUN(tests);
