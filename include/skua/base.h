@@ -91,8 +91,8 @@ typedef struct skua_error {
     int line;
     const char *file;
     const char *task_name;
+    const char *task_site; /* where the task was spawned, see skua_task_site(); or NULL */
     const char *text;
-    const char *task_site; /* where the task was spawned; NULL: not known */
 } skua_error;
 
 /* Fail with a message: return skua_fail(-EIO, "reading %s", path);

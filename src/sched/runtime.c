@@ -402,14 +402,14 @@ static void end_held(void *object, void *arg)
     if (skua__load(&task->refs, relaxed) == 0) {
         return;
     }
+    struct skua__director *director = naming->runtime->director;
+    if (director != NULL) {
+        director->handle_left(director, task);
+    }
     if (naming->left > 0) {
         naming->left--;
         skua__runtime_report(naming->runtime, SKUA_REPORT_LEFT, "  not released: task '%s'",
                              skua_task_name(task));
-    }
-    struct skua__director *director = naming->runtime->director;
-    if (director != NULL) {
-        director->handle_left(director, task);
     }
     skua__task_report_unseen(task);
     skua__task_free_parts(task);
@@ -451,6 +451,7 @@ static void end_services(skua_runtime *runtime)
     end_service(runtime, SKUA__SERVICE_BLOCKING);
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
+    end_service(runtime, SKUA__SERVICE_GEN);
 }
 
 void skua_runtime_destroy(skua_runtime *runtime)

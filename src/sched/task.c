@@ -240,6 +240,7 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     if (SKUA_UNLIKELY(fiber->ends_slowly)) {
         end_slowly(fiber, task, status);
     }
+    skua__fiber_check_locks(fiber); /* a deferred call may have given them back */
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
         skua__stack_check(&fiber->stack);
