@@ -43,7 +43,7 @@ static int serve(void *arg)
     server *own = arg;
     atomic_fetch_add(&own->started, 1);
     await(&own->may_go_on, 1);
-    CHECK(skua__runtime_is_draining(skua_runtime_current()));
+    CHECK(skua_stopping());
     const int status = call(help, own);
     CHECK_INT(status, 0);
     CHECK_INT(skua_sleep(skua_after(SKUA_US(100))), 0);
@@ -81,6 +81,7 @@ static int wait_for_cancel(void *arg)
 {
     atomic_fetch_add((gate *)arg, 1);
     CHECK_INT(skua_sleep(SKUA_FOREVER), -ECANCELED);
+    CHECK_INT(skua_cancel_reason(), -ESHUTDOWN);
     CHECK_INT(skua_spawn(NULL, return_zero, NULL, NULL), -ESHUTDOWN);
     return -ECANCELED;
 }

@@ -245,7 +245,7 @@ static int deadlock(void *arg)
     return joined;
 }
 
-/* A run that ends by itself would be no deadlock: a signal cancels it, once there was the report. */
+/* A run that ends by itself would be no deadlock: signals cancel it, once it is reported. */
 static void *end_it_when_reported(void *arg)
 {
     stage *own = arg;

@@ -4,7 +4,6 @@
 
 #include "base/sanitize.h"
 #include "mem/forked.h"
-#include "sched/drain.h"
 
 #include <pthread.h>
 #include <skua/control.h>
@@ -23,7 +22,7 @@ static void tell(char word)
 static int serve(void *arg)
 {
     tell('w');
-    while (!skua__runtime_is_draining(skua_runtime_current())) {
+    while (!skua_stopping()) {
         CHECK_INT(skua_sleep(skua_after(SKUA_MS(1))), 0);
     }
     return 0;
@@ -164,7 +163,7 @@ static int child_changes_handler(void)
 /* A signal of an earlier run is none of a later one's. */
 static int note_draining(void *arg)
 {
-    return skua__runtime_is_draining(skua_runtime_current()) ? 1 : 0;
+    return skua_stopping() ? 1 : 0;
 }
 
 static int child_runs_again(void)
