@@ -239,9 +239,10 @@ static void note_swallowed(struct skua_task *task, int status)
     skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
     if (runtime->is_debugging) {
         const char *site = skua_task_site(task);
-        skua__report("task '%s'%s%s was cancelled and has ended with %d all the same",
-                     skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
-                     status);
+        skua__runtime_report(runtime, SKUA_REPORT_SWALLOWED,
+                             "task '%s'%s%s was cancelled and has ended with %d all the same",
+                             skua_task_name(task), site != NULL ? " of " : "",
+                             site != NULL ? site : "", status);
     }
 }
 
