@@ -187,7 +187,7 @@ static void the_protection_of_exit_ends_with_the_grace(void **state)
     CHECK_INT(skua_run(&config, stubborn_body, NULL), 0);
 }
 
-/* --- nesting, and the function that replaces a generator ---------------------------------------- */
+/* --- nesting, and the function that replaces a generator ------------------------------------- */
 
 static int inner_of_two(void *arg)
 {

@@ -1,4 +1,4 @@
-/* What a task says of itself: names, where it was spawned, failures and cancels that went unseen. */
+/* What a task says of itself: names, where it was spawned, what went unseen. */
 #include "tasks.h"
 
 #include "base/mem.h"

@@ -112,7 +112,7 @@ bool skua_stopping(void);
 
 /* --- cleaning up ------------------------------------------------------------------------------ */
 
-/* Run fn(arg) when the innermost open scope is closed, or, outside of any, when the task ends: once,
+/* Run fn(arg) when the innermost open scope is closed or, outside of any, when the task ends: once,
    however that comes about, last deferred first. It may block: it runs under a shield that ends
    when the runtime's cleanup_ns have passed. What a forked function defers outside of a scope of
    its own runs when the scope around the fork is closed: after the sync, so `arg` must outlive the
