@@ -385,7 +385,7 @@ static int cancel_all_body(void *arg)
     return 0;
 }
 
-/* covers: A14 A25 A35 */
+/* covers: A25 A35 */
 static void many_are_cancelled_and_told_apart(void **state)
 {
     run_on_1_2_4(cancel_all_body);

@@ -5,7 +5,7 @@
    Sources: sched/waiter.c sched/scope.c sched/wheel.c
    Mutates: sched/waiter.c(skua__wait_begin skua__wake park_thread park_fiber)
      sched/waiter.h
-     sched/scope.c(skua__scope_cancel skua__scope_move_deadline claim_wait) */
+     sched/scope.c(cancel_inside skua__scope_move_deadline claim_wait) */
 #include "explore.h"
 #include "fibers.h"
 
