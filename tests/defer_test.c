@@ -232,7 +232,6 @@ static int leave_behind(void *arg)
     return 0;
 }
 
-/* covers: A1 */
 static void a_task_that_is_left_behind_runs_its_own(void **state)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
@@ -377,6 +376,7 @@ static void on_a_foreign_thread_it_is_called_at_once(void **state)
     struct trace one = {.length = 0};
     traced = &one;
     CHECK_INT(skua_defer(add_letter, letter('f')), -EPERM);
+    CHECK_INT(skua_defer(NULL, NULL), -EINVAL);
     CHECK_STR(one.text, "f");
 }
 

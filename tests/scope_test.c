@@ -526,7 +526,7 @@ static int join_within_body(void *arg)
     return 0;
 }
 
-/* covers: A36 A41 D63 */
+/* covers: A36 D63 */
 static void a_timed_out_join_leaves_the_task_running(void **state)
 {
     run_on_1_2_4(join_within_body);

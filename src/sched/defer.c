@@ -52,6 +52,9 @@ static int why_not(const struct skua__fiber *fiber)
 
 int skua_defer(void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL) {
+        return -EINVAL;
+    }
     struct skua__fiber *fiber = skua__fiber_self();
     int status = why_not(fiber);
     struct skua__defer *defer = status == 0 ? skua__alloc(sizeof *defer) : NULL;

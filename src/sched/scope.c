@@ -535,6 +535,7 @@ bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime 
     for (struct skua__scope *outer = scope; outer != NULL; outer = outer->parent) {
         if (has_flag(outer, SKUA__SCOPE_SHIELD)) {
             if (now_ns >= skua__load(&outer->deadline_ns, relaxed) &&
+                !skua__scope_is_cancelled(outer) &&
                 (skua__scope_is_cancelled(outer->parent) ||
                  skua__scope_expire(outer->parent, now_ns, runtime))) {
                 skua__scope_cancel(outer, 0, runtime);

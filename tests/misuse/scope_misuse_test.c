@@ -1,5 +1,5 @@
-/* Misuse of scopes that are moved, stopped, cancelled for a reason, and of deferred calls, dies with
-   a message. */
+/* Misuse of scopes that are moved, stopped or cancelled for a reason, and of deferred calls: it dies
+   with a message. */
 #include "tasks.h"
 
 #include "mem/forked.h"
