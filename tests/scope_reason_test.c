@@ -349,7 +349,7 @@ static void a_foreign_thread_may_stop_it(void **state)
     run_on(2, foreign_body);
 }
 
-/* --- a task that takes too long ---------------------------------------------------------------- */
+/* --- a task that takes too long --------------------------------------------------------------- */
 
 static int clean_up_first(void *arg)
 {

@@ -1,4 +1,4 @@
-/* Misuse of scopes that are moved, stopped or cancelled for a reason, and of deferred calls: it dies
+/* Misuse of scopes that are moved, stopped or cancelled for a reason, and of deferred calls, dies
    with a message. */
 #include "tasks.h"
 
