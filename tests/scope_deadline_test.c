@@ -363,7 +363,7 @@ static int shake(void *arg)
     struct shaker *shaker = arg;
     uint64_t random = shaker->seed;
     while (atomic_load(&shaker->stop) == 0) {
-        const int64_t away_ns = (int64_t)(test_random(&random) % SKUA_MS(5)) - SKUA_US(50);
+        const int64_t away_ns = (int64_t)(test_random(&random) % SKUA_MS(1)) - SKUA_US(150);
         skua_scope_deadline(&shaker->shared.scope, skua_after(away_ns));
         if (skua_yield() < 0) {
             break;
@@ -395,7 +395,7 @@ static int shaken_round(uint64_t seed)
 static int shaken_body(void *arg)
 {
     uint64_t random = test_seed();
-    for (int i = 0; i < 100 / TEST_SCALE; i++) {
+    for (int i = 0; i < 25 / TEST_SCALE; i++) {
         CHECK_INT(shaken_round(test_random(&random)), 0);
     }
     return 0;
