@@ -715,7 +715,7 @@ int skua_yield(void)
     if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
         skua__scope_expire(fiber->scope, skua__clock_ns(), fiber->runnable.runtime);
     }
-    return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : 0;
+    return skua__scope_is_cancelled(fiber->scope) ? skua__refused(fiber) : 0;
 }
 
 int skua_checkpoint(void)
