@@ -373,7 +373,8 @@ void *skua__monitor_main(void *arg)
             help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {
-            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS, false);
+            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS,
+                             false);
         }
     }
     return NULL;

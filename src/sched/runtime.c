@@ -1,7 +1,7 @@
 /* Runtimes: starting, ending, and what all workers share.
 
    The end of a runtime, step by step:
-     1. is_stopping is set: no new tasks; every task there is is cancelled (skua__runtime_cancel_all).
+     1. is_stopping is set: no new tasks; every task there is is cancelled.
      2. The tasks end; the last one rings ended_bell. Stubborn ones are named after cleanup_ns.
      3. The services end: their threads are joined.
      4. workers_must_end is set, the workers are woken and joined, then the monitor.

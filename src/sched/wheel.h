@@ -1,6 +1,6 @@
-/* sched/wheel.h: the timers of one worker: a hierarchical wheel, 6 levels of 64 slots, each step of
-   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early. Under a test's virtual clock a
-   step is 1 ns, which takes more levels and makes every moment exact.
+/* sched/wheel.h: the timers of one worker: a hierarchical wheel of levels of 64 slots, each step of
+   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early. Under a test's virtual
+   clock a step is 1 ns, which takes more levels and makes every moment exact.
 
    Each fiber has one timer, and it is lazy: when a wait ends otherwise its timer stays where it is.
    A timer that is found in the way when a later deadline is armed stays too, fires early, sees the
@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct skua__timer) == SKUA_CACHE_LINE, "see its comment")
 struct skua__wheel {
     struct skua__lock lock SKUA_CACHE_ALIGNED;
     uint32_t tick_shift; /* constant: log2 of the nanoseconds of a tick */
-    uint64_t elapsed; /* ticks up to here have been dealt with */
+    uint64_t elapsed;    /* ticks up to here have been dealt with */
     size_t count;
     uint64_t occupied[SKUA__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
     struct skua__list slots[SKUA__WHEEL_LEVELS][SKUA__WHEEL_SLOTS];

@@ -37,6 +37,7 @@ struct skua__kit {
     struct skua__runnable *ready_first, *ready_last;
     uint32_t ready_count;
     uint64_t random;
+    bool is_ending; /* the main task is over: how much is dispatched until the end is chance */
     _Atomic uint64_t trace; /* read by anybody */
     _Atomic uint64_t seed;
 

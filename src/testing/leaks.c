@@ -14,7 +14,7 @@
 
 enum {
     NAMED_MAX = 10,
-    NAP_NS = 1000 * 1000,
+    NAP_NS = 100 * 1000,
     PATIENCE_NS = 1000 * 1000 * 1000, /* for the kernel to forget a thread that was joined */
     ROUNDS_MAX = 10000,               /* for tasks that are about to end: turns of everybody else */
 };

@@ -98,6 +98,7 @@ static int run_main(void *arg)
     if (!run->opts->allow_leaks) {
         kit->leaks += skua__report_running_tasks(kit);
     }
+    kit->is_ending = true;
     skua__runtime_cancel_all(skua_runtime_current());
     return status;
 }
