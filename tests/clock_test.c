@@ -66,7 +66,7 @@ static int sleep_for(void *arg)
 
 static int sleep_many(void *arg)
 {
-    enum { COUNT = 500 };
+    enum { COUNT = 200 };
     static sleeper sleepers[COUNT];
     skua_task *tasks[COUNT];
     uint64_t random = test_seed();
@@ -112,6 +112,48 @@ static int expect_timeout(void *arg)
 static void all_deadlines_follow_the_one_clock(void **state)
 {
     run_virtually_on_1_2_4(expect_timeout);
+}
+
+static int send_one(void *arg)
+{
+    const int item = 3;
+    return skua_chan_send(arg, &item, sizeof item, SKUA_FOREVER);
+}
+
+typedef struct early {
+    skua_chan *go;
+    skua_time start;
+} early;
+
+static void *let_go_of_it(void *arg)
+{
+    early *self = arg;
+    const int item = 1;
+    poll(NULL, 0, 10);
+    CHECK_INT(skua_elapsed_ns(self->start), 0); /* all wait, and nobody for a moment */
+    CHECK_INT(skua_chan_send(self->go, &item, sizeof item, SKUA_FOREVER), 0);
+    return NULL;
+}
+
+static int wait_for_thread_after_deadline(void *arg)
+{
+    early self = {.start = skua_clock()};
+    pthread_t thread;
+    int item = 0;
+    CHECK_INT(skua_chan_create(&self.go, sizeof(int), 0), 0);
+    skua_task *sender = spawn(send_one, self.go);
+    CHECK_INT(skua_chan_recv(self.go, &item, sizeof item, skua_after(SKUA_SEC(10))), 1);
+    CHECK_INT(finish(sender), 0);
+    CHECK_INT(pthread_create(&thread, NULL, let_go_of_it, &self), 0);
+    CHECK_INT(skua_chan_recv(self.go, &item, sizeof item, SKUA_FOREVER), 1);
+    pthread_join(thread, NULL);
+    skua_chan_release(self.go, SKUA_SENDER | SKUA_RECEIVER);
+    return 0;
+}
+
+static void the_clock_moves_only_for_those_who_wait(void **state)
+{
+    run_virtually_on_1_2_4(wait_for_thread_after_deadline);
 }
 
 /* --- settling --------------------------------------------------------------------------------- */
@@ -433,6 +475,7 @@ int main(void)
         TEST(long_sleeps_pass_at_once_and_are_exact),
         TEST(every_sleeper_wakes_at_its_very_nanosecond),
         TEST(all_deadlines_follow_the_one_clock),
+        TEST(the_clock_moves_only_for_those_who_wait),
         TEST(settling_waits_for_everybody_else),
         TEST(settling_can_be_cancelled),
         TEST(the_clock_can_be_moved_by_hand),

@@ -62,6 +62,10 @@ void skua__timer_disarm(struct skua__timer *timer);
 /* Claim and wake all whose deadline has come. Returns how many. Call from anywhere but a fiber. */
 size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns);
 
+/* skua__wheel_next(), after dropping the timers of waits that are over and moving those that have
+   become later, as far as they stand in the way: so that somebody waits for what it returns. */
+int64_t skua__wheel_next_live(struct skua__wheel *wheel);
+
 /* When skua__wheel_run() should be called next, or SKUA__NEVER. A hint: never too late for timers
    that were armed before the call. */
 static inline int64_t skua__wheel_next(const struct skua__wheel *wheel)
