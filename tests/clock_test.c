@@ -422,6 +422,71 @@ static void a_thread_can_hold_the_clock(void **state)
     run_virtually_on_1_2_4(receive_from_thread);
 }
 
+static int sleep_and_open(void *arg)
+{
+    gate *open = arg;
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(7))), 0);
+    atomic_store(open, 1);
+    return 0;
+}
+
+static int block_in_place(void *arg)
+{
+    gate *started = arg;
+    skua_block_begin();
+    atomic_store(started, 1);
+    poll(NULL, 0, 60); /* a stand-in comes meanwhile, and may find itself the last to be busy */
+    CHECK_INT(skua_block_end(), 0);
+    return 0;
+}
+
+static int sleep_beside_a_blocked_worker(void *arg)
+{
+    gate started = 0, open = 0;
+    const skua_time start = skua_clock();
+    skua_task *blocked = spawn(block_in_place, &started);
+    skua_task *sleeper_task = spawn(sleep_and_open, &open);
+    CHECK_INT(skua_yield(), 0);
+    CHECK_INT(finish(blocked), 0);
+    CHECK_INT(finish(sleeper_task), 0);
+    CHECK_INT(atomic_load(&open), 1);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(7));
+    return 0;
+}
+
+static void a_stand_in_does_not_stop_the_clock(void **state)
+{
+    run_virtually_on_1_2_4(sleep_beside_a_blocked_worker);
+}
+
+static int advance_for_ever(void *arg)
+{
+    gate *started = arg;
+    atomic_store(started, 1);
+    return skua_test_advance(SKUA_SEC(1000));
+}
+
+static int advance_twice(void *arg)
+{
+    gate started = 0;
+    skua_task *other = spawn(advance_for_ever, &started);
+    skua_test_hold_clock();
+    CHECK_INT(skua_test_settle(), 0);
+    CHECK_INT(skua_test_advance(SKUA_SEC(1)), -EBUSY);
+    skua_task_cancel(other);
+    CHECK_INT(finish(other), -ECANCELED);
+    skua_test_let_clock_go();
+    const skua_time start = skua_clock();
+    CHECK_INT(skua_test_advance(SKUA_SEC(1)), 0);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(1));
+    return 0;
+}
+
+static void only_one_moves_the_clock_at_a_time(void **state)
+{
+    run_virtually_on_1_2_4(advance_twice);
+}
+
 typedef struct outsider {
     skua_chan *chan;
     int64_t waited_ns;
@@ -481,6 +546,8 @@ int main(void)
         TEST(the_clock_can_be_moved_by_hand),
         TEST(the_clock_waits_for_real_things),
         TEST(a_thread_can_hold_the_clock),
+        TEST(a_stand_in_does_not_stop_the_clock),
+        TEST(only_one_moves_the_clock_at_a_time),
         TEST(a_thread_waits_for_virtual_moments),
     };
     return TEST_RUN(tests);

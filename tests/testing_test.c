@@ -283,6 +283,18 @@ static void a_check_outside_of_a_run_aborts(void **state)
     test_dies(check_outside, NULL, "nothing is 1, expected 2");
 }
 
+static void let_go_too_often(void *arg)
+{
+    skua_test_hold_clock();
+    skua_test_let_clock_go();
+    skua_test_let_clock_go();
+}
+
+static void letting_go_of_what_nobody_holds_dies(void **state)
+{
+    test_dies(let_go_too_often, NULL, "the clock is let go of, but nobody holds it");
+}
+
 /* --- cases ------------------------------------------------------------------------------------ */
 
 static char course[64];
@@ -463,6 +475,7 @@ int main(void)
         TEST(resources_can_be_compared),
         TEST(a_failed_check_is_recorded_and_leaves_by_return),
         TEST(a_check_outside_of_a_run_aborts),
+        TEST(letting_go_of_what_nobody_holds_dies),
         TEST(setup_body_and_teardown_are_tasks),
     };
     return TEST_RUN(tests);

@@ -55,13 +55,14 @@ int skua_test_settle(void) SKUA_MUST_CHECK;
 
 /* Move the virtual clock on by `duration_ns` (> 0), stopping at each deadline on the way: those who
    wait for it go on at its exact moment and have settled before time moves further.
-   Returns 0, -ECANCELED (the clock stands wherever it has come to), or -EINVAL outside of a run
-   with a virtual clock. Call from: a task of the test run, one at a time. May switch. */
+   Returns 0, -ECANCELED (the clock stands wherever it has come to), -EBUSY if another task is at
+   it, or -EINVAL outside of a run with a virtual clock. Call from: a task of the test run. May switch. */
 int skua_test_advance(int64_t duration_ns) SKUA_MUST_CHECK;
 
 /* While held, the virtual clock does not jump: somebody outside of the runtime, such as a thread
-   of the program, is about to do something. Holds are counted. The library does so itself for
-   tasks that wait for fds and for calls on blocking threads.
+   of the program, is about to do something. Holds are counted; letting go of more than were held
+   panics. The library does so itself for tasks that wait for fds, for calls on blocking threads and
+   for jobs of a process pool (which, while it is open, always waits).
    Call from anywhere during the test run. */
 void skua_test_hold_clock(void);
 void skua_test_let_clock_go(void);

@@ -13,6 +13,7 @@
 
    Rejected: waiting for some real time without activity before a jump, as MockClock of trio does:
    it makes each jump cost that time, and a busy machine makes it wrong. */
+#include "base/panic.h"
 #include "sched/idle.h"
 #include "sched/wheel.h"
 #include "testing/kit.h"
@@ -276,6 +277,9 @@ void skua_test_let_clock_go(void)
         ring(kit);
     }
     skua__unlock(&kit->lock, SKUA__RANK_DIRECTOR);
+    if (before == 0) {
+        skua__panic("the clock is let go of, but nobody holds it");
+    }
 }
 
 /* One wait of a settler (`to_ns` 0) or an advancer. What skua__wait_park() says. */
