@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/control.h>
 #include <skua/io.h>
 #include <skua/select.h>
 #include <skua/testing.h>
@@ -154,6 +155,40 @@ static int wait_for_thread_after_deadline(void *arg)
 static void the_clock_moves_only_for_those_who_wait(void **state)
 {
     run_virtually_on_1_2_4(wait_for_thread_after_deadline);
+}
+
+static void note_moment(void *arg)
+{
+    *(skua_time *)arg = skua_clock();
+}
+
+static int call_later(void *arg)
+{
+    const skua_time start = skua_clock();
+    skua_time called = {0};
+    CHECK_INT(skua_call_later(NULL, NULL, SKUA_SEC(5), note_moment, &called), 0);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(6))), 0);
+    CHECK_INT(called.ns - start.ns, SKUA_SEC(5));
+    return 0;
+}
+
+static int drain(void *arg)
+{
+    const skua_time start = skua_clock();
+    skua_drain(NULL, skua_after(SKUA_SEC(40)));
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(60))), -ECANCELED);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(40));
+    return 0;
+}
+
+/* covers: B19 */
+static void callbacks_and_drains_follow_the_clock(void **state)
+{
+    run_virtually_on_1_2_4(call_later);
+    run_virtually_on_1_2_4(drain);
+    const skua_test_opts seeded = {.seeded = true};
+    CHECK_INT(skua_test_run(&seeded, call_later, NULL), 0);
+    CHECK_INT(skua_test_run(&seeded, drain, NULL), 0);
 }
 
 /* --- settling --------------------------------------------------------------------------------- */
@@ -541,6 +576,7 @@ int main(void)
         TEST(every_sleeper_wakes_at_its_very_nanosecond),
         TEST(all_deadlines_follow_the_one_clock),
         TEST(the_clock_moves_only_for_those_who_wait),
+        TEST(callbacks_and_drains_follow_the_clock),
         TEST(settling_waits_for_everybody_else),
         TEST(settling_can_be_cancelled),
         TEST(the_clock_can_be_moved_by_hand),

@@ -1,6 +1,6 @@
-/* tests/seed_mix_test.c: random programs of tasks, channels, mutexes, selects, scopes with deadlines
-   and cancels, each under a seeded schedule, twice: the same happens in the same order, nothing is
-   lost and nothing hangs. SKUA_SEEDS says how many; the programs come from SKUA_SEED. */
+/* tests/seed_mix_test.c: random programs of tasks, channels, mutexes, selects, scopes with
+   deadlines and cancels, each under a seeded schedule, twice: the same happens in the same order,
+   nothing is lost and nothing hangs. SKUA_SEEDS says how many; the programs come from SKUA_SEED. */
 #include "tasks.h"
 
 #include <skua/chan.h>

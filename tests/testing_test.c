@@ -106,8 +106,8 @@ static void a_hang_lists_the_tasks_and_aborts(void **state)
 {
     skua_test_opts opts = {.virtual_clock = true, .timeout_ns = SKUA_MS(30), .name = "stuck"};
     test_dies(hang, &opts, "stuck: hang: it has not ended after 30 ms");
-    test_dies(hang, &opts, "task 'left-behind' waits");
-    test_dies(hang, &opts, "task 'main' waits");
+    test_dies(hang, &opts, "'left-behind' sleeps");
+    test_dies(hang, &opts, "'main' waits for the end of 'left-behind'");
     opts.seeded = true;
     opts.seed = 99;
     test_dies(hang, &opts, "SKUA_SEED=99");
@@ -193,7 +193,7 @@ static void expect_leak(skua_fn fn, const char *text)
 static void what_is_left_behind_is_named(void **state)
 {
     expect_leak(leak_a_task, "leaky: task 'forgotten' was left running");
-    expect_leak(leak_a_handle, "leaky: a handle of task 'unreleased' was not released");
+    expect_leak(leak_a_handle, "not released: task 'unreleased'");
     expect_leak(leak_an_fd, "(/dev/null) was left");
     close(leaked_fd);
     expect_leak(leak_memory, "leaky: 1 pieces of memory");

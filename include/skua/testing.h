@@ -56,7 +56,8 @@ int skua_test_settle(void) SKUA_MUST_CHECK;
 /* Move the virtual clock on by `duration_ns` (> 0), stopping at each deadline on the way: those who
    wait for it go on at its exact moment and have settled before time moves further.
    Returns 0, -ECANCELED (the clock stands wherever it has come to), -EBUSY if another task is at
-   it, or -EINVAL outside of a run with a virtual clock. Call from: a task of the test run. May switch. */
+   it, or -EINVAL outside of a run with a virtual clock.
+   Call from: a task of the test run. May switch. */
 int skua_test_advance(int64_t duration_ns) SKUA_MUST_CHECK;
 
 /* While held, the virtual clock does not jump: somebody outside of the runtime, such as a thread

@@ -87,7 +87,5 @@ void skua__belongings_note(struct skua__belongings *now);
 uint32_t skua__belongings_report_new(const struct skua__belongings *before, const char *run_name);
 /* Reports the tasks that run besides the caller. Returns how many. Call from: a task. */
 uint32_t skua__report_running_tasks(struct skua__kit *kit);
-/* Lists all tasks and what they do, for a run that hangs. */
-void skua__list_tasks(skua_runtime *runtime);
 
 #endif

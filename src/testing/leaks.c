@@ -3,6 +3,7 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "testing/kit.h"
 
@@ -28,12 +29,6 @@ struct census {
     uint32_t count;
 };
 
-static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
-{
-    skua__slab_visit(&runtime->tasks, visit, arg);
-    skua__slab_visit(&runtime->roomy_tasks, visit, arg);
-}
-
 static void count_task(void *object, void *arg)
 {
     struct census *census = arg;
@@ -51,7 +46,7 @@ static void count_task(void *object, void *arg)
 static uint32_t count_tasks(skua_runtime *runtime, const skua_task *besides, const char *run_name)
 {
     struct census census = {.besides = besides, .run_name = run_name};
-    visit_tasks(runtime, count_task, &census);
+    skua__runtime_visit_tasks(runtime, count_task, &census);
     return census.count;
 }
 
@@ -70,30 +65,6 @@ uint32_t skua__report_running_tasks(struct skua__kit *kit)
         count = count_tasks(runtime, self, NULL);
     }
     return count == 0 ? 0 : count_tasks(runtime, self, kit->name);
-}
-
-static void list_task(void *object, void *arg)
-{
-    (void)arg;
-    struct skua_task *task = object;
-    if (!skua__task_try_retain(task)) {
-        return;
-    }
-    /* acquire: pairs with the release in skua__task_run(): the fiber is complete. */
-    struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
-    const char *state = "has not started";
-    if (fiber != NULL) {
-        uint64_t word = skua__load(&fiber->parker.word, relaxed) & SKUA__STATE_MASK;
-        bool waits = word == SKUA__STATE_WAITING || word == SKUA__STATE_HARD;
-        state = waits ? "waits" : "runs, or is ready to";
-    }
-    skua__report("  task '%s' %s", skua_task_name(task), state);
-    skua_task_release(task);
-}
-
-void skua__list_tasks(skua_runtime *runtime)
-{
-    visit_tasks(runtime, list_task, NULL);
 }
 
 /* --- fds and threads -------------------------------------------------------------------------- */
