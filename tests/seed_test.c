@@ -4,6 +4,7 @@
 #include <skua/chan.h>
 #include <skua/fork.h>
 #include <skua/par.h>
+#include <skua/retry.h>
 #include <skua/select.h>
 #include <skua/sync.h>
 #include <skua/testing.h>
@@ -154,9 +155,25 @@ static int grow(void *arg)
     return status < 0 ? status : other;
 }
 
+/* --- pauses with a jitter --------------------------------------------------------------------- */
+
+static int always_fail(void *arg)
+{
+    return -EAGAIN;
+}
+
+static void try_again(diary *all)
+{
+    const skua_time start = skua_clock();
+    const skua_retry_opts opts = {.attempts = 5, .jitter_percent = 100};
+    CHECK_INT(skua_retry(always_fail, NULL, &opts), -EAGAIN);
+    note(all, (int)skua_elapsed_ns(start));
+}
+
 static int run_all(void *arg)
 {
     diary *all = arg;
+    try_again(all);
     write_together(all);
     trade(all);
     leaf root = {all, 4, 1};

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "sched/runtime.h"
 #include "sched/service.h"
 #include "sched/waiter.h"
 
@@ -41,6 +42,10 @@ int64_t skua__retry_jitter_ns(int64_t pause_ns, uint32_t percent, uint64_t *rand
 static uint64_t jitter_seed(void)
 {
     static _Atomic uint64_t turn;
+    uint64_t seed;
+    if (skua__seed_decides(&seed)) {
+        return seed;
+    }
     return (uint64_t)skua__clock_ns() + (skua__fetch_add(&turn, 1, relaxed) << 32);
 }
 
