@@ -264,9 +264,9 @@ static int settle_after_cancel(void *arg)
 
 static int settle_in_time(void *arg)
 {
-    int *ended = arg;
+    gate *ended = arg;
     const int status = skua_test_settle();
-    (*ended)++;
+    atomic_store(ended, 1);
     return status;
 }
 
@@ -281,14 +281,13 @@ static int keep_busy(void *arg)
 
 static int settle_under_cancel(void *arg)
 {
-    gate may_stop = 0;
-    int ended = 0;
+    gate may_stop = 0, ended = 0;
     skua_task *busy = spawn(keep_busy, &may_stop);
     skua_task *settler = spawn(settle_in_time, &ended);
     for (int i = 0; i < 50; i++) {
         CHECK_INT(skua_yield(), 0);
     }
-    CHECK_INT(ended, 0);
+    CHECK_INT(atomic_load(&ended), 0);
     skua_task_cancel(settler);
     CHECK_INT(finish(settler), -ECANCELED);
     atomic_store(&may_stop, 1);

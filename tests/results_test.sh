@@ -18,6 +18,7 @@ skua_yield its purpose is what happens meanwhile
 skua_checkpoint its purpose is what happens meanwhile
 skua_block_end its purpose is what happens meanwhile
 skua_fail_at returns the code that it was given
+skua_test_fail_at has recorded the failure: returning it is a convenience
 skua_cancel_reason a question: it cannot fail
 '
 
@@ -41,6 +42,8 @@ skua_pool_create starts processes
 skua_group_close waits for its members, which are cancelled by deadlines and cancels
 skua_group_fini as above
 skua_gen_close the generator is cancelled
+skua_test_settle deadlines of its own clock stand still, those of scopes hold
+skua_test_advance as above
 skua_with switches in what it calls only, under the scopes around it
 '
 
