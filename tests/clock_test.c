@@ -181,11 +181,18 @@ static int drain(void *arg)
     return 0;
 }
 
+static int drain_and_leave(void *arg)
+{
+    skua_drain(NULL, skua_after(SKUA_SEC(40)));
+    return 0;
+}
+
 /* covers: B19 */
 static void callbacks_and_drains_follow_the_clock(void **state)
 {
     run_virtually_on_1_2_4(call_later);
     run_virtually_on_1_2_4(drain);
+    run_virtually_on_1_2_4(drain_and_leave);
     const skua_test_opts seeded = {.seeded = true};
     CHECK_INT(skua_test_run(&seeded, call_later, NULL), 0);
     CHECK_INT(skua_test_run(&seeded, drain, NULL), 0);

@@ -11,6 +11,7 @@
 SKUA_BEGIN_DECLS
 
 typedef struct skua_task skua_task;
+struct skua_group; /* skua/group.h */
 
 /* How to spawn. Zero everywhere is the default. */
 typedef struct skua_spawn_opts {
@@ -19,6 +20,7 @@ typedef struct skua_spawn_opts {
     size_t stack_bytes; /* at least this much usable stack; 0: the runtime's default */
     uint32_t pin;       /* 0: may migrate; k: always runs on worker (k - 1) % workers */
     bool keep_fpenv;    /* rounding mode and exception masks are the task's own (+2 ns a switch) */
+    struct skua_group *group; /* the task is to be a member of this group: see skua_group_spawn() */
 } skua_spawn_opts;
 
 /* Start fn(arg) as a task of the caller's runtime. *out is one owned reference, to be given back

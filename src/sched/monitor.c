@@ -108,22 +108,15 @@ static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
     return next;
 }
 
-/* When to look again at a drain's deadline, which a virtual clock reaches elsewhere. */
-static int64_t end_drain_in_time(skua_runtime *runtime)
-{
-    return skua__runtime_is_virtual(runtime)
-               ? SKUA__NEVER
-               : skua__runtime_end_drain(runtime, skua__clock_real_ns());
-}
-
 static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
 {
     skua__store(&runtime->monitor_sleeps, 1, relaxed);
     /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
        of that word, after which skua__monitor_wake() looks at the flag. */
     skua__fence(seq_cst);
-    int64_t next = run_late_timers(runtime, skua__clock_real_ns());
-    int64_t cancel_at = end_drain_in_time(runtime);
+    int64_t now = skua__clock_real_ns();
+    int64_t next = run_late_timers(runtime, now);
+    int64_t cancel_at = skua__runtime_end_drain(runtime, now);
     next = cancel_at < next ? cancel_at : next;
     if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
         skua__futex_wait(&runtime->monitor_bell, bell, next, false);
@@ -386,7 +379,7 @@ void *skua__monitor_main(void *arg)
         }
         int64_t now = skua__clock_real_ns();
         run_late_timers(runtime, now);
-        end_drain_in_time(runtime);
+        skua__runtime_end_drain(runtime, now);
         if (!are_idle) {
             end_patience(runtime);
             help_stuck_workers(runtime, &view, now);

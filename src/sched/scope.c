@@ -432,10 +432,20 @@ static void cancel_scope(struct skua__scope *scope, uint32_t flag, int reason,
     skua__wake_list_flush(&list);
 }
 
+static int reason_of(uint32_t flag)
+{
+    return flag == SKUA__SCOPE_EXPIRED ? -ETIMEDOUT : flag != 0 ? -ECANCELED : 0;
+}
+
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
 {
-    int reason = flag == SKUA__SCOPE_EXPIRED ? -ETIMEDOUT : flag != 0 ? -ECANCELED : 0;
-    cancel_scope(scope, flag, reason, runtime);
+    cancel_scope(scope, flag, reason_of(flag), runtime);
+}
+
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
+                               struct skua__wake_list *list)
+{
+    cancel_inside(scope, flag, reason_of(flag), runtime, list);
 }
 
 void skua__scope_cancel_because(struct skua__scope *scope, int reason, skua_runtime *runtime)

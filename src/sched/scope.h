@@ -18,6 +18,7 @@
 #include <skua/scope.h>
 
 struct skua__fiber;
+struct skua__wake_list;
 
 enum {
     SKUA__SCOPE_OPEN = 1 << 0,
@@ -43,7 +44,7 @@ struct skua__scope {
     union {
         struct skua__link sibling; /* under the parent's lock */
         struct skua__list
-            joiners; /* of a root, which has no siblings: its task's, under the lock */
+            joiners; /* of a root without siblings (no member's): its task's, under the lock */
     };
     /* Whose it is; NULL before the start and, under the lock, after the end. */
     _Atomic(struct skua__fiber *) fiber;
@@ -79,6 +80,10 @@ void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *
 
 /* REQUESTED, for a reason < 0. */
 void skua__scope_cancel_because(struct skua__scope *scope, int reason, skua_runtime *runtime);
+
+/* The same under the scope's lock; who was claimed and not woken yet is in `list`. */
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
+                               struct skua__wake_list *list);
 
 /* The two halves of it, for cancelling many with one heavy fence between the halves. */
 void skua__scope_mark_cancelled(struct skua__scope *scope, int reason);

@@ -12,6 +12,7 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/member.h"
 #include "sched/task.h"
 
 #include <string.h>
@@ -103,7 +104,8 @@ static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime 
 {
     static const skua_spawn_opts defaults;
     opts = opts != NULL ? opts : &defaults;
-    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0 || runtime->is_debugging;
+    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL ||
+                    runtime->is_debugging;
     struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
     if (task == NULL) {
         return -ENOMEM;
@@ -222,6 +224,55 @@ static SKUA_ALWAYS_INLINE void launch(struct skua_task *task, struct skua__worke
     skua__dispatch_later(worker, &task->runnable);
 }
 
+/* --- members ---------------------------------------------------------------------------------- */
+
+/* Nobody knows it yet, and nobody will. */
+static void discard(struct skua_task *task)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    struct skua__locals *locals = skua__load(&task->locals, relaxed);
+    if (locals != NULL) {
+        skua__locals_release(locals);
+    }
+    skua__task_free(task);
+    skua__runtime_uncount_tasks(runtime, 1);
+}
+
+static struct skua__members *members_of(const skua_spawn_opts *opts)
+{
+    return (struct skua__members *)(void *)opts->group;
+}
+
+/* Under the lock of the set. */
+static void open_member(struct skua__members *members, struct skua_task *task, uint32_t refs,
+                        struct skua__start *start)
+{
+    struct skua__worker *worker = skua__worker_self();
+    skua__members_add(members, task, start);
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+    task_open(task, worker->runtime, refs);
+}
+
+static int launch_member(struct skua__members *members, struct skua_task *task, skua_task **out,
+                         struct skua__start *start)
+{
+    struct skua__worker *worker = skua__worker_self();
+    int status = skua__members_lock(members, worker->runtime);
+    if (status < 0) {
+        discard(task);
+        return status;
+    }
+    if (out != NULL) {
+        *out = task;
+    }
+    open_member(members, task, out != NULL ? 2 : 1, start);
+    skua__members_unlock(members);
+    skua__dispatch_later(worker, &task->runnable);
+    return 0;
+}
+
+/* --- spawning --------------------------------------------------------------------------------- */
+
 static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
                                        const skua_spawn_opts *opts, const char *site)
 {
@@ -240,8 +291,35 @@ static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
     if (status < 0) {
         return status;
     }
+    if (opts != NULL && opts->group != NULL) {
+        task->fn = fn;
+        return launch_member(members_of(opts), task, out, NULL);
+    }
     launch(task, worker, out, fn);
     return 0;
+}
+
+int skua__member_spawn(struct skua__members *members, struct skua_task **out, skua_fn fn, void *arg,
+                       struct skua__start *start)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
+        return -EPERM;
+    }
+    if (SKUA_UNLIKELY(fn == NULL)) {
+        return -EINVAL;
+    }
+    struct skua_task *task;
+    const skua_spawn_opts opts = {.group = (struct skua_group *)(void *)members};
+    int status = prepare(&task, worker->runtime, worker, arg, &opts, NULL);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    task->fn = fn;
+    return launch_member(members, task, out, start);
 }
 
 int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,
@@ -278,6 +356,9 @@ int skua_submit_at(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg
     }
     if (skua_runtime_current() == runtime) {
         return skua_spawn_at(out, fn, arg, opts, site);
+    }
+    if (opts != NULL && opts->group != NULL) {
+        return -EPERM; /* its scope is of another runtime, or its owner cannot wait for us */
     }
     if (fn == NULL) {
         return -EINVAL;
@@ -405,6 +486,50 @@ static void batch_launch(struct batch *batch, skua_runtime *runtime)
     }
 }
 
+/* Members are all made before any is opened: then they come to the set at once, or none does. */
+static int make_members(struct batch *batch, struct skua__worker *worker, const struct start *start)
+{
+    char *arg = start->args;
+    while (batch->count < start->count) {
+        struct skua_task *task;
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts, start->site);
+        if (status < 0) {
+            return status;
+        }
+        task->fn = start->fn;
+        inherit_locals(task);
+        if (start->out != NULL) {
+            start->out[batch->count] = task;
+        }
+        batch_add(batch, &task->runnable);
+        arg += start->stride;
+    }
+    return skua__members_lock(members_of(start->opts), worker->runtime);
+}
+
+static int spawn_members(struct skua__worker *worker, const struct start *start)
+{
+    struct batch batch = {NULL, NULL, 0};
+    struct skua__runnable *next;
+    int status = make_members(&batch, worker, start);
+    for (struct skua__runnable *runnable = batch.first; runnable != NULL; runnable = next) {
+        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+        next = runnable->next;
+        if (status < 0) {
+            discard(task);
+        } else {
+            open_member(members_of(start->opts), task, start->out != NULL ? 2 : 1, NULL);
+        }
+    }
+    if (status < 0) {
+        skua__runtime_uncount_tasks(worker->runtime, start->count - batch.count);
+        return status;
+    }
+    skua__members_unlock(members_of(start->opts));
+    batch_launch(&batch, worker->runtime);
+    return 0;
+}
+
 static int spawn_batch(struct skua__worker *worker, const struct start *start)
 {
     skua_runtime *runtime = worker->runtime;
@@ -417,6 +542,9 @@ static int spawn_batch(struct skua__worker *worker, const struct start *start)
     int status = count_live(runtime, start->count);
     if (status < 0) {
         return status;
+    }
+    if (start->opts != NULL && start->opts->group != NULL) {
+        return spawn_members(worker, start);
     }
     struct batch batch = {NULL, NULL, 0};
     uint32_t refs = start->out != NULL ? 2 : 1;

@@ -18,6 +18,7 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/member.h"
 #include "sched/report.h"
 #include "sched/watch.h"
 
@@ -42,6 +43,15 @@ static void free_names(struct skua_task *task)
     }
 }
 
+static void record_free(struct skua__error_record *record)
+{
+    if (record != NULL) {
+        struct skua__kept causes = {.first = record->causes};
+        skua__kept_release(&causes);
+        skua__free(record);
+    }
+}
+
 void skua__task_free_parts(struct skua_task *task)
 {
     if (has_flag(task, SKUA__TASK_ROOMY)) {
@@ -59,6 +69,8 @@ void skua__task_free(struct skua_task *task)
     skua_runtime *runtime = task->runnable.runtime;
     bool is_ours = worker != NULL && worker->runtime == runtime;
     if (SKUA_UNLIKELY(has_flag(task, SKUA__TASK_ROOMY) || task->error != NULL)) {
+        record_free(task->error);
+        task->error = NULL;
         skua__task_free_parts(task);
         if (has_flag(task, SKUA__TASK_ROOMY)) {
             skua__slab_return(&runtime->roomy_tasks, is_ours ? &worker->roomy_tasks : NULL, task);
@@ -76,7 +88,7 @@ static void drop(struct skua_task *task);
 static void settle_error(struct skua_task *task, int status)
 {
     if (task->error != NULL && task->error->error.code != status) {
-        skua__free(task->error);
+        record_free(task->error);
         task->error = NULL;
     }
     if (status < 0 && task->error == NULL) {
@@ -127,10 +139,11 @@ static SKUA_NOINLINE struct skua__parker *deliver(struct skua_task *task,
 }
 
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
-static struct skua__parker *claim_joiner(struct skua_task *task)
+static inline struct skua__parker *claim_joiner(struct skua_task *task,
+                                                struct skua__list *joiners)
 {
     struct skua__link *link;
-    while ((link = skua__list_pop_front(&task->scope.joiners)) != NULL) {
+    while ((link = skua__list_pop_front(joiners)) != NULL) {
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (SKUA_LIKELY(skua__waiter_claim(joiner))) {
             return joiner->parker;
@@ -150,7 +163,7 @@ static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__park
     skua__wake_list_init(&list);
     skua__wake_list_add(&list, first);
     mark_done(task);
-    while ((first = claim_joiner(task)) != NULL) {
+    while ((first = claim_joiner(task, &task->scope.joiners)) != NULL) {
         if (skua__wake_list_add(&list, first)) {
             skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
             skua__wake_list_flush(&list);
@@ -162,12 +175,25 @@ static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__park
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
 }
 
+void skua__task_finish(struct skua_task *task, struct skua__wake_list *wakes)
+{
+    struct skua__parker *joiner;
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    while ((joiner = claim_joiner(task, skua__task_joiners(task))) != NULL) {
+        if (skua__wake_list_add(wakes, joiner)) {
+            skua__wake_list_flush(wakes); /* under the locks, like a canceller */
+        }
+    }
+    mark_done(task);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+}
+
 /* The task is over, and gives its own reference back. A single fiber that joins it is claimed and
    returned, and all joiners are woken if there are others. */
 static struct skua__runnable *leave(struct skua_task *task)
 {
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    struct skua__parker *joiner = claim_joiner(task);
+    struct skua__parker *joiner = claim_joiner(task, &task->scope.joiners);
     if (SKUA_UNLIKELY(!skua__list_is_empty(&task->scope.joiners))) {
         wake_joiners(task, joiner);
         joiner = NULL;
@@ -213,9 +239,10 @@ static void note_swallowed(struct skua_task *task, int status)
     skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
     if (runtime->is_debugging) {
         const char *site = skua_task_site(task);
-        skua__report("task '%s'%s%s was cancelled and has ended with %d all the same",
-                     skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
-                     status);
+        skua__runtime_report(runtime, SKUA_REPORT_SWALLOWED,
+                             "task '%s'%s%s was cancelled and has ended with %d all the same",
+                             skua_task_name(task), site != NULL ? " of " : "",
+                             site != NULL ? site : "", status);
     }
 }
 
@@ -239,6 +266,7 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     if (SKUA_UNLIKELY(fiber->ends_slowly)) {
         end_slowly(fiber, task, status);
     }
+    skua__fiber_check_locks(fiber); /* a deferred call may have given them back */
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
         skua__stack_check(&fiber->stack);
@@ -258,7 +286,8 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     }
     /* Before anybody learns of the end: who joins may spawn the next one. */
     skua__runtime_uncount_tasks(runtime, 1);
-    struct skua__runnable *joiner = leave(task);
+    bool is_member = has_flag(task, SKUA__TASK_MEMBER);
+    struct skua__runnable *joiner = SKUA_UNLIKELY(is_member) ? skua__member_end(task) : leave(task);
     skua__store(&fiber->task, NULL, relaxed);
     fiber->scope = NULL;
     count_end(runtime);
@@ -428,7 +457,7 @@ skua_task_status skua_task_state(const skua_task *task)
 
 /* Only failures are reported, so only they are marked. Nobody else writes the flags of a task that
    has ended. */
-static void mark_seen(struct skua_task *task)
+void skua__task_mark_seen(struct skua_task *task)
 {
     if (SKUA_UNLIKELY(task->status < 0) && !has_flag(task, SKUA__TASK_SEEN)) {
         skua__fetch_or(&task->scope.flags, SKUA__TASK_SEEN, relaxed);
@@ -437,7 +466,7 @@ static void mark_seen(struct skua_task *task)
 
 int skua__task_look(struct skua_task *task)
 {
-    mark_seen(task);
+    skua__task_mark_seen(task);
     return task->status;
 }
 
@@ -446,7 +475,7 @@ const skua_error *skua_task_error(skua_task *task)
     if (!skua__task_is_done(task) || task->status >= 0 || task->error == NULL) {
         return NULL;
     }
-    mark_seen(task);
+    skua__task_mark_seen(task);
     return &task->error->error;
 }
 
@@ -524,10 +553,49 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
     }
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE); /* forked children may fail at once */
     struct skua__error_record *last = task->error;
+    if (record != NULL && last != NULL && last->error.code == code) {
+        record->causes = last->causes;
+        last->causes = NULL;
+    }
     task->error = record;
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
-    skua__free(last);
+    record_free(last);
     return code;
+}
+
+/* A record that says what another one says; or NULL. */
+static struct skua__error_record *record_like(int code, const skua_error *error)
+{
+    size_t text_bytes = strlen(error->text) + 1;
+    struct skua__error_record *record = skua__alloc(sizeof *record + text_bytes);
+    if (record != NULL) {
+        memcpy(record->text, error->text, text_bytes);
+        record->error = *error;
+        record->error.code = code;
+        record->error.text = record->text;
+    }
+    return record;
+}
+
+/* What skua_fail() has said stays, if it was said of this very code. */
+bool skua__task_set_causes(struct skua_task *task, int code, struct skua_task *causes)
+{
+    struct skua__kept last = {NULL, NULL, 0};
+    struct skua__error_record *fresh = record_like(code, skua__kept_error(causes)), *unused = fresh;
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    if (task->error == NULL || task->error->error.code != code) {
+        unused = task->error;
+        task->error = fresh;
+    }
+    struct skua__error_record *record = task->error;
+    if (record != NULL) {
+        last.first = record->causes;
+        record->causes = causes;
+    }
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    record_free(unused);
+    skua__kept_release(&last);
+    return record != NULL;
 }
 
 /* --- joining ---------------------------------------------------------------------------------- */
@@ -537,7 +605,7 @@ static SKUA_ALWAYS_INLINE bool link_joiner(struct skua_task *task, struct skua__
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     bool is_running = !has_flag(task, SKUA__TASK_DONE);
     if (is_running) {
-        skua__list_push_back(&task->scope.joiners, &waiter->link);
+        skua__list_push_back(skua__task_joiners(task), &waiter->link);
     }
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     return is_running;
@@ -605,7 +673,7 @@ int skua_join(skua_task *task, int *status, skua_time deadline)
             return result;
         }
     }
-    mark_seen(task);
+    skua__task_mark_seen(task);
     if (status != NULL) {
         *status = task->status;
     }

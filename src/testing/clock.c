@@ -14,7 +14,6 @@
    Rejected: waiting for some real time without activity before a jump, as MockClock of trio does:
    it makes each jump cost that time, and a busy machine makes it wrong. */
 #include "base/panic.h"
-#include "sched/drain.h"
 #include "sched/idle.h"
 #include "sched/wheel.h"
 #include "testing/kit.h"
@@ -108,8 +107,7 @@ static int64_t earliest_timer(const struct skua__kit *kit, skua_runtime *runtime
         int64_t next = SKUA_CONTAINER(link, struct skua__thread_timer, link)->deadline_ns;
         earliest = next < earliest ? next : earliest;
     }
-    int64_t drain = skua__load(&runtime->cancel_at_ns, relaxed);
-    return drain < earliest ? drain : earliest;
+    return earliest;
 }
 
 static size_t run_thread_timers(struct skua__kit *kit, int64_t now_ns)
@@ -162,12 +160,6 @@ static bool wake_settlers(struct skua__kit *kit)
     return has_woken;
 }
 
-/* The drain's time is up: what is left is to be cancelled. */
-static bool is_drain_over(skua_runtime *runtime)
-{
-    return skua__load(&runtime->cancel_at_ns, relaxed) <= skua__clock_ns();
-}
-
 /* To the next moment at which somebody goes on. False: there is none, or none that the clock may
    move to. */
 static bool move_clock(struct skua__kit *kit, skua_runtime *runtime)
@@ -178,7 +170,7 @@ static bool move_clock(struct skua__kit *kit, skua_runtime *runtime)
         int64_t now = skua__clock_ns();
         now = next > now ? next : now;
         set_clock(now);
-        if (run_timers(kit, runtime, now) > 0 || is_drain_over(runtime)) {
+        if (run_timers(kit, runtime, now) > 0) {
             return true; /* else timers have come nearer, from a level of the wheel to the next */
         }
     }
@@ -205,9 +197,6 @@ static bool idle(struct skua__director *director, struct skua__worker *worker)
         }
     }
     skua__unlock(&kit->lock, SKUA__RANK_DIRECTOR);
-    if (has_woken && director->is_virtual && is_drain_over(worker->runtime)) {
-        skua__runtime_end_drain(worker->runtime, skua__clock_ns());
-    }
     return has_woken;
 }
 

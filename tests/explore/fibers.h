@@ -156,6 +156,11 @@ __attribute__((weak)) void skua__defers_adopt(struct skua__fiber *fiber,
     (void)fiber, (void)defers;
 }
 
+__attribute__((weak)) void skua__fiber_check_locks(const struct skua__fiber *self)
+{
+    (void)self;
+}
+
 /* Weak: models that have the real task.c use those. */
 __attribute__((weak)) skua_task *skua_self(void)
 {
