@@ -5,8 +5,11 @@
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/collect.h>
+#include <skua/control.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
+#include <skua/gen.h>
 #include <skua/io.h>
 #include <skua/limit.h>
 #include <skua/local.h>
@@ -19,6 +22,7 @@
 #include <skua/scope.h>
 #include <skua/select.h>
 #include <skua/share.h>
+#include <skua/stream.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/testing.h>

@@ -335,7 +335,7 @@ static int await_once(struct pool *pool, struct call *call, int64_t start_by_ns)
     bool is_queued = call->state == QUEUED;
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, is_queued ? SKUA__SOFT : SKUA__HARD);
+    skua__wait_begin_for(&wait, is_queued ? SKUA__SOFT : SKUA__HARD, "a blocking call");
     skua__waiter_init(&waiter, &wait, 0, NULL);
     call->waiter = &waiter;
     pool_unlock(pool);

@@ -224,6 +224,11 @@ static void leave_queue(skua_chan *chan, struct skua__waiter *waiter)
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
+static inline const char *what_for(const skua_chan *chan, const struct skua__list *queue)
+{
+    return queue == &chan->waiting_senders ? "a channel, to send" : "a channel, to receive";
+}
+
 /* Waits in the queue for a partner, as a task or as a thread. Called with the lock held, which it
    gives back. Returns what the call returns, or SKUA__RECHECK. */
 static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, void *item,
@@ -231,7 +236,7 @@ static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, vo
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, what_for(chan, queue));
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
@@ -308,7 +313,7 @@ static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue
     }
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin_inline(&wait, fiber);
+    skua__wait_begin_inline_for(&wait, fiber, what_for(chan, queue));
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);

@@ -455,7 +455,7 @@ static int wait_for_any(struct selection *selection, skua_time deadline)
 {
     struct skua__wait wait;
     uint32_t failed = 0;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a select");
     link_locked(selection, &wait);
     unlock_all(selection);
     int linked = link_lockless(selection, &failed);

@@ -297,7 +297,7 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
                 struct skua__after *after)
 {
     struct skua__wait wait;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a job of a process pool");
     skua__waiter_init(&call->waiter, &wait, 0, NULL);
     skua__pool_unlock(pool);
     skua__after_flush(after);

@@ -50,7 +50,7 @@ static int watch(skua_pool *pool, bool (*is_so)(const skua_pool *pool), enum sku
     while (!is_so(pool) && (cause >= 0 || cause == SKUA__RECHECK)) {
         struct skua__wait wait;
         struct skua__waiter waiter;
-        skua__wait_begin(&wait, kind);
+        skua__wait_begin_for(&wait, kind, "a process pool");
         skua__waiter_init(&waiter, &wait, 0, NULL);
         pool->watcher = &waiter;
         skua__pool_unlock(pool);

@@ -21,9 +21,11 @@ static inline bool skua__cancel_point_passes(void)
     return true;
 }
 
-/* skua__wait_begin() for a fiber. */
-static inline void skua__wait_begin_inline(struct skua__wait *wait, struct skua__fiber *fiber)
+/* skua__wait_begin_for() for a fiber and a soft wait. */
+static inline void skua__wait_begin_inline_for(struct skua__wait *wait, struct skua__fiber *fiber,
+                                               const char *what)
 {
+    skua__wait_note(fiber, what);
     uint64_t word = skua__load(&fiber->parker.word, relaxed);
     wait->parker = &fiber->parker;
     wait->ticket =
@@ -31,6 +33,8 @@ static inline void skua__wait_begin_inline(struct skua__wait *wait, struct skua_
     /* release: publishes like the one in skua__wait_begin(). */
     skua__store(&fiber->parker.word, wait->ticket, release);
 }
+
+#define skua__wait_begin_inline(wait, fiber) skua__wait_begin_inline_for((wait), (fiber), __func__)
 
 /* skua__wait_park() for a fiber whose wait is soft. */
 static inline int skua__wait_park_inline(struct skua__wait *wait, struct skua__fiber *fiber,

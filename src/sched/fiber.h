@@ -30,7 +30,8 @@ struct skua__worker;
 struct skua__fiber {
     struct skua__runnable runnable;
     struct skua__parker parker;
-    void *context; /* the stack pointer while suspended */
+    _Atomic(const char *) waits_for; /* what its present or latest wait is for */
+    void *context;                   /* the stack pointer while suspended */
     _Atomic bool on_cpu;
     bool keep_fpenv;
     bool ends_slowly; /* something was deferred, or refused, since it began */
@@ -48,6 +49,8 @@ struct skua__fiber {
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;
+    _Atomic(struct skua_task *) waits_for_task; /* whose end; somebody else's, perhaps gone */
+    _Atomic int64_t waits_since_ns;             /* noted only in debug runs */
 };
 
 static inline struct skua_task *skua__fiber_task(const struct skua__fiber *fiber)

@@ -391,7 +391,7 @@ static int wait_for(struct skua__fiber *fiber, struct skua__child *child, bool m
         struct skua__wait wait;
         struct skua__waiter parent;
         uintptr_t open = OPEN;
-        skua__wait_begin(&wait, SKUA__HARD);
+        skua__wait_begin_for(&wait, SKUA__HARD, "a forked child");
         skua__waiter_init(&parent, &wait, 0, NULL);
         /* acq_rel: publishes the waiter, or orders what the child did before our return; pairs with
            the exchange in skua__fork_run(). */

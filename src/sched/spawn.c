@@ -282,6 +282,9 @@ int skua_submit_at(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg
     if (fn == NULL) {
         return -EINVAL;
     }
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_draining, relaxed))) {
+        return -ESHUTDOWN;
+    }
     struct skua_task *task;
     int status = prepare(&task, runtime, NULL, arg, opts, site);
     if (status < 0) {
@@ -301,6 +304,24 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
                 const skua_spawn_opts *opts)
 {
     return skua_submit_at(runtime, out, fn, arg, opts, NULL);
+}
+
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    struct skua_task *task;
+    if (skua__load(&runtime->is_stopping, relaxed)) {
+        return -ESHUTDOWN;
+    }
+    int status = task_make(&task, runtime, NULL, arg, opts, NULL);
+    if (status < 0) {
+        return status;
+    }
+    skua__runtime_count_task(runtime);
+    task->fn = fn;
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
 }
 
 /* --- many at once ----------------------------------------------------------------------------- */

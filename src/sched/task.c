@@ -18,6 +18,7 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/report.h"
 #include "sched/watch.h"
 
 #include <stdarg.h>
@@ -86,6 +87,7 @@ static void settle_error(struct skua_task *task, int status)
     }
     if (task->error != NULL) {
         task->error->error.task_name = skua_task_name(task);
+        task->error->error.task_site = skua_task_site(task);
     }
 }
 
@@ -193,11 +195,11 @@ static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
     /* release: orders the counts of tasks that this one has started before its own end; pairs with
-       the acquire in live_tasks(). */
+       the acquire in skua__runtime_live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        /* release: orders the count before the bell; pairs with the acquire in wait_for_tasks(). */
+    if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
+        /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
         skua__futex_wake(&runtime->ended_bell, 1, false);
     }
@@ -312,17 +314,7 @@ void skua__task_report_unseen(const struct skua_task *task)
     if (skua_task_state(task) != SKUA_FAILED || has_flag(task, SKUA__TASK_SEEN)) {
         return;
     }
-    const struct skua__error_record *record = task->error;
-    bool has_text = record != NULL && record->error.text[0] != '\0';
-    char origin[320] = "";
-    if (record != NULL && record->error.file != NULL) {
-        snprintf(origin, sizeof origin, " at %s:%d", record->error.file, record->error.line);
-    }
-    const char *site = skua_task_site(task);
-    skua__report("task '%s'%s%s failed and nobody has asked for its status: %d (%s)%s%s%s",
-                 skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
-                 task->status, skua_error_text(task->status), origin, has_text ? ": " : "",
-                 has_text ? record->error.text : "");
+    skua__runtime_report_failure(task);
 }
 
 /* The last reference is gone. */
@@ -570,7 +562,8 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
 {
     struct skua__wait wait;
     struct skua__waiter joiner;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_join);
+    skua__wait_is_for_task(&wait, task);
     skua__waiter_init(&joiner, &wait, 0, NULL);
     if (!link_joiner(task, &joiner)) {
         skua__wait_abandon(&wait);
@@ -630,7 +623,7 @@ int skua_sleep(skua_time until)
     }
     for (;;) {
         struct skua__wait wait;
-        skua__wait_begin(&wait, SKUA__SOFT);
+        skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_sleep);
         int cause = skua__wait_park(&wait, skua__deadline_ns(until));
         if (cause == -ETIMEDOUT) {
             return 0;

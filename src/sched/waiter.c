@@ -5,9 +5,13 @@
 #include "base/panic.h"
 #include "sched/director.h"
 #include "sched/fiber.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
+
+const char skua__wait_join[] = "the end of a task";
+const char skua__wait_sleep[] = "sleep";
 
 /* A task that goes on in spite of so many -ECANCELED in a row is named. */
 enum { CANCELS_IGNORED_MAX = 1000 };
@@ -20,7 +24,20 @@ static struct skua__fiber *fiber_of(struct skua__parker *parker)
     return SKUA_CONTAINER(parker, struct skua__fiber, parker);
 }
 
-void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
+/* For those who look for long waits; the clock is too dear for all others. */
+SKUA_NOINLINE void skua__wait_note_time(struct skua__fiber *fiber)
+{
+    skua__store(&fiber->waits_since_ns, skua__clock_ns(), relaxed);
+}
+
+void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task)
+{
+    if (!wait->parker->is_thread) {
+        skua__store(&fiber_of(wait->parker)->waits_for_task, task, relaxed);
+    }
+}
+
+void skua__wait_begin_for(struct skua__wait *wait, enum skua__wait_kind kind, const char *what)
 {
     struct skua__fiber *fiber = skua__fiber_self();
     if (SKUA_UNLIKELY(fiber == NULL)) {
@@ -30,6 +47,7 @@ void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
         wait->parker = &wait->thread.parker;
     } else {
         wait->parker = &fiber->parker;
+        skua__wait_note(fiber, what);
     }
     uint64_t state = kind == SKUA__SOFT ? SKUA__STATE_WAITING : SKUA__STATE_HARD;
     uint64_t sequence = skua__load(&wait->parker->word, relaxed) >> SKUA__SEQUENCE_SHIFT;
@@ -209,8 +227,10 @@ void skua__wait_abandon(struct skua__wait *wait)
 static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
 {
     if (++fiber->cancels_ignored == CANCELS_IGNORED_MAX) {
-        skua__report("task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
-                     skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
+        skua__runtime_report(
+            fiber->runnable.runtime, SKUA_REPORT_STUBBORN,
+            "task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
+            skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
     return refused(fiber);

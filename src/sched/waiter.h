@@ -74,6 +74,8 @@ enum {
    changed. */
 enum { SKUA__RECHECK = -1000000 };
 
+struct skua_task;
+
 struct skua__parker {
     _Atomic uint64_t word;
     bool is_thread; /* constant; else it is inside a skua__fiber */
@@ -108,7 +110,17 @@ struct skua__waiter {
     void *item;     /* channels: where the item goes or comes from */
 };
 
-void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind);
+/* Begin a wait. `what` is what a list of all tasks says that it is for: a text that stays. */
+void skua__wait_begin_for(struct skua__wait *wait, enum skua__wait_kind kind, const char *what);
+
+/* The texts that are known to who looks. */
+extern const char skua__wait_join[], skua__wait_sleep[];
+
+/* The same where the name of the function that waits says it. */
+#define skua__wait_begin(wait, kind) skua__wait_begin_for((wait), (kind), __func__)
+
+/* The calling fiber, which has begun a wait, waits for the end of the task: for the same list. */
+void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task);
 
 static inline void skua__waiter_init(struct skua__waiter *waiter, const struct skua__wait *wait,
                                      uint32_t cause, void *item)

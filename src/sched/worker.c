@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "sched/director.h"
 #include "sched/dispatch.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 
@@ -630,7 +631,8 @@ static void postpone(struct skua__worker *worker, struct skua__runnable *runnabl
 {
     static _Atomic bool was_reported;
     if (!skua__exchange(&was_reported, true, relaxed)) {
-        skua__report("no memory for another stack: tasks wait until others have ended");
+        skua__runtime_report(worker->runtime, SKUA_REPORT_MEMORY,
+                             "no memory for another stack: tasks wait until others have ended");
     }
     struct skua__inject *queue = runnable->pin != 0
                                      ? &worker->inbox

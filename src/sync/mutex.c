@@ -163,9 +163,9 @@ static int wait_in_list(struct mutex *mutex, struct skua__fiber *self, uint64_t 
     struct skua__wait wait;
     struct skua__waiter waiter;
     if (SKUA_LIKELY(kind == SKUA__SOFT)) {
-        skua__wait_begin_inline(&wait, self);
+        skua__wait_begin_inline_for(&wait, self, "a mutex");
     } else {
-        skua__wait_begin(&wait, kind);
+        skua__wait_begin_for(&wait, kind, "a mutex");
     }
     skua__waiter_init(&waiter, &wait, 0, NULL);
     waiter.result = service;
