@@ -1,6 +1,6 @@
 /* The line of waiters, in front of a semaphore, a condition, an event and a barrier; and the mutex
-   that a condition locks again. Waiters are cancelled at any moment: what was theirs is kept, or goes
-   to the next one, and nobody is left behind.
+   that a condition locks again. Waiters are cancelled at any moment: what was theirs is kept, or
+   goes to the next one, and nobody is left behind.
 
    Sources: sync/queue.c sync/sem.c sync/cond.c sync/mutex.c sync/event.c sync/barrier.c
      sched/waiter.c sched/scope.c sched/wheel.c
