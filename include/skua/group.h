@@ -144,8 +144,8 @@ bool skua_error_has_class(const skua_error *error, void *error_class);
 bool skua_error_has_code(const skua_error *error, void *code);
 
 /* The class and the detail of SKUA_ERR(class, detail); of other codes 0 and the code. */
-int skua_error_class(int code);
-int skua_error_detail(int code);
+int skua_error_class(int code) SKUA_MUST_CHECK;
+int skua_error_detail(int code) SKUA_MUST_CHECK;
 
 /* --- map -------------------------------------------------------------------------------------- */
 
