@@ -24,8 +24,9 @@ typedef enum skua_report_kind {
 
 /* How to start. Zero everywhere is the default. */
 typedef struct skua_config {
-    uint32_t workers;   /* threads that run tasks; 0: one per core that this process may use
-                             (affinity mask and cgroup quota, rounded down, at least 1) */
+    uint32_t workers;   /* threads that run tasks; 0: SKUA_WORKERS in the environment, else one per
+                             core that this process may use (affinity mask and cgroup quota, rounded
+                             down, at least 1) */
     size_t stack_bytes; /* usable stack of a task; 0: 192 KiB */
     size_t max_tasks;   /* tasks alive at once; 0: no limit */
     uint32_t blocking_threads_max; /* of skua_blocking(); 0: 64 */
@@ -53,6 +54,8 @@ typedef struct skua_config {
    no Skua. That holds for a signal only if its action was the default one, and the default is
    restored at the end. If main_fn returned -ECANCELED after such a signal, skua_run() returns
    -EINTR; skua_run_signal() tells which it was.
+   With SKUA_CLOCK=virtual in the environment the clock jumps to the next deadline whenever no task
+   can go on: a program of sleeps runs through at once, at exact times (skua/testing.h).
    Call from: a thread that is not a worker. Blocks it. */
 int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CHECK;
 

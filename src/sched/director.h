@@ -46,6 +46,10 @@ struct skua__director {
     _Atomic uint32_t holds;
 };
 
+/* skua_run() under the virtual clock, for SKUA_CLOCK=virtual in the environment; NULL unless the
+   testing kit is linked. */
+extern int (*skua__run_virtually)(const skua_config *config, skua_fn fn, void *arg);
+
 /* The one whose virtual clock the process has, or NULL. Its memory stays. */
 extern _Atomic(struct skua__director *) skua__director_now;
 

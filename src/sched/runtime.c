@@ -186,7 +186,7 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     if (config->workers > WORKERS_MAX) {
         return -EINVAL;
     }
-    runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
+    runtime->worker_count = config->workers > 0 ? config->workers : skua_worker_count(NULL);
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
     const char *forks = getenv("SKUA_FORKS");
     runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
@@ -508,5 +508,10 @@ skua_runtime *skua_runtime_current(void)
 
 uint32_t skua_worker_count(const skua_runtime *runtime)
 {
-    return runtime != NULL ? runtime->worker_count : skua__topo_worker_count();
+    if (runtime != NULL) {
+        return runtime->worker_count;
+    }
+    const char *text = getenv("SKUA_WORKERS");
+    int wanted = text != NULL ? atoi(text) : 0;
+    return wanted > 0 && wanted <= WORKERS_MAX ? (uint32_t)wanted : skua__topo_worker_count();
 }

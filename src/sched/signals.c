@@ -23,6 +23,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <skua/control.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DRAIN_SECONDS_DEFAULT = 1, SIGNALS_TO_CANCEL = 2, SIGNALS_TO_DIE = 3 };
@@ -179,10 +180,16 @@ static void begin(struct run *run, const skua_config *config)
     skua__store(&run->runtime->is_alone, true, relaxed);
 }
 
+int (*skua__run_virtually)(const skua_config *config, skua_fn fn, void *arg);
+
 int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
 {
     if (main_fn == NULL) {
         return -EINVAL;
+    }
+    const char *clock = getenv("SKUA_CLOCK");
+    if (skua__run_virtually != NULL && clock != NULL && strcmp(clock, "virtual") == 0) {
+        return skua__run_virtually(config, main_fn, arg);
     }
     struct run run = {.fn = main_fn, .arg = arg};
     int status = skua_runtime_create(&run.runtime, config);

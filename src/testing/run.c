@@ -20,6 +20,7 @@
 
 struct run {
     struct skua__kit *kit;
+    const skua_config *config; /* NULL: that of a test */
     const skua_test_opts *opts;
     skua_fn fn;
     void *arg;
@@ -125,9 +126,10 @@ static int run_watched(struct run *run)
 {
     struct skua__kit *kit = run->kit;
     skua_runtime *runtime = NULL;
-    const skua_config config = {.workers = run->opts->workers > 0 ? run->opts->workers : 1,
-                                .name = "test"};
-    int status = skua__runtime_create(&runtime, &config, &kit->director);
+    const skua_config of_test = {.workers = run->opts->workers > 0 ? run->opts->workers : 1,
+                                 .name = "test"};
+    const skua_config *config = run->config != NULL ? run->config : &of_test;
+    int status = skua__runtime_create(&runtime, config, &kit->director);
     if (status < 0) {
         return status;
     }
@@ -186,27 +188,25 @@ static void end(struct skua__kit *kit)
     skua__store(&kit->is_taken, false, release);
 }
 
-int skua_test_run(const skua_test_opts *opts, skua_fn fn, void *arg)
+static int run_test(struct run *run)
 {
-    static const skua_test_opts defaults;
     static struct skua__belongings before; /* one run at a time */
-    struct skua__kit *kit = &skua__kit;
-    struct run run = {.kit = kit, .opts = opts != NULL ? opts : &defaults, .fn = fn, .arg = arg};
-    if (fn == NULL) {
+    struct skua__kit *kit = run->kit;
+    if (run->fn == NULL) {
         return -EINVAL;
     }
     if (skua__forked()) {
         return -ESHUTDOWN;
     }
-    int status = begin(kit, run.opts);
+    int status = begin(kit, run->opts);
     if (status < 0) {
         return status;
     }
-    if (!run.opts->allow_leaks) {
+    if (!run->opts->allow_leaks) {
         skua__belongings_note(&before);
     }
-    status = run_watched(&run);
-    if (!run.opts->allow_leaks) {
+    status = run_watched(run);
+    if (!run->opts->allow_leaks) {
         kit->leaks += skua__belongings_report_new(&before, kit->name);
     }
     if (skua__kit_has_failed(kit)) {
@@ -219,4 +219,32 @@ int skua_test_run(const skua_test_opts *opts, skua_fn fn, void *arg)
     }
     end(kit);
     return status;
+}
+
+int skua_test_run(const skua_test_opts *opts, skua_fn fn, void *arg)
+{
+    static const skua_test_opts defaults;
+    struct run run = {
+        .kit = &skua__kit, .opts = opts != NULL ? opts : &defaults, .fn = fn, .arg = arg};
+    return run_test(&run);
+}
+
+/* --- programs on the virtual clock ------------------------------------------------------------ */
+
+/* skua_run() with SKUA_CLOCK=virtual in the environment. */
+static int run_program(const skua_config *config, skua_fn fn, void *arg)
+{
+    static const skua_config defaults;
+    const skua_test_opts opts = {.virtual_clock = true, .allow_leaks = true, .name = "skua_run"};
+    struct run run = {.kit = &skua__kit,
+                      .config = config != NULL ? config : &defaults,
+                      .opts = &opts,
+                      .fn = fn,
+                      .arg = arg};
+    return run_test(&run);
+}
+
+__attribute__((constructor)) static void offer_virtual_clock(void)
+{
+    skua__run_virtually = run_program;
 }
