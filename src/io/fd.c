@@ -290,7 +290,7 @@ int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__f
     }
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a file descriptor");
     skua__waiter_init(&waiter, &wait, 0, NULL);
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
@@ -299,7 +299,7 @@ int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__f
     }
     uint32_t generation = skua__fd_generation(word_of(fd));
     fd_unlock(fd);
-    int cause = skua__wait_park(&wait, deadline_ns);
+    int cause = skua__wait_park_real(&wait, deadline_ns);
     return leave(io, fd, &waiter, cause, is_once, generation);
 }
 

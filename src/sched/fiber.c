@@ -48,7 +48,7 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->stack_low = (uintptr_t)stack.bottom + stack.bytes / HEADROOM_PART;
     /* A sequence that this address has never seen: a claimer that slept through a retirement must
        fail. */
-    uint64_t epoch = (uint64_t)skua__clock_ns() >> 10;
+    uint64_t epoch = (uint64_t)skua__clock_real_ns() >> 10;
     skua__store(&fiber->parker.word, epoch << (SKUA__SEQUENCE_SHIFT + 8), relaxed);
     skua__sanitize_init(&fiber->sanitize, stack.bottom, stack.bytes);
     fiber->context = skua__switch_prepare(fiber, fiber_main);

@@ -15,6 +15,7 @@
 enum skua__service_slot {
     SKUA__SERVICE_BLOCKING,
     SKUA__SERVICE_IO,
+    SKUA__SERVICE_GEN,
     SKUA__SERVICE_COUNT,
 };
 

@@ -17,6 +17,11 @@
 
 #include <string.h>
 
+/* For those who take their addresses, and for other languages; see SKUA_SITE. */
+#undef skua_spawn
+#undef skua_spawn_many
+#undef skua_submit
+
 /* The options have one writer, the spawner, before the task is launched. */
 static void set_option(struct skua_task *task, uint32_t flag)
 {
@@ -56,7 +61,7 @@ static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts 
     if (opts->keep_fpenv) {
         set_option(task, SKUA__TASK_KEEP_FPENV);
     }
-    if (opts->name != NULL && (skua__roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
+    if (opts->name != NULL && skua__task_set_name(task, opts->name) < 0) {
         return -ENOMEM;
     }
     return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
@@ -74,7 +79,7 @@ static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *
     if (task == NULL) {
         return NULL;
     }
-    task->name = NULL;
+    skua__store(&task->name, NULL, relaxed);
     return &task->task;
 }
 
@@ -95,14 +100,20 @@ static SKUA_ALWAYS_INLINE void task_init(struct skua_task *task, skua_runtime *r
 
 static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime *runtime,
                                            struct skua__worker *worker, void *arg,
-                                           const skua_spawn_opts *opts)
+                                           const skua_spawn_opts *opts, const char *site)
 {
-    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL;
+    static const skua_spawn_opts defaults;
+    opts = opts != NULL ? opts : &defaults;
+    bool is_roomy =
+        opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL || runtime->is_debugging;
     struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
     if (task == NULL) {
         return -ENOMEM;
     }
     task_init(task, runtime, arg, is_roomy ? SKUA__TASK_ROOMY : 0);
+    if (is_roomy) {
+        skua__roomy(task)->site = site;
+    }
     int status = set_options(task, arg, opts);
     if (status < 0) {
         skua__task_free(task);
@@ -115,10 +126,10 @@ static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime 
 /* A task that nobody knows yet; 0 or an error. */
 static SKUA_ALWAYS_INLINE int task_make(struct skua_task **out, skua_runtime *runtime,
                                         struct skua__worker *worker, void *arg,
-                                        const skua_spawn_opts *opts)
+                                        const skua_spawn_opts *opts, const char *site)
 {
-    if (SKUA_UNLIKELY(opts != NULL)) {
-        return make_with_options(out, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(opts != NULL || runtime->is_debugging)) {
+        return make_with_options(out, runtime, worker, arg, opts, site);
     }
     struct skua_task *task = take_plain(runtime, worker);
     if (SKUA_UNLIKELY(task == NULL)) {
@@ -158,6 +169,7 @@ static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint
        sets the flag and then visits the slab. */
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
+        skua__store(&task->scope.deadline_ns, -ESHUTDOWN, relaxed); /* why */
         skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
     }
 }
@@ -178,7 +190,7 @@ static inline void inherit_locals(struct skua_task *task)
    else NULL. */
 static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *runtime,
                                       struct skua__worker *worker, void *arg,
-                                      const skua_spawn_opts *opts)
+                                      const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
         return -EINVAL;
@@ -190,7 +202,7 @@ static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *run
     if (SKUA_UNLIKELY(status < 0)) {
         return status;
     }
-    status = task_make(task, runtime, worker, arg, opts);
+    status = task_make(task, runtime, worker, arg, opts, site);
     if (SKUA_UNLIKELY(status < 0)) {
         skua__runtime_uncount_tasks(runtime, 1);
         return status;
@@ -262,7 +274,7 @@ static int launch_member(struct skua__members *members, struct skua_task *task, 
 /* --- spawning --------------------------------------------------------------------------------- */
 
 static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
-                                       const skua_spawn_opts *opts)
+                                       const skua_spawn_opts *opts, const char *site)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -275,7 +287,7 @@ static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
         return -EINVAL;
     }
     struct skua_task *task;
-    int status = prepare(&task, worker->runtime, worker, arg, opts);
+    int status = prepare(&task, worker->runtime, worker, arg, opts, site);
     if (status < 0) {
         return status;
     }
@@ -288,7 +300,7 @@ static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
 }
 
 int skua__member_spawn(struct skua__members *members, struct skua_task **out, skua_fn fn, void *arg,
-                       struct skua__start *start)
+                       const struct skua__birth *birth)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
@@ -302,27 +314,28 @@ int skua__member_spawn(struct skua__members *members, struct skua_task **out, sk
     }
     struct skua_task *task;
     const skua_spawn_opts opts = {.group = (struct skua_group *)(void *)members};
-    int status = prepare(&task, worker->runtime, worker, arg, &opts);
+    int status = prepare(&task, worker->runtime, worker, arg, &opts, birth->site);
     if (SKUA_UNLIKELY(status < 0)) {
         return status;
     }
     task->fn = fn;
-    return launch_member(members, task, out, start);
+    return launch_member(members, task, out, birth->start);
 }
 
-int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,
+                  const char *site)
 {
     /* The usual case calls nothing, so that no registers have to be saved for it. */
     struct skua__worker *worker = skua__worker_self();
     if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL || opts != NULL ||
                       fn == NULL || worker->tasks.free == NULL || skua__forked())) {
-        return spawn_unusual(out, fn, arg, opts);
+        return spawn_unusual(out, fn, arg, opts, site);
     }
     skua_runtime *runtime = worker->runtime;
     const struct skua_task *spawner = skua__fiber_task(skua__worker_current(worker));
-    if (SKUA_UNLIKELY(runtime->max_tasks != 0 || skua__load(&spawner->locals, relaxed) != NULL ||
+    if (SKUA_UNLIKELY(runtime->spawns_slowly || skua__load(&spawner->locals, relaxed) != NULL ||
                       skua__load(&runtime->is_stopping, relaxed))) {
-        return spawn_unusual(out, fn, arg, opts);
+        return spawn_unusual(out, fn, arg, opts, site);
     }
     struct skua_task *task = take_plain(runtime, worker);
     task_init(task, runtime, arg, 0);
@@ -330,14 +343,19 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
     return 0;
 }
 
-int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
-                const skua_spawn_opts *opts)
+int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    return skua_spawn_at(out, fn, arg, opts, NULL);
+}
+
+int skua_submit_at(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                   const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
     }
     if (skua_runtime_current() == runtime) {
-        return skua_spawn(out, fn, arg, opts);
+        return skua_spawn_at(out, fn, arg, opts, site);
     }
     if (opts != NULL && opts->group != NULL) {
         return -EPERM; /* its scope is of another runtime, or its owner cannot wait for us */
@@ -345,8 +363,11 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     if (fn == NULL) {
         return -EINVAL;
     }
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_draining, relaxed))) {
+        return -ESHUTDOWN;
+    }
     struct skua_task *task;
-    int status = prepare(&task, runtime, NULL, arg, opts);
+    int status = prepare(&task, runtime, NULL, arg, opts, site);
     if (status < 0) {
         return status;
     }
@@ -360,6 +381,30 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     return 0;
 }
 
+int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                const skua_spawn_opts *opts)
+{
+    return skua_submit_at(runtime, out, fn, arg, opts, NULL);
+}
+
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    struct skua_task *task;
+    if (skua__load(&runtime->is_stopping, relaxed)) {
+        return -ESHUTDOWN;
+    }
+    int status = task_make(&task, runtime, NULL, arg, opts, NULL);
+    if (status < 0) {
+        return status;
+    }
+    skua__runtime_count_task(runtime);
+    task->fn = fn;
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
+}
+
 /* --- many at once ----------------------------------------------------------------------------- */
 
 /* What skua_spawn_many() is told. */
@@ -369,6 +414,7 @@ struct start {
     void *args;
     size_t stride, count;
     const skua_spawn_opts *opts;
+    const char *site;
 };
 
 /* Tasks that are open and in no queue yet, linked by runnable.next. */
@@ -409,7 +455,7 @@ static int batch_make(struct batch *batch, struct skua__worker *worker, uint32_t
     char *arg = start->args;
     while (batch->count < start->count) {
         struct skua_task *task;
-        int status = task_make(&task, worker->runtime, worker, arg, start->opts);
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts, start->site);
         if (SKUA_UNLIKELY(status < 0)) {
             return status;
         }
@@ -446,7 +492,7 @@ static int make_members(struct batch *batch, struct skua__worker *worker, const 
     char *arg = start->args;
     while (batch->count < start->count) {
         struct skua_task *task;
-        int status = task_make(&task, worker->runtime, worker, arg, start->opts);
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts, start->site);
         if (status < 0) {
             return status;
         }
@@ -512,8 +558,8 @@ static int spawn_batch(struct skua__worker *worker, const struct start *start)
     return 0;
 }
 
-int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
-                    const skua_spawn_opts *opts)
+int skua_spawn_many_at(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                       const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
@@ -525,6 +571,12 @@ int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size
     if (fn == NULL || (opts != NULL && opts->arg_bytes > 0 && args == NULL)) {
         return -EINVAL;
     }
-    const struct start start = {out, fn, args, stride, count, opts};
+    const struct start start = {out, fn, args, stride, count, opts, site};
     return spawn_batch(worker, &start);
+}
+
+int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                    const skua_spawn_opts *opts)
+{
+    return skua_spawn_many_at(out, fn, args, stride, count, opts, NULL);
 }

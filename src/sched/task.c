@@ -6,17 +6,21 @@
      (T2) status, error and DONE are written once, by the task's fiber, before the joiners are
           claimed.
      (T3) Joiners are linked only under the root scope's lock and only while DONE is not set.
-     (T4) The end is counted (worker->ended) after the last access to the runtime's task memory that
+     (T4) A notice is delivered when DONE is set, under the same lock: who takes it sees the end.
+     (T5) The end is counted (worker->ended) after the last access to the runtime's task memory that
           the task itself makes, except for what the worker does with its own caches. */
 #include "sched/task.h"
 
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/defer.h"
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
 #include "sched/member.h"
+#include "sched/report.h"
+#include "sched/watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,10 +42,20 @@ static void record_free(struct skua__error_record *record)
     }
 }
 
+static void free_names(struct skua_task *task)
+{
+    struct skua__task_name *name = skua__load(&skua__roomy(task)->name, relaxed);
+    while (name != NULL) {
+        struct skua__task_name *older = name->older;
+        skua__free(name);
+        name = older;
+    }
+}
+
 void skua__task_free_parts(struct skua_task *task)
 {
     if (has_flag(task, SKUA__TASK_ROOMY)) {
-        skua__free(skua__roomy(task)->name);
+        free_names(task);
         if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
             skua__free(task->arg);
         }
@@ -85,14 +99,20 @@ static void settle_error(struct skua_task *task, int status)
     }
     if (task->error != NULL) {
         task->error->error.task_name = skua_task_name(task);
+        task->error->error.task_site = skua_task_site(task);
     }
 }
 
-/* Marks the task done and takes it out of reach of cancels. Under the lock. */
+/* Marks the task done and takes it out of reach of cancels. Under the lock. Once: from then on
+   joiners may mark it seen, without the lock. */
 static void mark_done(struct skua_task *task)
 {
+    uint32_t flags = skua__load(&task->scope.flags, relaxed);
+    if (SKUA_UNLIKELY((flags & SKUA__TASK_DONE) != 0)) {
+        return;
+    }
     skua__store(&task->scope.fiber, NULL, relaxed);
-    uint32_t flags = skua__load(&task->scope.flags, relaxed) & ~(uint32_t)SKUA__SCOPE_OPEN;
+    flags &= ~(uint32_t)SKUA__SCOPE_OPEN;
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
     skua__store(&task->scope.flags, flags | SKUA__TASK_DONE, release);
@@ -111,14 +131,30 @@ void skua__task_abort(struct skua_task *task, uint32_t refs)
     skua_task_release(task);
 }
 
+/* A joiner that cannot be claimed: its wait has ended otherwise, or it is a notice, whose watcher
+   may be waiting. That one, claimed, or NULL. Under the lock. */
+static SKUA_NOINLINE struct skua__parker *deliver(struct skua_task *task,
+                                                  struct skua__waiter *joiner)
+{
+    if (!skua__waiter_is_notice(joiner)) {
+        return NULL;
+    }
+    mark_done(task); /* T4 */
+    return skua__watch_deliver(joiner);
+}
+
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
-static inline struct skua__parker *claim_joiner(struct skua__list *joiners)
+static inline struct skua__parker *claim_joiner(struct skua_task *task, struct skua__list *joiners)
 {
     struct skua__link *link;
     while ((link = skua__list_pop_front(joiners)) != NULL) {
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (SKUA_LIKELY(skua__waiter_claim(joiner))) {
             return joiner->parker;
+        }
+        struct skua__parker *watcher = deliver(task, joiner);
+        if (watcher != NULL) {
+            return watcher;
         }
     }
     return NULL;
@@ -131,7 +167,7 @@ static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__park
     skua__wake_list_init(&list);
     skua__wake_list_add(&list, first);
     mark_done(task);
-    while ((first = claim_joiner(&task->scope.joiners)) != NULL) {
+    while ((first = claim_joiner(task, &task->scope.joiners)) != NULL) {
         if (skua__wake_list_add(&list, first)) {
             skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
             skua__wake_list_flush(&list);
@@ -147,12 +183,12 @@ void skua__task_finish(struct skua_task *task, struct skua__wake_list *wakes)
 {
     struct skua__parker *joiner;
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    while ((joiner = claim_joiner(skua__task_joiners(task))) != NULL) {
+    mark_done(task);
+    while ((joiner = claim_joiner(task, &skua__roomy(task)->joiners)) != NULL) {
         if (skua__wake_list_add(wakes, joiner)) {
             skua__wake_list_flush(wakes); /* under the locks, like a canceller */
         }
     }
-    mark_done(task);
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
 }
 
@@ -161,7 +197,7 @@ void skua__task_finish(struct skua_task *task, struct skua__wake_list *wakes)
 static struct skua__runnable *leave(struct skua_task *task)
 {
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    struct skua__parker *joiner = claim_joiner(&task->scope.joiners);
+    struct skua__parker *joiner = claim_joiner(task, &task->scope.joiners);
     if (SKUA_UNLIKELY(!skua__list_is_empty(&task->scope.joiners))) {
         wake_joiners(task, joiner);
         joiner = NULL;
@@ -189,14 +225,39 @@ static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
     /* release: orders the counts of tasks that this one has started before its own end; pairs with
-       the acquire in live_tasks(). */
+       the acquire in skua__runtime_live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        /* release: orders the count before the bell; pairs with the acquire in wait_for_tasks(). */
+    if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
+        /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
         skua__futex_wake(&runtime->ended_bell, 1, false);
     }
+}
+
+/* The task was told of its cancel, and has succeeded all the same: perhaps a mistake. Not so at the
+   end of the runtime, when nobody waits for the result. */
+static void note_swallowed(struct skua_task *task, int status)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
+    if (runtime->is_debugging) {
+        const char *site = skua_task_site(task);
+        skua__report("task '%s'%s%s was cancelled and has ended with %d all the same",
+                     skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
+                     status);
+    }
+}
+
+/* What was deferred in no scope, and whether a cancel was lost. */
+static SKUA_NOINLINE void end_slowly(struct skua__fiber *fiber, struct skua_task *task, int status)
+{
+    skua__defers_run(fiber, &task->scope);
+    bool is_shutdown = skua__load(&task->scope.deadline_ns, relaxed) == -ESHUTDOWN;
+    if (fiber->was_refused && status >= 0 && !is_shutdown) {
+        note_swallowed(task, status);
+    }
+    fiber->ends_slowly = fiber->was_refused = false;
 }
 
 static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_task *task,
@@ -204,6 +265,9 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
 {
     if (SKUA_UNLIKELY(fiber->scope != &task->scope)) {
         skua__panic("the task ended with an open scope");
+    }
+    if (SKUA_UNLIKELY(fiber->ends_slowly)) {
+        end_slowly(fiber, task, status);
     }
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
@@ -280,11 +344,7 @@ void skua__task_report_unseen(const struct skua_task *task)
     if (skua_task_state(task) != SKUA_FAILED || has_flag(task, SKUA__TASK_SEEN)) {
         return;
     }
-    const struct skua__error_record *record = task->error;
-    bool has_text = record != NULL && record->error.text[0] != '\0';
-    skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s",
-                 skua_task_name(task), task->status, skua_error_text(task->status),
-                 has_text ? ": " : "", has_text ? record->error.text : "");
+    skua__runtime_report_failure(task);
 }
 
 /* The last reference is gone. */
@@ -349,6 +409,42 @@ void skua_task_cancel(skua_task *task)
     }
 }
 
+void skua_task_cancel_because(skua_task *task, int code)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_cancel_because(&task->scope, code, task->runnable.runtime);
+    }
+}
+
+void skua_task_stop(skua_task *task, skua_time until)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_move_deadline(&task->scope, skua__scope_moment(until), true,
+                                  task->runnable.runtime);
+    }
+}
+
+/* One heavy fence for all. */
+void skua_task_cancel_all(skua_task *const tasks[], size_t count)
+{
+    const skua_runtime *runtime = NULL;
+    for (size_t i = 0; i < count && !skua__forked(); i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_mark_cancelled(&tasks[i]->scope, -ECANCELED);
+            runtime = tasks[i]->runnable.runtime;
+        }
+    }
+    if (runtime == NULL) {
+        return;
+    }
+    skua__runtime_heavy_fence(runtime);
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_claim_cancelled(&tasks[i]->scope);
+        }
+    }
+}
+
 skua_task_status skua_task_state(const skua_task *task)
 {
     if (!skua__task_is_done(task)) {
@@ -370,6 +466,12 @@ void skua__task_mark_seen(struct skua_task *task)
     }
 }
 
+int skua__task_look(struct skua_task *task)
+{
+    skua__task_mark_seen(task);
+    return task->status;
+}
+
 const skua_error *skua_task_error(skua_task *task)
 {
     if (!skua__task_is_done(task) || task->status >= 0 || task->error == NULL) {
@@ -379,13 +481,52 @@ const skua_error *skua_task_error(skua_task *task)
     return &task->error->error;
 }
 
+static const struct skua__roomy_task *roomy_of(const skua_task *task)
+{
+    return (const struct skua__roomy_task *)(const void *)task;
+}
+
 const char *skua_task_name(const skua_task *task)
 {
     if (!has_flag(task, SKUA__TASK_ROOMY)) {
         return "task";
     }
-    const char *name = ((const struct skua__roomy_task *)(const void *)task)->name;
-    return name != NULL ? name : "task";
+    /* acquire: pairs with the release in skua__task_set_name(). */
+    const struct skua__task_name *name = skua__load(&roomy_of(task)->name, acquire);
+    return name != NULL ? name->text : "task";
+}
+
+const char *skua_task_site(const skua_task *task)
+{
+    return has_flag(task, SKUA__TASK_ROOMY) ? roomy_of(task)->site : NULL;
+}
+
+int skua__task_set_name(struct skua_task *task, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    struct skua__task_name *name = skua__alloc(sizeof *name + bytes);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(name->text, text, bytes);
+    _Atomic(struct skua__task_name *) *present = &skua__roomy(task)->name;
+    name->older = skua__load(present, relaxed);
+    /* release: publishes the text; pairs with the acquire in skua_task_name(). Forked children may
+       rename their task at once. */
+    while (!skua__cas(present, &name->older, name, release, relaxed)) {}
+    return 0;
+}
+
+int skua_rename_self(const char *name)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    struct skua_task *task = skua_self();
+    if (task == NULL) {
+        return -EPERM;
+    }
+    return has_flag(task, SKUA__TASK_ROOMY) ? skua__task_set_name(task, name) : -ENOTSUP;
 }
 
 skua_task *skua_self(void)
@@ -490,7 +631,8 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
 {
     struct skua__wait wait;
     struct skua__waiter joiner;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_join);
+    skua__wait_is_for_task(&wait, task);
     skua__waiter_init(&joiner, &wait, 0, NULL);
     if (!link_joiner(task, &joiner)) {
         skua__wait_abandon(&wait);
@@ -550,7 +692,7 @@ int skua_sleep(skua_time until)
     }
     for (;;) {
         struct skua__wait wait;
-        skua__wait_begin(&wait, SKUA__SOFT);
+        skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_sleep);
         int cause = skua__wait_park(&wait, skua__deadline_ns(until));
         if (cause == -ETIMEDOUT) {
             return 0;

@@ -44,10 +44,17 @@ struct skua_task {
     struct skua__scope scope; /* the root scope; its lock guards joiners and refs too */
 };
 
+/* Names stay until the task is freed, since others may hold them. */
+struct skua__task_name {
+    struct skua__task_name *older;
+    char text[];
+};
+
 /* A task with a name, or with a copy of its argument, or that is a member of a group. */
 struct skua__roomy_task {
     struct skua_task task;
-    char *name;
+    const char *site;                       /* where it was spawned, or NULL; the program's */
+    _Atomic(struct skua__task_name *) name; /* the present one, or NULL */
     /* Members: the scope has siblings, so the joiners are here, under the same lock. */
     struct skua__list joiners;
     struct skua__start *start;   /* under the group's lock */
@@ -73,6 +80,12 @@ _Static_assert(sizeof(struct skua__roomy_task) == 4 * SKUA_CACHE_LINE, "slots sh
 _Static_assert(sizeof(struct skua__error_record) <=
                    sizeof((struct skua__roomy_task *)0)->inline_arg,
                "a record has to fit where the argument was");
+
+/* Give a roomy task that name; 0 or -ENOMEM. Call from: its spawner, then the task itself. */
+int skua__task_set_name(struct skua_task *task, const char *name);
+/* Start a task of the library's own, which nobody joins: from any thread, whatever max_tasks says,
+   without task-locals, also while the runtime drains. 0, -ENOMEM, or -ESHUTDOWN. */
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts);
 
 /* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
    woken, if there was only one; else it has woken them all, and returns NULL. */
@@ -107,6 +120,9 @@ bool skua__task_try_retain(struct skua_task *task);
 /* For select: put a waiter into the list of joiners, unless the task has ended (false). */
 bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter);
 void skua__task_unlink_joiner(struct skua_task *task, struct skua__waiter *waiter);
+
+/* The status of a task that has ended, for somebody who will do something about a failure. */
+int skua__task_look(struct skua_task *task);
 
 static inline bool skua__task_is_done(const struct skua_task *task)
 {

@@ -156,7 +156,7 @@ static int wait_in_list(struct mutex *mutex, struct skua__fiber *self, uint64_t 
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin_inline(&wait, self);
+    skua__wait_begin_inline_for(&wait, self, "a mutex");
     skua__waiter_init(&waiter, &wait, 0, NULL);
     waiter.result = service;
     if ((word & HAS_WAITERS) == 0) {

@@ -64,7 +64,7 @@ PLANTS = [
        "if (skua__load(&parker->word, acquire) != ticket) { return false; }\n"
        "    skua__store(&parker->word, claimed, release);\n    return true;")]),
     ("waiter: a late claim ends the next wait", "waiter_model", "sched/waiter.c",
-     [("skua__wait_begin", "((sequence + 1) <<", "(sequence <<")]),
+     [("skua__wait_begin_for", "((sequence + 1) <<", "(sequence <<")]),
     ("waiter: a late canceller claims the next wait", "waiter_model", "sched/scope.c",
      [("claim_wait", "skua__claim(parker, word, cause)",
        "skua__claim(parker, skua__load(&parker->word, acquire), cause)"),
@@ -94,12 +94,12 @@ PLANTS = [
     ("chan: a cell is given on before its item is there", "chan_model", "chan/cells.h",
      [("skua__cells_leave", "stamp, release", "stamp, relaxed")]),
     ("select: a partner drops a node in a state that passes", "select_model", "chan/select.c",
-     [("wait_for_any", "    skua__wait_begin(&wait, SKUA__SOFT);\n",
-       "    skua__wait_begin(&wait, SKUA__SOFT);\n"
+     [("wait_for_any", "    skua__wait_begin_for(&wait, SKUA__SOFT, \"a select\");\n",
+       "    skua__wait_begin_for(&wait, SKUA__SOFT, \"a select\");\n"
        "    skua__store(&wait.parker->word, wait.ticket & ~(uint64_t)SKUA__STATE_MASK, release);\n"),
-      ("wait_for_any", "    unlock_all(selection);\n    /* If",
+      ("wait_for_any", "    unlock_all(selection);\n    int linked",
        "    unlock_all(selection);\n    skua__store(&wait.parker->word, wait.ticket, release);\n"
-       "    /* If")]),
+       "    int linked")]),
     ("fork: a missed promotion, the newest child stays private", "fork_model", "sched/fork.c",
      [("skua__fork_promote", "private_count(&worker->forks)", "private_count(&worker->forks) - 1")]),
     ("fork: a missed promotion, the deque is not looked at again", "fork_model", "sched/fork.c",

@@ -3,7 +3,7 @@
    The waiting fiber stands in the queue of an object under the object's lock, as channels do it.
 
    Sources: sched/waiter.c sched/scope.c sched/wheel.c
-   Mutates: sched/waiter.c(skua__wait_begin skua__wake park_thread park_fiber)
+   Mutates: sched/waiter.c(skua__wait_begin_for skua__wake park_thread park_fiber)
      sched/waiter.h
      sched/scope.c(skua__scope_cancel claim_wait) */
 #include "explore.h"
