@@ -165,11 +165,12 @@ int skua__members_wait(struct skua__members *members, size_t limit, enum skua__w
 
 void skua__members_close(struct skua__members *members)
 {
-    while (!members->is_closed) {
+    bool is_closed = false;
+    while (!is_closed) {
         int status = skua__members_wait(members, 1, SKUA__HARD, SKUA_FOREVER);
         skua_require(status == 0);
         skua__lock(&members->scope.lock, SKUA__RANK_SCOPE);
-        members->is_closed = alive_count(members) == 0;
+        is_closed = members->is_closed = alive_count(members) == 0;
         skua__members_unlock(members);
     }
 }
