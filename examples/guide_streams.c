@@ -23,8 +23,9 @@ static int pages(skua_gen *self, void *arg)
 
 static int find_page(int wanted)
 {
-    SKUA_GEN(listing);
-    int count = 10, page, status = skua_gen_open(&listing, pages, &count, sizeof page);
+    int count = 10, page;
+    SKUA_GEN(listing); /* behind what it uses */
+    int status = skua_gen_open(&listing, pages, &count, sizeof page);
     if (status < 0) {
         return status;
     }

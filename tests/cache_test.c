@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <skua/retry.h>
+#include <sys/wait.h>
 
 enum { CROWD = 100 };
 
@@ -18,7 +19,8 @@ static struct source {
     gate may_end;
     gate retained, dropped;
     int status;
-    bool waits, sleeps;
+    bool sleeps, waits; /* the first one */
+    bool yields;        /* every other one */
 } source;
 
 static int fill(const void *key, size_t key_bytes, void *out, void *arg)
@@ -30,8 +32,11 @@ static int fill(const void *key, size_t key_bytes, void *out, void *arg)
     if (self->sleeps && turn == 1) {
         return skua_sleep(SKUA_FOREVER);
     }
-    if (self->waits) {
+    if (self->waits && turn == 1) {
         await(&self->may_end, 1);
+    }
+    if (self->yields && turn % 2 == 0) {
+        (void)skua_yield();
     }
     *made = (value){.length = key_bytes, .turn = turn};
     return self->status;
@@ -333,7 +338,6 @@ static int detached_body(void *arg)
         skua_task *filling = spawn(ask, &first);
         await(&source.fills, 1);
         ways[way](first.cache);
-        source.waits = false;
         CHECK_INT(turn_of(first.cache, "key"), later[way]);
         atomic_store(&source.may_end, 1);
         CHECK_INT(finish(filling), 0);
@@ -456,8 +460,7 @@ static int storm_body(void *arg)
     skua_task *tasks[TASKS];
     skua_cache *cache =
         make_with((skua_cache_opts){.count_max = 8, .retain = count_retain, .drop = count_drop});
-    source.waits = true; /* at a gate that is open: with a yield or without */
-    atomic_store(&source.may_end, 1);
+    source.yields = true;
     for (int i = 0; i < TASKS; i++) {
         tasks[i] = spawn(storm, cache);
     }
@@ -513,6 +516,44 @@ static void odd_arguments(void **state)
     run_on_1_2_4(input_body);
 }
 
+/* A call of each, none of which may touch the lock. */
+static int refusals(skua_cache *cache)
+{
+    value got = {0};
+    skua_cache *another;
+    const skua_cache_opts opts = {.fill = fill, .value_bytes = 4};
+    skua_flight flight = {{0}};
+    const skua_flight_call one = {.fn = return_zero};
+    int refused = get(cache, "key", &got) == -ESHUTDOWN;
+    refused += skua_cache_put(cache, "key", 3, &got, sizeof got) == -ESHUTDOWN;
+    refused += skua_cache_create(&another, &opts) == -ESHUTDOWN;
+    refused += skua_flight_run(&flight, &one, SKUA_FOREVER) == -ESHUTDOWN;
+    refused += skua_retry(return_zero, NULL, NULL) == -ESHUTDOWN;
+    skua_cache_forget(cache, "key", 3);
+    skua_cache_clear(cache);
+    refused += counts_of(cache).kept == 0;
+    skua_cache_destroy(cache);
+    return refused;
+}
+
+static void in_a_forked_child(void **state)
+{
+    skua_cache *cache = make();
+    int status;
+    CHECK_INT(turn_of(cache, "key"), 1); /* on a foreign thread */
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(20 * TEST_SCALE);
+        _exit(refusals(cache));
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 6);
+    CHECK_INT(turn_of(cache, "key"), 1);
+    skua_cache_destroy(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +569,7 @@ int main(void)
         TEST(with_foreign_threads),
         TEST(a_storm),
         TEST(odd_arguments),
+        TEST(in_a_forked_child),
     };
     return TEST_RUN(tests);
 }

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <skua/fork.h>
+#include <sys/wait.h>
 
 enum { TRACE_MAX = 64 };
 
@@ -231,7 +232,6 @@ static int leave_behind(void *arg)
     return 0;
 }
 
-/* covers: A1 */
 static void a_task_that_is_left_behind_runs_its_own(void **state)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
@@ -376,7 +376,38 @@ static void on_a_foreign_thread_it_is_called_at_once(void **state)
     struct trace one = {.length = 0};
     traced = &one;
     CHECK_INT(skua_defer(add_letter, letter('f')), -EPERM);
+    CHECK_INT(skua_defer(NULL, NULL), -EINVAL);
     CHECK_STR(one.text, "f");
+}
+
+/* A process that somebody forked: the call is made, nothing is noted, and no lock is touched. */
+static int forked_body(void *arg)
+{
+    static const skua_resource nothing = {NULL, NULL};
+    const pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        alarm(20);
+        CHECK_INT(skua_defer(add_letter, letter('c')), -ESHUTDOWN);
+        CHECK_STR(traced->text, "c");
+        CHECK_INT(skua_with(&nothing, NULL, return_zero, NULL), -ESHUTDOWN);
+        CHECK_INT(skua_move_on(SKUA_FOREVER, return_zero, NULL), -ESHUTDOWN);
+        CHECK_INT(skua_shielded(SKUA_FOREVER, return_zero, NULL), -ESHUTDOWN);
+        CHECK_INT(skua_rename_self("child"), -ESHUTDOWN);
+        skua_task_stop(skua_self(), SKUA_NOW);
+        CHECK_INT(skua_cancel_reason(), 0);
+        CHECK(!skua_stopping());
+        _exit(0);
+    }
+    int status = -1;
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK_INT(status, 0);
+    return 0;
+}
+
+static void in_a_forked_process_it_is_called_at_once(void **state)
+{
+    run_traced(2, forked_body, NULL, "");
 }
 
 /* --- many ------------------------------------------------------------------------------------- */
@@ -448,6 +479,7 @@ int main(void)
         TEST(each_of_a_tree_of_children_runs_once),
         TEST(without_memory_it_is_called_at_once),
         TEST(on_a_foreign_thread_it_is_called_at_once),
+        TEST(in_a_forked_process_it_is_called_at_once),
         TEST(scopes_at_random_keep_the_order),
     };
     return TEST_RUN(tests);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <skua/gather.h>
+#include <sys/wait.h>
 
 enum { MANY = 100, CROWD = 10000 };
 
@@ -220,6 +221,46 @@ static void failures_that_were_not_returned_are_reported(void **state)
     CHECK_INT(count_of(text, "'second'"), 1);
 }
 
+/* Each has a deadline of its own; the late ones are told apart, and have ended when gather says so.
+   */
+static int fetch_in_time(void *arg)
+{
+    return skua_within(skua_after(SKUA_MS(5)), act, arg);
+}
+
+static int fetch_too_late(void *arg)
+{
+    actor *self = arg;
+    const int status = skua_within(skua_after(SKUA_MS(1)), sleep_forever, NULL);
+    atomic_store(&self->has_ended, 1);
+    return status;
+}
+
+static int individual_body(void *arg)
+{
+    enum { URLS = 5 };
+    actor actors[URLS] = {0};
+    skua_task *tasks[URLS];
+    int statuses[URLS];
+    for (int i = 0; i < URLS; i++) {
+        actors[i] = (actor){.may_end = 1, .status = 10 + i};
+        tasks[i] = spawn(i % 2 == 1 ? fetch_too_late : fetch_in_time, &actors[i]);
+    }
+    CHECK_INT(skua_gather(tasks, URLS, statuses, SKUA_FOREVER), 0);
+    for (int i = 0; i < URLS; i++) {
+        CHECK_INT(statuses[i], i % 2 == 1 ? -ETIMEDOUT : 10 + i);
+        CHECK(atomic_load(&actors[i].has_ended));
+    }
+    skua_task_release_all(tasks, URLS);
+    return 0;
+}
+
+/* covers: A42 */
+static void late_ones_are_told_apart(void **state)
+{
+    run_on_1_2_4(individual_body);
+}
+
 /* --- deadlines and cancels -------------------------------------------------------------------- */
 
 static int deadline_body(void *arg)
@@ -376,6 +417,55 @@ static void many_gather_the_same(void **state)
     run_on_1_2_4(shared_body);
 }
 
+static gate may_end;
+
+static int wait_for_gate(void *arg)
+{
+    await(&may_end, 1);
+    return 0;
+}
+
+/* With a task that will never end there: nothing is waited for. */
+static int refusals(skua_task *task, skua_as_completed *completed)
+{
+    int statuses[1];
+    bool done[1];
+    skua_as_completed *another;
+    int refused = skua_gather(&task, 1, statuses, SKUA_FOREVER) == -ESHUTDOWN;
+    refused += skua_gather(NULL, 0, NULL, SKUA_FOREVER) == -ESHUTDOWN;
+    refused += skua_wait(&task, 1, SKUA_ALL, done, SKUA_FOREVER) == -ESHUTDOWN;
+    refused += skua_as_completed_create(&another, &task, 1) == -ESHUTDOWN;
+    refused += skua_as_completed_next(completed, &task, NULL, SKUA_FOREVER) == -ESHUTDOWN;
+    skua_as_completed_destroy(completed);
+    return refused;
+}
+
+static void in_a_forked_child(void **state)
+{
+    skua_runtime *runtime;
+    skua_task *task;
+    skua_as_completed *completed;
+    int status;
+    CHECK_INT(skua_runtime_create(&runtime, NULL), 0);
+    CHECK_INT(skua_submit(runtime, &task, wait_for_gate, NULL, NULL), 0);
+    CHECK_INT(skua_as_completed_create(&completed, &task, 1), 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(20 * TEST_SCALE);
+        _exit(refusals(task, completed));
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 5);
+    atomic_store(&may_end, 1);
+    skua_task *ended;
+    CHECK_INT(skua_as_completed_next(completed, &ended, NULL, SKUA_FOREVER), 1);
+    skua_as_completed_destroy(completed);
+    skua_task_release(task);
+    skua_runtime_destroy(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,11 +476,13 @@ int main(void)
         TEST(the_first_failure_to_end_is_returned_and_siblings_run_on),
         TEST(what_siblings_do_later_changes_nothing),
         TEST(failures_that_were_not_returned_are_reported),
+        TEST(late_ones_are_told_apart),
         TEST(the_deadline_is_the_callers_alone),
         TEST(a_cancel_is_not_forwarded),
         TEST(odd_arguments),
         TEST(from_a_foreign_thread),
         TEST(many_gather_the_same),
+        TEST(in_a_forked_child),
     };
     return TEST_RUN(tests);
 }

@@ -187,7 +187,7 @@ static void the_protection_of_exit_ends_with_the_grace(void **state)
     CHECK_INT(skua_run(&config, stubborn_body, NULL), 0);
 }
 
-/* --- nesting, and the function that replaces a generator ---------------------------------------- */
+/* --- nesting, and the function that replaces a generator ------------------------------------- */
 
 static int inner_of_two(void *arg)
 {
@@ -276,6 +276,43 @@ static void a_manager_is_a_function_around_a_body(void **state)
     run_on_1_2_4(manager_body);
 }
 
+/* A timeout of one's own making: it logs, and passes on what came out. */
+struct timed {
+    int late, failed;
+};
+
+static int timed_call(struct timed *log, int64_t limit_ns, skua_fn body, void *arg)
+{
+    const int status = skua_within(skua_after(limit_ns), body, arg);
+    log->late += status == -ETIMEDOUT;
+    log->failed += status < 0 && status != -ETIMEDOUT;
+    return status;
+}
+
+static int return_status(void *arg)
+{
+    return *(int *)arg;
+}
+
+static int timed_body(void *arg)
+{
+    struct timed log = {0, 0};
+    int status = 4;
+    CHECK_INT(timed_call(&log, SKUA_SEC(50), return_status, &status), 4);
+    status = -EIO;
+    CHECK_INT(timed_call(&log, SKUA_SEC(50), return_status, &status), -EIO);
+    CHECK_INT(timed_call(&log, SKUA_MS(1), sleep_forever, NULL), -ETIMEDOUT);
+    CHECK_INT(log.late, 1);
+    CHECK_INT(log.failed, 1);
+    return 0;
+}
+
+/* covers: A40 */
+static void a_timeout_of_ones_own_passes_errors_on(void **state)
+{
+    run_on_1_2_4(timed_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +324,7 @@ int main(void)
         TEST(the_protection_of_exit_ends_with_the_grace),
         TEST(inner_resources_are_left_first),
         TEST(a_manager_is_a_function_around_a_body),
+        TEST(a_timeout_of_ones_own_passes_errors_on),
     };
     return TEST_RUN(tests);
 }

@@ -19,6 +19,8 @@ skua_checkpoint its purpose is what happens meanwhile
 skua_block_end its purpose is what happens meanwhile
 skua_fail_at returns the code that it was given
 skua_cancel_reason a question: it cannot fail
+skua_run_signal a question: it cannot fail
+skua_test_fail_at records the failure, and returns a code to pass on
 '
 
 # Those of design.md that have none, and those that only end sooner by a cancel.
@@ -41,6 +43,11 @@ skua_pool_create starts processes
 skua_group_close waits for its members, which are cancelled by deadlines and cancels
 skua_group_fini as above
 skua_gen_close the generator is cancelled
+skua_gen_finish the generator is told to end
+skua_gen_yield waits for who asks, and ends when nobody will
+skua_stream_close its tasks are cancelled
+skua_test_settle a tool of tests
+skua_test_advance a tool of tests
 skua_with switches in what it calls only, under the scopes around it
 '
 

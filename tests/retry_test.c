@@ -145,6 +145,25 @@ static int pauses_body(void *arg)
     return 0;
 }
 
+static int jitter_body(void *arg)
+{
+    work self = {.failures = 9, .status = -EIO};
+    const skua_retry_opts opts = {
+        .attempts = 8, .base_ns = SKUA_US(100), .cap_ns = SKUA_MS(1), .jitter_percent = 50};
+    CHECK_INT(skua_retry(try_once, &self, &opts), -EIO);
+    CHECK_INT(self.calls, 8);
+    static const int wanted_us[] = {50, 100, 200, 400, 500, 500, 500}; /* at least */
+    for (int i = 0; i < 7; i++) {
+        CHECK(self.at[i + 1].ns - self.at[i].ns >= SKUA_US(wanted_us[i]));
+    }
+    return 0;
+}
+
+static void with_jitter_they_are_at_least_half_as_far_apart(void **state)
+{
+    run_on_1_2_4(jitter_body);
+}
+
 /* covers: A85 */
 static void attempts_are_so_far_apart(void **state)
 {
@@ -296,6 +315,7 @@ int main(void)
         TEST(pauses_double_up_to_the_cap),
         TEST(jitter_shortens_by_so_many_percent),
         TEST(attempts_are_so_far_apart),
+        TEST(with_jitter_they_are_at_least_half_as_far_apart),
         TEST(each_attempt_has_a_deadline),
         TEST(all_attempts_have_a_deadline),
         TEST(a_cancel_of_the_caller_is_never_retried),

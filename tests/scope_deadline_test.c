@@ -1,6 +1,8 @@
 /* Deadlines that are moved, by whom and when; and the calls that run a function under one. */
 #include "tasks.h"
 
+#include "sched/runtime.h"
+
 #include <pthread.h>
 #include <skua/fork.h>
 
@@ -247,6 +249,40 @@ static void a_shield_is_lifted_by_moving_its_grace(void **state)
     run_on_1_2_4(shield_body);
 }
 
+/* --- what is left behind ---------------------------------------------------------------------- */
+
+static int sleep_5000_s(void *arg)
+{
+    return skua_sleep(skua_after(SKUA_SEC(5000)));
+}
+
+static int cancel_it(void *arg)
+{
+    skua_scope_cancel(arg);
+    return 0;
+}
+
+static int no_timer_body(void *arg)
+{
+    const struct skua__wheel *wheel = &skua_runtime_current()->workers[0].wheel;
+    const skua_time start = skua_clock();
+    SKUA_SCOPE(scope);
+    skua_scope_open(&scope, SKUA_FOREVER);
+    skua_task *canceller = spawn(cancel_it, &scope);
+    CHECK_INT(skua_scope_close(&scope, sleep_5000_s(NULL)), 0);
+    CHECK(skua_elapsed_ns(start) < SKUA_SEC(5));
+    CHECK_INT(finish(canceller), 0);
+    CHECK_INT(skua_sleep(skua_after(SKUA_US(100))), 0); /* moves the one timer of this fiber */
+    CHECK_INT(atomic_load(&wheel->next_ns), SKUA__NEVER);
+    return 0;
+}
+
+/* covers: D49 D50 */
+static void a_cancelled_sleep_leaves_no_timer(void **state)
+{
+    run_on(1, no_timer_body);
+}
+
 /* --- running a function ----------------------------------------------------------------------- */
 
 static int move_on_body(void *arg)
@@ -327,7 +363,7 @@ static int shake(void *arg)
     struct shaker *shaker = arg;
     uint64_t random = shaker->seed;
     while (atomic_load(&shaker->stop) == 0) {
-        const int64_t away_ns = (int64_t)(test_random(&random) % SKUA_MS(5)) - SKUA_US(50);
+        const int64_t away_ns = (int64_t)(test_random(&random) % SKUA_MS(1)) - SKUA_US(150);
         skua_scope_deadline(&shaker->shared.scope, skua_after(away_ns));
         if (skua_yield() < 0) {
             break;
@@ -359,7 +395,7 @@ static int shaken_round(uint64_t seed)
 static int shaken_body(void *arg)
 {
     uint64_t random = test_seed();
-    for (int i = 0; i < 100 / TEST_SCALE; i++) {
+    for (int i = 0; i < 25 / TEST_SCALE; i++) {
         CHECK_INT(shaken_round(test_random(&random)), 0);
     }
     return 0;
@@ -381,6 +417,7 @@ int main(void)
         TEST(when_tells_the_deadline),
         TEST(a_moved_deadline_reaches_inner_scopes_and_forked_children),
         TEST(a_shield_is_lifted_by_moving_its_grace),
+        TEST(a_cancelled_sleep_leaves_no_timer),
         TEST(move_on_leaves_out_what_takes_too_long),
         TEST(move_on_passes_an_outer_cancel_on),
         TEST(a_shielded_function_may_wait_in_a_cancelled_task),

@@ -8,6 +8,13 @@ static int sleep_100_s(void *arg)
     return skua_sleep(skua_after(SKUA_SEC(100)));
 }
 
+static int sleep_a_little(void *arg)
+{
+    const int status = skua_sleep(skua_after(SKUA_MS(1)));
+    atomic_store((gate *)arg, 1);
+    return status;
+}
+
 /* --- reasons ---------------------------------------------------------------------------------- */
 
 /* The reason that a task finds, once it was cancelled. */
@@ -342,6 +349,35 @@ static void a_foreign_thread_may_stop_it(void **state)
     run_on(2, foreign_body);
 }
 
+/* --- a task that takes too long --------------------------------------------------------------- */
+
+static int clean_up_first(void *arg)
+{
+    const int status = skua_sleep(SKUA_FOREVER);
+    CHECK_INT(skua_shielded(SKUA_FOREVER, sleep_a_little, arg), 0);
+    return status;
+}
+
+static int too_long_body(void *arg)
+{
+    gate cleaned = 0;
+    skua_task *task = spawn(clean_up_first, &cleaned);
+    CHECK_INT(skua_join(task, NULL, skua_after(SKUA_MS(2))), -ETIMEDOUT);
+    CHECK_INT(skua_task_state(task), SKUA_RUNNING);
+    skua_task_cancel_because(task, -ETIMEDOUT);
+    CHECK_INT(status_of(task), -ECANCELED);
+    CHECK_INT(atomic_load(&cleaned), 1); /* it has ended, and not only been told */
+    CHECK_INT(skua_task_state(task), SKUA_CANCELLED);
+    skua_task_release(task);
+    return 0;
+}
+
+/* covers: A33 A41 */
+static void a_task_that_took_too_long_has_ended_after_the_join(void **state)
+{
+    run_on_1_2_4(too_long_body);
+}
+
 /* --- many tasks ------------------------------------------------------------------------------- */
 
 enum { MANY = 10 };
@@ -385,7 +421,7 @@ static int cancel_all_body(void *arg)
     return 0;
 }
 
-/* covers: A14 A25 A35 */
+/* covers: A25 A35 */
 static void many_are_cancelled_and_told_apart(void **state)
 {
     run_on_1_2_4(cancel_all_body);
@@ -436,6 +472,7 @@ int main(void)
         TEST(a_stop_is_seen_in_all_inner_scopes),
         TEST(tasks_are_stopped_like_scopes),
         TEST(a_foreign_thread_may_stop_it),
+        TEST(a_task_that_took_too_long_has_ended_after_the_join),
         TEST(many_are_cancelled_and_told_apart),
         TEST(a_task_cancelled_before_its_start_runs_to_its_first_wait),
     };

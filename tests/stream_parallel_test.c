@@ -1,4 +1,4 @@
-/* Streams with tasks of their own: buffer, merge, parallel map. Order, bounds, failures, closing. */
+/* Streams with tasks of their own: buffer, merge, parallel map. Order, bounds, failures, ends. */
 #include "stream_help.h"
 
 static skua_stream *squares(skua_stream *stream, size_t limit, bool in_any_order)

@@ -1,10 +1,10 @@
-/* What a task says of itself: names, where it was spawned, failures and cancels that went unseen. */
+/* What a task says of itself: names, where it was spawned, what went unseen. */
 #include "tasks.h"
 
 #include "base/mem.h"
 #include "sched/runtime.h"
 
-#include <skua/fork.h>
+#include <pthread.h>
 
 static int fail_quietly(void *arg)
 {
@@ -163,6 +163,87 @@ static void without_memory_the_name_stays(void **state)
     run_on(1, rename_fails_body);
 }
 
+/* --- how it stands ---------------------------------------------------------------------------- */
+
+struct stand {
+    skua_task *task;
+    gate go;
+    int status;
+};
+
+static int end_when_told(void *arg)
+{
+    struct stand *stand = arg;
+    await(&stand->go, 1);
+    return stand->status == -ECANCELED ? skua_sleep(SKUA_FOREVER) : stand->status;
+}
+
+/* The same from tasks and from foreign threads. */
+static void check_before(const struct stand *stand)
+{
+    CHECK_INT(skua_task_state(stand->task), SKUA_RUNNING);
+    CHECK_INT(skua_join(stand->task, NULL, SKUA_NOW), -EAGAIN);
+    CHECK_PTR(skua_task_error(stand->task), NULL);
+}
+
+static void check_after(const struct stand *stand)
+{
+    int status = 12345;
+    CHECK_INT(skua_join(stand->task, &status, SKUA_FOREVER), 0);
+    CHECK_INT(status, stand->status);
+    const skua_task_status want = status >= 0            ? SKUA_DONE
+                                  : status == -ECANCELED ? SKUA_CANCELLED
+                                                         : SKUA_FAILED;
+    CHECK_INT(skua_task_state(stand->task), want);
+    const skua_error *error = skua_task_error(stand->task);
+    CHECK((error != NULL) == (status < 0));
+    CHECK_INT(error != NULL ? error->code : status, status);
+}
+
+static void *look_before(void *arg)
+{
+    check_before(arg);
+    return NULL;
+}
+
+static void *look_after(void *arg)
+{
+    check_after(arg);
+    return NULL;
+}
+
+static void look_from_outside(void *(*look)(void *), struct stand *stand)
+{
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, look, stand), 0);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+}
+
+static int stand_body(void *arg)
+{
+    const int statuses[] = {7, -EIO, -ECANCELED};
+    for (size_t i = 0; i < SKUA_COUNT_OF(statuses); i++) {
+        struct stand stand = {.status = statuses[i]};
+        stand.task = spawn(end_when_told, &stand);
+        check_before(&stand);
+        look_from_outside(look_before, &stand);
+        if (statuses[i] == -ECANCELED) {
+            skua_task_cancel(stand.task);
+        }
+        atomic_store(&stand.go, 1);
+        check_after(&stand);
+        look_from_outside(look_after, &stand);
+        skua_task_release(stand.task);
+    }
+    return 0;
+}
+
+/* covers: A14 */
+static void everybody_can_see_how_a_task_stands(void **state)
+{
+    run_on_1_2_4(stand_body);
+}
+
 /* --- failures that nobody looked at ----------------------------------------------------------- */
 
 static int unseen_body(void *arg)
@@ -290,6 +371,7 @@ int main(void)
         TEST(a_wrapper_can_name_its_caller),
         TEST(a_task_may_take_another_name),
         TEST(without_memory_the_name_stays),
+        TEST(everybody_can_see_how_a_task_stands),
         TEST(a_failure_that_nobody_saw_is_told_with_both_places),
         TEST(a_cancel_that_was_swallowed_is_counted),
         TEST(a_cancel_that_came_too_late_is_not),

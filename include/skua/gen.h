@@ -31,7 +31,8 @@ typedef struct skua_gen skua_gen;
 typedef int (*skua_gen_fn)(skua_gen *self, void *arg);
 
 /* Declare a generator, to be opened, that is closed when the C block is left by return, goto or
-   break. */
+   break. Variables end in the reverse order of their declarations, so declare it behind those that
+   its function uses. */
 #define SKUA_GEN(name) skua_gen *name __attribute__((cleanup(skua_gen_close), unused)) = NULL
 
 /* Make a generator of items of `item_bytes` (0: signals). fn is first called when the first item is
@@ -51,7 +52,8 @@ int skua_gen_open_named(skua_gen **out, const char *name, skua_gen_fn fn, void *
    generator has opened itself was cancelled or is late; an item that was not taken then never will
    be). Clean up and return. *item is copied from where it stands, straight to where it is asked
    for, and need not outlive the call.
-   Call from: the task of the generator; anybody else panics. May switch. Cost: no allocation. */
+   Call from: the task of the generator; anybody else panics, and so do two of its forked children
+   at once. May switch. Cost: no allocation. */
 int skua_gen_yield(skua_gen *self, const void *item) SKUA_MUST_CHECK;
 
 /* Ask for an item and wait for it. Returns 1 (*item is it), 0 (there are no more), < 0 (the

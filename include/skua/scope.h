@@ -78,8 +78,9 @@ void skua_scope_cancel_because(skua_scope *scope, int code);
 void skua_scope_stop(skua_scope *scope, skua_time until);
 
 /* Move the scope's deadline (of a shield: its grace), to an earlier or a later moment, or to
-   SKUA_FOREVER. Who waits inside is told. A deadline that has fired cannot be taken back, nor can
-   the moment of a stop be put off: then the call does nothing.
+   SKUA_FOREVER. Who waits inside is told of an earlier one, and begins its wait anew, behind others
+   who wait for the same. A deadline that has fired cannot be taken back, and once a stop was asked
+   for it can only be brought forward: else the call does nothing.
    Call from anywhere while the scope is open. Never switches. */
 void skua_scope_deadline(skua_scope *scope, skua_time deadline);
 
@@ -112,12 +113,12 @@ bool skua_stopping(void);
 
 /* --- cleaning up ------------------------------------------------------------------------------ */
 
-/* Run fn(arg) when the innermost open scope is closed, or, outside of any, when the task ends: once,
+/* Run fn(arg) when the innermost open scope is closed or, outside of any, when the task ends: once,
    however that comes about, last deferred first. It may block: it runs under a shield that ends
    when the runtime's cleanup_ns have passed. What a forked function defers outside of a scope of
    its own runs when the scope around the fork is closed: after the sync, so `arg` must outlive the
    function. Returns 0, or -ENOMEM, -EPERM (on a foreign thread), -ESHUTDOWN (in a forked process):
-   then fn(arg) has been called already, so that nothing leaks.
+   then fn(arg) has been called already, so that nothing leaks. -EINVAL: fn is NULL.
    Call from: a task. Never switches when it succeeds. Cost: one small allocation. */
 int skua_defer(void (*fn)(void *arg), void *arg) SKUA_MUST_CHECK;
 

@@ -12,7 +12,9 @@
 #include <skua/gen.h>
 #include <skua/group.h>
 #include <skua/io.h>
+#include <skua/limit.h>
 #include <skua/local.h>
+#include <skua/meet.h>
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/queue.h>

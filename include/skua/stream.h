@@ -16,8 +16,10 @@
    once the items before it are through, again and again. -ETIMEDOUT, -EAGAIN and -ECANCELED may
    also concern only the wait of him who asks: nothing is lost then, ask again. Functions run in the
    task that asks, inside its deadline; one that it interrupts is called again for the same item.
-   Use. By one task at a time; unless it says so, an operator runs in the task that asks. Items of
-   operators with tasks of their own have at most 64 KiB; larger ones end the stream: -EINVAL. */
+   Use. Constructors may be called from anywhere, skua_stream_generate() from a task; they
+   switch only when they have to close. A stream is asked by one task at a time; unless it
+   says so, an operator runs in the task that asks. Items of operators with tasks of their own
+   have at most 64 KiB; larger ones end the stream: -EINVAL. */
 #ifndef SKUA_STREAM_H
 #define SKUA_STREAM_H
 
@@ -37,7 +39,8 @@ typedef int (*skua_stream_fold_fn)(void *context, void *state, const void *item)
 /* --- asking ----------------------------------------------------------------------------------- */
 
 /* Declare a stream that is closed when the C block is left by return, goto or break; for loops by
-   hand, since what is handed to an operator or a sink is owned by that. */
+   hand, since what is handed to an operator or a sink is owned by that. Declare it behind what its
+   functions use. */
 #define SKUA_STREAM(name)                                                                          \
     skua_stream *name __attribute__((cleanup(skua_stream_close), unused)) = NULL
 
@@ -137,7 +140,8 @@ skua_stream *skua_stream_batch(skua_stream *stream, size_t item_bytes, size_t it
 /* At most one item in each period: the others wait. */
 skua_stream *skua_stream_throttle(skua_stream *stream, int64_t period_ns);
 
-/* The newest of the items that are ready; older ones are dropped. */
+/* The newest of the items that are ready; older ones are dropped. (A source that is ready for ever
+   keeps it busy until it is cancelled.) */
 skua_stream *skua_stream_conflate(skua_stream *stream);
 
 /* An item that was not followed by another one for quiet_ns; those before it are dropped. */
@@ -160,7 +164,9 @@ skua_stream *skua_stream_map_parallel(skua_stream *stream, const skua_parallel *
 
 /* --- sinks: each closes the chain ------------------------------------------------------------- */
 
-/* fn(context, item) for each, until one is not 0. Returns that, 0 at the end, or the failure. */
+/* Call from: as skua_stream_next(). May switch. A deadline holds for the functions too.
+
+   fn(context, item) for each, until one is not 0. Returns that, 0 at the end, or the failure. */
 int skua_stream_for_each(skua_stream *stream, skua_stream_item_fn fn, void *context,
                          skua_time deadline) SKUA_MUST_CHECK;
 

@@ -45,7 +45,7 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
 int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
                     const skua_spawn_opts *opts) SKUA_MUST_CHECK;
 
-/* Where a task was spawned: skua_spawn(), skua_spawn_many() and skua_submit() are macros, too, which
+/* Where a task was spawned: skua_spawn(), skua_spawn_many() and skua_submit() are macros, too, that
    pass the place on as a constant; in parentheses, (skua_spawn)(...), they are the functions.
    skua_task_site() and reports of failures tell it. */
 #define SKUA_SITE __FILE__ ":" SKUA__LINE_TEXT(__LINE__)
@@ -54,8 +54,8 @@ int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size
 #define skua_spawn(...) skua_spawn_at(__VA_ARGS__, SKUA_SITE)
 #define skua_spawn_many(...) skua_spawn_many_at(__VA_ARGS__, SKUA_SITE)
 
-/* What the macros call; `site` is a string that stays, or NULL. For wrappers that spawn on behalf of
-   their own callers. */
+/* What the macros call; `site` is a string that stays, or NULL. For wrappers that spawn for callers
+   of their own. */
 int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,
                   const char *site) SKUA_MUST_CHECK;
 int skua_spawn_many_at(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,

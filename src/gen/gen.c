@@ -246,6 +246,9 @@ int skua_gen_yield(skua_gen *gen, const void *item)
         unlock(gen);
         return status;
     }
+    if (SKUA_UNLIKELY(gen->state == STANDING)) {
+        skua__panic("the generator '%s' yields in two of its forked children at once", gen->name);
+    }
     status = stand(gen, self, hand_over(gen, item));
     if (SKUA_UNLIKELY(status == SKUA__RECHECK)) {
         status = stand_again(gen, self);
@@ -433,6 +436,7 @@ int skua_gen_open_named(skua_gen **out, const char *name, skua_gen_fn fn, void *
     }
     struct skua__service *service;
     int status = skua__service_get(SKUA__SERVICE_GEN, &service, registry_create);
+    name = name != NULL ? name : "generator";
     size_t name_bytes = strlen(name) + 1;
     skua_gen *gen = status == 0 ? skua__alloc(sizeof *gen + name_bytes) : NULL;
     if (gen == NULL) {

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "sched/service.h"
 #include "sched/waiter.h"
+#include "sched/worker.h"
 
 #include <skua/retry.h>
 #include <skua/scope.h>
@@ -37,11 +38,11 @@ int64_t skua__retry_jitter_ns(int64_t pause_ns, uint32_t percent, uint64_t *rand
     return pause_ns - (int64_t)(skua__random_next(random) % ((uint64_t)span_ns + 1));
 }
 
-/* Different for two that fail at the same moment, which is what the jitter is for. */
+/* Different for two that fail at the same moment, which is what the jitter is for, and in other
+   processes; the same where clock and schedule are a test's. */
 static uint64_t jitter_seed(void)
 {
-    static _Atomic uint64_t turn;
-    return (uint64_t)skua__clock_ns() + (skua__fetch_add(&turn, 1, relaxed) << 32);
+    return skua__random_next(&skua__worker_self()->random) ^ (uint64_t)skua__clock_ns();
 }
 
 /* --- attempts --------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* Clean-up that cannot be forgotten: deferred calls, and resources.
 
-     (D1) A fiber's deferred calls stand in one list, and those of one scope stand together: those of
-          inner scopes before those of outer ones, within a scope the last one first. So a scope
-          that closes looks at the list's head only.
+     (D1) A fiber's deferred calls stand in one list, those of one scope together: those of inner
+          scopes before those of outer ones, within a scope the last one first. So a scope that
+          closes looks at the list's head only.
      (D2) A call leaves the list before it is made: it is made once, whatever it does.
      (D3) Each runs in a shield of its own inside the scope that closes, which is still open: so
           cancels of that scope reach it after the grace, and what it defers itself runs after it.
@@ -52,6 +52,9 @@ static int why_not(const struct skua__fiber *fiber)
 
 int skua_defer(void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL) {
+        return -EINVAL;
+    }
     struct skua__fiber *fiber = skua__fiber_self();
     int status = why_not(fiber);
     struct skua__defer *defer = status == 0 ? skua__alloc(sizeof *defer) : NULL;

@@ -115,8 +115,10 @@ static void dump_task(void *object, void *arg)
     struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
     describe(dump->runtime, fiber, state, sizeof state);
     bool is_cancelled = skua__scope_is_cancelled(&task->scope);
-    snprintf(line, sizeof line, "  '%.*s' %s%s", NAME_BYTES, skua_task_name(task), state,
-             is_cancelled ? ", cancelled" : "");
+    const char *site = skua_task_site(task); /* a constant of the program */
+    snprintf(line, sizeof line, "  '%.*s' %s%s%s%s", NAME_BYTES, skua_task_name(task), state,
+             is_cancelled ? ", cancelled" : "", site != NULL ? ", from " : "",
+             site != NULL ? site : "");
     skua_task_release(task);
     dump->write_line(line, dump->arg);
 }

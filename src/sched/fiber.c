@@ -5,6 +5,7 @@
 #include "base/futex.h"
 #include "base/panic.h"
 #include "sched/dispatch.h"
+#include "sched/service.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 
@@ -207,6 +208,14 @@ SKUA_OPAQUE void skua__fiber_yield(struct skua__fiber *self)
     struct skua__runnable *next = skua__dispatch_next(worker);
     if (next != &self->runnable) {
         suspend_for(worker, self, next);
+    }
+}
+
+void skua__fiber_check_locks(const struct skua__fiber *self)
+{
+    if (SKUA_UNLIKELY(self->locks_held != 0) && !skua__forked()) {
+        skua__panic("a task has ended while it holds %u lock%s", (unsigned)self->locks_held,
+                    self->locks_held == 1 ? "" : "s");
     }
 }
 

@@ -38,6 +38,7 @@ struct skua__fiber {
     bool was_refused; /* its task got -ECANCELED for a cancel of its own */
     int saved_errno;
     uint32_t cancels_ignored;         /* -ECANCELED returned in a row */
+    uint32_t locks_held;              /* mutexes and rwlocks; counted by the fiber itself */
     _Atomic(struct skua_task *) task; /* written by who runs it; the monitor reads it */
     struct skua__child *child;        /* to be run instead of the task: one of its forks */
     struct skua__forks *forks;        /* its public children; NULL until there were any */
@@ -79,6 +80,9 @@ void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
 /* Suspend the running fiber, which has put itself where somebody will find it, and run what is
    ready. */
 void skua__fiber_suspend(struct skua__fiber *self);
+
+/* Panics if what the fiber has run ends while it holds a lock, which nobody could give back. */
+void skua__fiber_check_locks(const struct skua__fiber *self);
 
 /* Let others run first. */
 void skua__fiber_yield(struct skua__fiber *self);

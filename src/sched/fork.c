@@ -340,6 +340,7 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
     skua__scope_enter_child(&root, child->scope, fiber);
     int status = child->fn(child->arg);
     skua__fork_check_synced(skua__worker_self(), fiber);
+    skua__fiber_check_locks(fiber);
     struct skua__defer *defers = skua__defers_hand_over(fiber, child->scope);
     fiber->ends_slowly = fiber->was_refused = false;
     skua__scope_leave_child(&root, fiber);

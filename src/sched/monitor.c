@@ -114,8 +114,9 @@ static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
     /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
        of that word, after which skua__monitor_wake() looks at the flag. */
     skua__fence(seq_cst);
-    int64_t next = run_late_timers(runtime, skua__clock_real_ns());
-    int64_t cancel_at = skua__runtime_end_drain(runtime, skua__clock_ns());
+    int64_t now = skua__clock_real_ns();
+    int64_t next = run_late_timers(runtime, now);
+    int64_t cancel_at = skua__runtime_end_drain(runtime, now);
     next = cancel_at < next ? cancel_at : next;
     if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
         skua__futex_wait(&runtime->monitor_bell, bell, next, false);
@@ -378,13 +379,14 @@ void *skua__monitor_main(void *arg)
         }
         int64_t now = skua__clock_real_ns();
         run_late_timers(runtime, now);
-        skua__runtime_end_drain(runtime, skua__clock_ns());
+        skua__runtime_end_drain(runtime, now);
         if (!are_idle) {
             end_patience(runtime);
             help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {
-            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS, false);
+            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS,
+                             false);
         }
     }
     return NULL;

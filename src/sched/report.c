@@ -50,15 +50,15 @@ __attribute__((constructor)) static void let_reports_find_hooks(void)
 
 static void print_failure(const skua_error *error)
 {
-    char origin[300] = "";
+    char origin[320] = "";
     if (error->file != NULL) {
         snprintf(origin, sizeof origin, " at %s:%d", error->file, error->line);
     }
-    const char *site = error->task_site;
+    bool has_site = error->task_site != NULL, has_text = error->text[0] != '\0';
     skua__report("task '%s'%s%s failed and nobody has asked for its status: %d (%s)%s%s%s",
-                 error->task_name, site != NULL ? " of " : "", site != NULL ? site : "",
-                 error->code, skua_error_text(error->code), origin,
-                 error->text[0] != '\0' ? ": " : "", error->text);
+                 error->task_name, has_site ? " of " : "", has_site ? error->task_site : "",
+                 error->code, skua_error_text(error->code), origin, has_text ? ": " : "",
+                 error->text);
 }
 
 void skua__runtime_report_failure(const struct skua_task *task)
@@ -67,8 +67,8 @@ void skua__runtime_report_failure(const struct skua_task *task)
     /* Without memory for a record there is only the code. */
     const skua_error bare = {.code = task->status,
                              .task_name = skua_task_name(task),
-                             .task_site = skua_task_site(task),
-                             .text = ""};
+                             .text = "",
+                             .task_site = skua_task_site(task)};
     const skua_error *error = task->error != NULL ? &task->error->error : &bare;
     skua__fetch_add(&runtime->failures_unseen, 1, relaxed);
     if (runtime->on_failure != NULL) {

@@ -102,6 +102,7 @@ static int make_service(skua_runtime *runtime, enum skua__service_slot slot,
         status = create(runtime, &service);
     }
     if (status == 0) {
+        service->runtime = runtime;
         /* release: publishes the service; pairs with the acquire in skua__service_get(). */
         skua__store(&runtime->services[slot], service, release);
         *out = service;

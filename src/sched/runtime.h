@@ -79,9 +79,6 @@ struct skua_runtime {
 int skua__runtime_create(skua_runtime **out, const skua_config *config,
                          struct skua__director *director);
 
-/* Refuse new tasks and cancel every task there is, with one heavy fence for all of them. */
-void skua__runtime_cancel_all(skua_runtime *runtime);
-
 /* True in a test run whose seed decides who runs. */
 static inline bool skua__runtime_is_seeded(const skua_runtime *runtime)
 {

@@ -279,7 +279,8 @@ int skua_cancel_reason(void)
     int reason = -ECANCELED;
     for (struct skua__scope *scope = skua__fiber_self()->scope; scope != NULL;
          scope = scope->parent) {
-        /* Whoever cancels it may not be through with marking: its flag is here before its reason. */
+        /* Whoever cancels it may not be through with marking: the flag may be here before the
+           reason. */
         skua__lock(&scope->lock, SKUA__RANK_SCOPE);
         int64_t cause = skua__load(&scope->deadline_ns, relaxed);
         bool is_last = has_flag(scope, SKUA__SCOPE_SHIELD) && !skua__scope_is_cancelled(scope);
@@ -590,6 +591,7 @@ bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime 
     for (struct skua__scope *outer = scope; outer != NULL; outer = outer->parent) {
         if (has_flag(outer, SKUA__SCOPE_SHIELD)) {
             if (now_ns >= skua__load(&outer->deadline_ns, relaxed) &&
+                !skua__scope_is_cancelled(outer) &&
                 (skua__scope_is_cancelled(outer->parent) ||
                  skua__scope_expire(outer->parent, now_ns, runtime))) {
                 skua__scope_cancel(outer, 0, runtime);

@@ -21,6 +21,7 @@ enum skua__service_slot {
 
 /* The start of every service's struct. */
 struct skua__service {
+    skua_runtime *runtime; /* set by who has asked for the service */
     /* Ends and frees the service. Called once, from a foreign thread, when no task is left. */
     void (*destroy)(struct skua__service *service);
 };

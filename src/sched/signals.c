@@ -153,7 +153,7 @@ static int run_to_end(struct run *run)
     skua_task *task;
     int result = 0;
     const skua_spawn_opts opts = {.name = "main"};
-    int status = skua_submit(run->runtime, &task, run_main, run, &opts);
+    int status = (skua_submit)(run->runtime, &task, run_main, run, &opts);
     if (status == 0) {
         await_main(run);
         status = skua_join(task, &result, SKUA_FOREVER);

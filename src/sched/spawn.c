@@ -467,7 +467,7 @@ static int batch_make(struct batch *batch, struct skua__worker *worker, uint32_t
             start->out[batch->count] = task;
         }
         batch_add(batch, &task->runnable);
-        arg += start->stride;
+        arg = start->stride > 0 ? arg + start->stride : arg; /* it may be NULL */
     }
     return 0;
 }

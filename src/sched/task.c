@@ -33,15 +33,6 @@ static bool has_flag(const struct skua_task *task, uint32_t flag)
 
 /* --- freeing --------------------------------------------------------------------------------- */
 
-static void record_free(struct skua__error_record *record)
-{
-    if (record != NULL) {
-        struct skua__kept causes = {.first = record->causes};
-        skua__kept_release(&causes);
-        skua__free(record);
-    }
-}
-
 static void free_names(struct skua_task *task)
 {
     struct skua__task_name *name = skua__load(&skua__roomy(task)->name, relaxed);
@@ -49,6 +40,15 @@ static void free_names(struct skua_task *task)
         struct skua__task_name *older = name->older;
         skua__free(name);
         name = older;
+    }
+}
+
+static void record_free(struct skua__error_record *record)
+{
+    if (record != NULL) {
+        struct skua__kept causes = {.first = record->causes};
+        skua__kept_release(&causes);
+        skua__free(record);
     }
 }
 
@@ -243,9 +243,10 @@ static void note_swallowed(struct skua_task *task, int status)
     skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
     if (runtime->is_debugging) {
         const char *site = skua_task_site(task);
-        skua__report("task '%s'%s%s was cancelled and has ended with %d all the same",
-                     skua_task_name(task), site != NULL ? " of " : "", site != NULL ? site : "",
-                     status);
+        skua__runtime_report(runtime, SKUA_REPORT_SWALLOWED,
+                             "task '%s'%s%s was cancelled and has ended with %d all the same",
+                             skua_task_name(task), site != NULL ? " of " : "",
+                             site != NULL ? site : "", status);
     }
 }
 
@@ -269,6 +270,7 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     if (SKUA_UNLIKELY(fiber->ends_slowly)) {
         end_slowly(fiber, task, status);
     }
+    skua__fiber_check_locks(fiber); /* a deferred call may have given them back */
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
         skua__stack_check(&fiber->stack);
@@ -717,7 +719,7 @@ int skua_yield(void)
     if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
         skua__scope_expire(fiber->scope, skua__clock_ns(), fiber->runnable.runtime);
     }
-    return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : 0;
+    return skua__scope_is_cancelled(fiber->scope) ? skua__refused(fiber) : 0;
 }
 
 int skua_checkpoint(void)

@@ -81,11 +81,12 @@ _Static_assert(sizeof(struct skua__error_record) <=
                    sizeof((struct skua__roomy_task *)0)->inline_arg,
                "a record has to fit where the argument was");
 
-/* Give a roomy task that name; 0 or -ENOMEM. Call from: its spawner, then the task itself. */
-int skua__task_set_name(struct skua_task *task, const char *name);
 /* Start a task of the library's own, which nobody joins: from any thread, whatever max_tasks says,
    without task-locals, also while the runtime drains. 0, -ENOMEM, or -ESHUTDOWN. */
 int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts);
+
+/* Give a roomy task that name; 0 or -ENOMEM. Call from: its spawner, then the task itself. */
+int skua__task_set_name(struct skua_task *task, const char *name);
 
 /* Run the fiber's task to its end, on the fiber. Returns the fiber of its joiner, claimed and not
    woken, if there was only one; else it has woken them all, and returns NULL. */

@@ -114,9 +114,7 @@ static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
     return (int)cause_of(wait->parker);
 }
 
-/* The running task is told of a cancel: noted if it is the task's own, so that it can be seen
-   whether the task made nothing of it. */
-static int refused(struct skua__fiber *fiber)
+int skua__refused(struct skua__fiber *fiber)
 {
     if (skua__scope_is_cancelled(&skua__fiber_task(fiber)->scope)) {
         fiber->ends_slowly = fiber->was_refused = true;
@@ -132,7 +130,7 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
         int64_t scope_deadline = skua__scope_deadline(fiber->scope, now);
         if (scope_deadline <= now && scope_deadline <= deadline_ns &&
             skua__scope_expire(fiber->scope, now, fiber->runnable.runtime)) {
-            return refused(fiber);
+            return skua__refused(fiber);
         }
     }
     return deadline_ns <= now ? -ETIMEDOUT : SKUA__RECHECK;
@@ -148,7 +146,7 @@ int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns)
     case SKUA__CAUSE_CANCEL:
         /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
            since: the cancel may have meant that one. */
-        return skua__scope_is_cancelled(fiber->scope) ? refused(fiber) : SKUA__RECHECK;
+        return skua__scope_is_cancelled(fiber->scope) ? skua__refused(fiber) : SKUA__RECHECK;
     default:
         return SKUA__RECHECK;
     }
@@ -186,7 +184,7 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
         skua__runtime_light_fence(fiber->runnable.runtime);
         if (SKUA_UNLIKELY(skua__scope_is_cancelled(fiber->scope)) &&
             skua__claim(&fiber->parker, wait->ticket, SKUA__CAUSE_CANCEL)) {
-            return refused(fiber);
+            return skua__refused(fiber);
         }
         needs_timer = needs_timer || skua__scope_has_deadline(fiber->scope);
     }
@@ -233,7 +231,7 @@ static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
             skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
-    return refused(fiber);
+    return skua__refused(fiber);
 }
 
 /* The budget is used up: others first; and deadlines, which otherwise are looked at only by those

@@ -51,6 +51,8 @@
 
 #include <skua/base.h>
 
+struct skua__fiber;
+
 enum {
     SKUA__STATE_RUNNING = 0,
     SKUA__STATE_WAITING = 1,
@@ -205,6 +207,10 @@ static inline void skua__wake_list_flush(struct skua__wake_list *list)
    against the task's budget and yields when that is used up. On a foreign thread 0; in a forked
    child -ESHUTDOWN. */
 int skua__cancel_point(void);
+
+/* -ECANCELED, for the running task: noted if the cancel is the task's own, so that it can be told
+   whether the task made nothing of it. */
+int skua__refused(struct skua__fiber *fiber);
 
 /* Deadlines as the library keeps them: nanoseconds, SKUA__NEVER for none. */
 static inline bool skua__is_now(skua_time deadline)

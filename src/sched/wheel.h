@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct skua__timer) == SKUA_CACHE_LINE, "see its comment")
 struct skua__wheel {
     struct skua__lock lock SKUA_CACHE_ALIGNED;
     uint32_t tick_shift; /* constant: log2 of the nanoseconds of a tick */
-    uint64_t elapsed; /* ticks up to here have been dealt with */
+    uint64_t elapsed;    /* ticks up to here have been dealt with */
     size_t count;
     uint64_t occupied[SKUA__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
     struct skua__list slots[SKUA__WHEEL_LEVELS][SKUA__WHEEL_SLOTS];

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "base/random.h"
+#include "sched/drain.h"
 #include "testing/kit.h"
 
 #include <pthread.h>

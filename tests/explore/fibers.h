@@ -150,10 +150,14 @@ __attribute__((weak)) struct skua__defer *skua__defers_hand_over(struct skua__fi
     return NULL;
 }
 
-__attribute__((weak)) void skua__defers_adopt(struct skua__fiber *fiber,
-                                              struct skua__defer *defers)
+__attribute__((weak)) void skua__defers_adopt(struct skua__fiber *fiber, struct skua__defer *defers)
 {
     (void)fiber, (void)defers;
+}
+
+__attribute__((weak)) void skua__fiber_check_locks(const struct skua__fiber *self)
+{
+    (void)self;
 }
 
 /* Weak: models that have the real task.c use those. */

@@ -119,6 +119,8 @@ void skua__monitor_ring(skua_runtime *runtime) {}
 void skua__sanitize_thread(struct skua__sanitize *context) {}
 void skua__stack_check(const struct skua__stack *stack) {}
 
+void skua__fiber_check_locks(const struct skua__fiber *self) {}
+
 skua_time skua_after(int64_t duration_ns)
 {
     return skua_time_at(skua__clock_ns() + duration_ns);

@@ -2,6 +2,8 @@
 #include "../stream_help.h"
 #include "mem/forked.h"
 
+#include <skua/fork.h>
+
 /* The test forks; the child is told that it is a process of its own. */
 static void run_main(void *fn_at)
 {
@@ -74,11 +76,31 @@ static int yield_for_another(void *arg)
     return skua_gen_yield(shared, &(int){2});
 }
 
+static int yield_as_child(void *self)
+{
+    return skua_gen_yield(self, &(int){3});
+}
+
+static int yield_twice(skua_gen *self, void *arg)
+{
+    skua_child child;
+    skua_fork(&child, yield_as_child, self);
+    int status = skua_gen_yield(self, &(int){4}); /* suspends, so the child is given away */
+    return skua_sync(&child) < 0 ? -EIO : status;
+}
+
+static int let_children_yield(void *arg)
+{
+    CHECK_INT(skua_gen_open(&shared, yield_twice, NULL, sizeof(int)), 0);
+    return ask(shared) == 1 ? skua_sleep(SKUA_FOREVER) : -1;
+}
+
 static void generators(void **state)
 {
     dies(close_while_asked, "the generator 'wait_for_ever' is closed while a task waits");
     dies(finish_while_asked, "the generator 'wait_for_ever' is closed while a task waits");
     dies(let_it_close_itself, "the generator 'close_itself' closes itself");
+    dies(let_children_yield, "the generator 'yield_twice' yields in two of its forked children");
     dies(yield_for_another, "the generator 'one' is told to yield by another task");
 }
 

@@ -158,17 +158,94 @@ static int use_chains(void *arg)
     return 0;
 }
 
-static void chains_at_random(void **state)
+/* --- one generator, many who ask -------------------------------------------------------------- */
+
+enum { ASKERS = 6 };
+
+typedef struct crowd {
+    uint64_t random;
+    skua_gen *gen;
+    chain it;
+    gate seen[4000];
+} crowd;
+
+typedef struct member {
+    crowd *all;
+    uint64_t random;
+} member;
+
+/* Asks until there are no more, or it is cancelled. */
+static int ask_in_crowd(void *arg)
+{
+    member *self = arg;
+    int64_t item, last = -1;
+    int status;
+    do {
+        status = skua_gen_next(self->all->gen, &item, some_deadline(&self->random));
+        if (status == 1) {
+            CHECK(item > last);
+            CHECK_INT(atomic_fetch_add(&self->all->seen[item], 1), 0);
+            last = item;
+        } else if (status == -EBUSY) {
+            (void)skua_yield();
+        } else {
+            CHECK(status == 0 || status == -EAGAIN || status == -ETIMEDOUT || status == -ECANCELED);
+        }
+    } while (status != 0 && status != -ECANCELED);
+    return status;
+}
+
+/* Some are cancelled, all others together have each item once. */
+static int use_crowd(void *arg)
+{
+    static crowd all;
+    static member members[ASKERS];
+    skua_task *tasks[ASKERS];
+    memset(&all, 0, sizeof all);
+    all.random = test_random(arg);
+    all.it.count = 1 + below(&all.random, sizeof all.seen / sizeof all.seen[0] / TEST_SCALE);
+    CHECK_INT(skua_gen_open(&all.gen, give_all, &all.it, sizeof(int64_t)), 0);
+    for (int i = 0; i < ASKERS; i++) {
+        members[i] = (member){&all, test_random(&all.random)};
+        tasks[i] = spawn(ask_in_crowd, &members[i]);
+    }
+    for (int i = 0; i < ASKERS / 2; i++) {
+        CHECK_INT(skua_sleep(skua_after((int64_t)below(&all.random, 200000))), 0);
+        skua_task_cancel(tasks[i]);
+    }
+    for (int i = 0; i < ASKERS; i++) {
+        int status = finish(tasks[i]);
+        CHECK(status == 0 || (status == -ECANCELED && i < ASKERS / 2));
+    }
+    skua_gen_close(&all.gen);
+    for (int64_t i = 0; i < all.it.count; i++) {
+        CHECK_INT(all.seen[i], 1);
+    }
+    CHECK_INT(all.it.ended, 1);
+    return 0;
+}
+
+static void run_until_end(skua_fn fn)
 {
     uint64_t random = test_seed();
-    skua_time end = skua_after(SKUA_SEC(1) * (int64_t)test_env("SKUA_STRESS_SECONDS", 6));
+    skua_time end = skua_after(SKUA_SEC(1) * (int64_t)test_env("SKUA_STRESS_SECONDS", 6) / 2);
     do {
-        run_on_with(1u << below(&random, 3), use_chains, &random);
+        run_on_with(1u << below(&random, 3), fn, &random);
     } while (skua_clock().ns < end.ns);
+}
+
+static void chains_at_random(void **state)
+{
+    run_until_end(use_chains);
+}
+
+static void one_generator_for_many(void **state)
+{
+    run_until_end(use_crowd);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(chains_at_random)};
+    const struct CMUnitTest tests[] = {TEST(chains_at_random), TEST(one_generator_for_many)};
     return TEST_RUN(tests);
 }
