@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/control.h>
 #include <skua/io.h>
 #include <skua/select.h>
 #include <skua/testing.h>
@@ -66,7 +67,7 @@ static int sleep_for(void *arg)
 
 static int sleep_many(void *arg)
 {
-    enum { COUNT = 500 };
+    enum { COUNT = 200 };
     static sleeper sleepers[COUNT];
     skua_task *tasks[COUNT];
     uint64_t random = test_seed();
@@ -112,6 +113,89 @@ static int expect_timeout(void *arg)
 static void all_deadlines_follow_the_one_clock(void **state)
 {
     run_virtually_on_1_2_4(expect_timeout);
+}
+
+static int send_one(void *arg)
+{
+    const int item = 3;
+    return skua_chan_send(arg, &item, sizeof item, SKUA_FOREVER);
+}
+
+typedef struct early {
+    skua_chan *go;
+    skua_time start;
+} early;
+
+static void *let_go_of_it(void *arg)
+{
+    early *self = arg;
+    const int item = 1;
+    poll(NULL, 0, 10);
+    CHECK_INT(skua_elapsed_ns(self->start), 0); /* all wait, and nobody for a moment */
+    CHECK_INT(skua_chan_send(self->go, &item, sizeof item, SKUA_FOREVER), 0);
+    return NULL;
+}
+
+static int wait_for_thread_after_deadline(void *arg)
+{
+    early self = {.start = skua_clock()};
+    pthread_t thread;
+    int item = 0;
+    CHECK_INT(skua_chan_create(&self.go, sizeof(int), 0), 0);
+    skua_task *sender = spawn(send_one, self.go);
+    CHECK_INT(skua_chan_recv(self.go, &item, sizeof item, skua_after(SKUA_SEC(10))), 1);
+    CHECK_INT(finish(sender), 0);
+    CHECK_INT(pthread_create(&thread, NULL, let_go_of_it, &self), 0);
+    CHECK_INT(skua_chan_recv(self.go, &item, sizeof item, SKUA_FOREVER), 1);
+    pthread_join(thread, NULL);
+    skua_chan_release(self.go, SKUA_SENDER | SKUA_RECEIVER);
+    return 0;
+}
+
+static void the_clock_moves_only_for_those_who_wait(void **state)
+{
+    run_virtually_on_1_2_4(wait_for_thread_after_deadline);
+}
+
+static void note_moment(void *arg)
+{
+    *(skua_time *)arg = skua_clock();
+}
+
+static int call_later(void *arg)
+{
+    const skua_time start = skua_clock();
+    skua_time called = {0};
+    CHECK_INT(skua_call_later(NULL, NULL, SKUA_SEC(5), note_moment, &called), 0);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(6))), 0);
+    CHECK_INT(called.ns - start.ns, SKUA_SEC(5));
+    return 0;
+}
+
+static int drain(void *arg)
+{
+    const skua_time start = skua_clock();
+    skua_drain(NULL, skua_after(SKUA_SEC(40)));
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(60))), -ECANCELED);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(40));
+    return 0;
+}
+
+static int drain_and_leave(void *arg)
+{
+    skua_drain(NULL, skua_after(SKUA_SEC(40)));
+    return 0;
+}
+
+/* covers: B19 */
+static void callbacks_and_drains_follow_the_clock(void **state)
+{
+    run_virtually_on_1_2_4(call_later);
+    run_virtually_on_1_2_4(drain);
+    run_virtually_on_1_2_4(drain_and_leave);
+    const skua_test_opts seeded = {.seeded = true};
+    CHECK_INT(skua_test_run(&seeded, call_later, NULL), 0);
+    CHECK_INT(skua_test_run(&seeded, drain, NULL), 0);
 }
 
 /* --- settling --------------------------------------------------------------------------------- */
@@ -187,9 +271,9 @@ static int settle_after_cancel(void *arg)
 
 static int settle_in_time(void *arg)
 {
-    int *ended = arg;
+    gate *ended = arg;
     const int status = skua_test_settle();
-    (*ended)++;
+    atomic_store(ended, 1);
     return status;
 }
 
@@ -204,14 +288,13 @@ static int keep_busy(void *arg)
 
 static int settle_under_cancel(void *arg)
 {
-    gate may_stop = 0;
-    int ended = 0;
+    gate may_stop = 0, ended = 0;
     skua_task *busy = spawn(keep_busy, &may_stop);
     skua_task *settler = spawn(settle_in_time, &ended);
     for (int i = 0; i < 50; i++) {
         CHECK_INT(skua_yield(), 0);
     }
-    CHECK_INT(ended, 0);
+    CHECK_INT(atomic_load(&ended), 0);
     skua_task_cancel(settler);
     CHECK_INT(finish(settler), -ECANCELED);
     atomic_store(&may_stop, 1);
@@ -380,6 +463,71 @@ static void a_thread_can_hold_the_clock(void **state)
     run_virtually_on_1_2_4(receive_from_thread);
 }
 
+static int sleep_and_open(void *arg)
+{
+    gate *open = arg;
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(7))), 0);
+    atomic_store(open, 1);
+    return 0;
+}
+
+static int block_in_place(void *arg)
+{
+    gate *started = arg;
+    skua_block_begin();
+    atomic_store(started, 1);
+    poll(NULL, 0, 60); /* a stand-in comes meanwhile, and may find itself the last to be busy */
+    CHECK_INT(skua_block_end(), 0);
+    return 0;
+}
+
+static int sleep_beside_a_blocked_worker(void *arg)
+{
+    gate started = 0, open = 0;
+    const skua_time start = skua_clock();
+    skua_task *blocked = spawn(block_in_place, &started);
+    skua_task *sleeper_task = spawn(sleep_and_open, &open);
+    CHECK_INT(skua_yield(), 0);
+    CHECK_INT(finish(blocked), 0);
+    CHECK_INT(finish(sleeper_task), 0);
+    CHECK_INT(atomic_load(&open), 1);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(7));
+    return 0;
+}
+
+static void a_stand_in_does_not_stop_the_clock(void **state)
+{
+    run_virtually_on_1_2_4(sleep_beside_a_blocked_worker);
+}
+
+static int advance_for_ever(void *arg)
+{
+    gate *started = arg;
+    atomic_store(started, 1);
+    return skua_test_advance(SKUA_SEC(1000));
+}
+
+static int advance_twice(void *arg)
+{
+    gate started = 0;
+    skua_task *other = spawn(advance_for_ever, &started);
+    skua_test_hold_clock();
+    CHECK_INT(skua_test_settle(), 0);
+    CHECK_INT(skua_test_advance(SKUA_SEC(1)), -EBUSY);
+    skua_task_cancel(other);
+    CHECK_INT(finish(other), -ECANCELED);
+    skua_test_let_clock_go();
+    const skua_time start = skua_clock();
+    CHECK_INT(skua_test_advance(SKUA_SEC(1)), 0);
+    CHECK_INT(skua_elapsed_ns(start), SKUA_SEC(1));
+    return 0;
+}
+
+static void only_one_moves_the_clock_at_a_time(void **state)
+{
+    run_virtually_on_1_2_4(advance_twice);
+}
+
 typedef struct outsider {
     skua_chan *chan;
     int64_t waited_ns;
@@ -433,11 +581,15 @@ int main(void)
         TEST(long_sleeps_pass_at_once_and_are_exact),
         TEST(every_sleeper_wakes_at_its_very_nanosecond),
         TEST(all_deadlines_follow_the_one_clock),
+        TEST(the_clock_moves_only_for_those_who_wait),
+        TEST(callbacks_and_drains_follow_the_clock),
         TEST(settling_waits_for_everybody_else),
         TEST(settling_can_be_cancelled),
         TEST(the_clock_can_be_moved_by_hand),
         TEST(the_clock_waits_for_real_things),
         TEST(a_thread_can_hold_the_clock),
+        TEST(a_stand_in_does_not_stop_the_clock),
+        TEST(only_one_moves_the_clock_at_a_time),
         TEST(a_thread_waits_for_virtual_moments),
     };
     return TEST_RUN(tests);

@@ -1,6 +1,8 @@
 /* The event: who waits, who does not, and that a set is missed by nobody who waited for it. */
+#include "sched/waitable.h"
 #include "sync_help.h"
 
+#include <skua/select.h>
 #include <skua/sync.h>
 
 static int wait_for_event(void *event, size_t number, skua_time deadline)
@@ -185,6 +187,52 @@ static void a_set_is_not_missed_while_looking_again(void **state)
     run_on_1_2_4(recheck_body);
 }
 
+/* --- as a case --- */
+
+/* What a select does with it, step by step. */
+static int case_body(void *arg)
+{
+    skua_event event = {{0}};
+    const skua_case entry = SKUA_IS_SET(&event);
+    const struct skua__waitable *waitable = entry.waitable;
+    struct skua__candidate candidate = {0};
+    struct skua__wake_list wakes;
+    struct skua__wait wait;
+    struct skua__lock *lock = waitable->lock(&entry);
+    skua__wake_list_init(&wakes);
+    for (int is_abandoned = 0; is_abandoned <= 1; is_abandoned++) {
+        skua__lock(lock, SKUA__RANK_CHAN);
+        CHECK_INT(waitable->attempt(&entry, &candidate, &wakes), SKUA__WOULD_WAIT);
+        skua__wait_begin(&wait, SKUA__SOFT);
+        skua__waiter_init(&candidate.waiter, &wait, 5, entry.item);
+        CHECK_INT(waitable->link(&entry, &candidate), 1);
+        skua__unlock(lock, SKUA__RANK_CHAN);
+        if (is_abandoned) { /* another case was first: as if by its deadline */
+            CHECK_INT(skua__wait_park(&wait, skua_after(SKUA_MS(1)).ns), -ETIMEDOUT);
+        } else {
+            pthread_t thread;
+            CHECK_INT(pthread_create(&thread, NULL, set_it, &event), 0);
+            CHECK_INT(skua__wait_park(&wait, SKUA__NEVER), 5);
+            CHECK_INT(candidate.waiter.result, 0);
+            CHECK_INT(pthread_join(thread, NULL), 0);
+        }
+        skua__lock(lock, SKUA__RANK_CHAN);
+        waitable->unlink(&entry, &candidate, &wakes);
+        CHECK_INT(waitable->attempt(&entry, &candidate, &wakes),
+                  is_abandoned ? SKUA__WOULD_WAIT : 0);
+        skua__unlock(lock, SKUA__RANK_CHAN);
+        CHECK_INT(waiting_at(&event), 0);
+        skua_event_clear(&event);
+    }
+    CHECK_INT(wakes.count, 0);
+    return 0;
+}
+
+static void as_a_case_of_a_select(void **state)
+{
+    run_on_1_2_4(case_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +243,7 @@ int main(void)
         TEST(threads_take_part),
         TEST(the_waiter_frees),
         TEST(a_set_is_not_missed_while_looking_again),
+        TEST(as_a_case_of_a_select),
     };
     return TEST_RUN(tests);
 }

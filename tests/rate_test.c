@@ -1,5 +1,6 @@
-/* Rates and tickers: never early, never more than allowed, in order, and nothing lost to who leaves.
-   Real times are bounded from one side, since a machine may be late; virtual ones are exact. */
+/* Rates and tickers: never early, never more than allowed, in order, and nothing lost to who
+   leaves. Real times are bounded from one side, since a machine may be late; virtual ones are
+   exact. */
 #include "sync_help.h"
 
 #include <skua/limit.h>

@@ -18,6 +18,7 @@ skua_yield its purpose is what happens meanwhile
 skua_checkpoint its purpose is what happens meanwhile
 skua_block_end its purpose is what happens meanwhile
 skua_fail_at returns the code that it was given
+skua_test_fail_at has recorded the failure: returning it is a convenience
 skua_cancel_reason a question: it cannot fail
 skua_run_signal a question: it cannot fail
 skua_test_fail_at records the failure, and returns a code to pass on
@@ -48,6 +49,8 @@ skua_gen_yield waits for who asks, and ends when nobody will
 skua_stream_close its tasks are cancelled
 skua_test_settle a tool of tests
 skua_test_advance a tool of tests
+skua_test_settle deadlines of its own clock stand still, those of scopes hold
+skua_test_advance as above
 skua_with switches in what it calls only, under the scopes around it
 '
 

@@ -1,5 +1,5 @@
-/* tests/sync_help.h: what the suites of sync.h, meet.h and limit.h share: calls in tasks and threads
-   of their own, and how many stand in a line. */
+/* tests/sync_help.h: what the suites of sync.h, meet.h and limit.h share: calls in tasks and
+   threads of their own, and how many stand in a line. */
 #ifndef SKUA_TESTS_SYNC_HELP_H
 #define SKUA_TESTS_SYNC_HELP_H
 

@@ -69,9 +69,9 @@ typedef struct skua_rate {
 
 /* A bucket that holds up to `burst` tokens, is full now, and gets `per_second` of them every
    second. In any stretch of t seconds at most burst + per_second * t tokens are given out. What
-   comes while the bucket is full is lost: with a burst of 1 that is what a taker wakes up late, so a
-   rate that is to be reached, and not only kept, needs a burst of 2 or more. Panics unless both are
-   > 0.
+   comes while the bucket is full is lost: with a burst of 1 that is what a taker wakes up late, so
+   a rate that is to be reached, and not only kept, needs a burst of 2 or more. Panics unless both
+   are > 0.
    Call from: anywhere, before others use it. */
 void skua_rate_init(skua_rate *rate, double per_second, size_t burst);
 

@@ -37,7 +37,7 @@ typedef struct skua_test_opts {
 
 /* Run fn(arg) as the main task of a fresh runtime and take the runtime down again. Returns what fn
    returned; SKUA_TEST_FAILED if a check has failed; -ENOTEMPTY if all was well but something was
-   left behind: tasks that still ran when fn returned, handles that were not released, open fds,
+   left behind: tasks that still ran when fn returned (unless it drains), handles that were not released, open fds,
    threads, memory (each is named on standard error); -EBUSY while another test run is under way;
    -EINVAL for options that contradict each other; else as skua_run(). Whatever fails, the seed is
    printed as SKUA_SEED=..., which in the environment repeats the schedule.
@@ -55,13 +55,15 @@ int skua_test_settle(void) SKUA_MUST_CHECK;
 
 /* Move the virtual clock on by `duration_ns` (> 0), stopping at each deadline on the way: those who
    wait for it go on at its exact moment and have settled before time moves further.
-   Returns 0, -ECANCELED (the clock stands wherever it has come to), or -EINVAL outside of a run
-   with a virtual clock. Call from: a task of the test run, one at a time. May switch. */
+   Returns 0, -ECANCELED (the clock stands wherever it has come to), -EBUSY if another task is at
+   it, or -EINVAL outside of a run with a virtual clock.
+   Call from: a task of the test run. May switch. */
 int skua_test_advance(int64_t duration_ns) SKUA_MUST_CHECK;
 
 /* While held, the virtual clock does not jump: somebody outside of the runtime, such as a thread
-   of the program, is about to do something. Holds are counted. The library does so itself for
-   tasks that wait for fds and for calls on blocking threads.
+   of the program, is about to do something. Holds are counted; letting go of more than were held
+   panics. The library does so itself for tasks that wait for fds, for calls on blocking threads and
+   for jobs of a process pool (which, while it is open, always waits).
    Call from anywhere during the test run. */
 void skua_test_hold_clock(void);
 void skua_test_let_clock_go(void);

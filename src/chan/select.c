@@ -286,11 +286,11 @@ static bool attempt(struct selection *selection, uint32_t index)
 static uint64_t choice_seed(const struct selection *selection)
 {
     static _Atomic uint64_t turn;
-    struct skua__worker *worker = skua__worker_self();
-    if (SKUA_UNLIKELY(worker != NULL && worker->runtime->director != NULL)) {
-        return skua__random_next(&worker->random); /* a test's seed decides */
+    uint64_t seed;
+    if (skua__seed_decides(&seed)) {
+        return seed;
     }
-    uint64_t seed = skua__load(&turn, relaxed) + (uintptr_t)selection;
+    seed = skua__load(&turn, relaxed) + (uintptr_t)selection;
     uint64_t next = seed;
     skua__random_next(&next);
     skua__store(&turn, next, relaxed);

@@ -2,6 +2,7 @@
 #ifndef SKUA_SCHED_RUNTIME_H
 #define SKUA_SCHED_RUNTIME_H
 
+#include "base/random.h"
 #include "mem/slab.h"
 #include "mem/stack.h"
 #include "sched/callbacks.h"
@@ -89,6 +90,17 @@ static inline bool skua__runtime_is_seeded(const skua_runtime *runtime)
 static inline bool skua__runtime_is_virtual(const skua_runtime *runtime)
 {
     return SKUA_UNLIKELY(runtime->director != NULL) && runtime->director->is_virtual;
+}
+
+/* In a test run: the next number of the seed's, for a choice that elsewhere is left to chance. */
+static inline bool skua__seed_decides(uint64_t *number)
+{
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_LIKELY(worker == NULL || worker->runtime->director == NULL)) {
+        return false;
+    }
+    *number = skua__random_next(&worker->random);
+    return true;
 }
 
 /* How many stand-ins have a thread. */

@@ -165,7 +165,7 @@ static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, 
         timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
     }
     /* A virtual clock stands still until everybody waits: the past must not move it. */
-    if (SKUA_UNLIKELY(skua__clock_is_virtual()) && timer_ns <= skua__clock_ns() &&
+    if (skua__runtime_is_virtual(fiber->runnable.runtime) && timer_ns <= skua__clock_ns() &&
         skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
         return false;
     }

@@ -271,3 +271,37 @@ size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
     } while (!is_done);
     return woken;
 }
+
+/* Leaves in the slot only timers that belong there. False: there are none. */
+static bool prune_slot(struct skua__wheel *wheel, struct skua__list *list)
+{
+    bool is_live = false;
+    struct skua__link *link = list->head.next;
+    while (link != &list->head) {
+        struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
+        link = link->next;
+        bool is_over = skua__load(&timer->parker->word, relaxed) != timer->ticket;
+        bool is_later = timer->expiry_tick < tick_after(wheel, timer->deadline_ns);
+        if (is_over || is_later) {
+            take_out(wheel, timer);
+        }
+        if (!is_over && is_later) {
+            insert(wheel, timer, timer->deadline_ns); /* perhaps in this very slot again */
+        }
+        is_live = is_live || (!is_over && !is_later);
+    }
+    return is_live;
+}
+
+int64_t skua__wheel_next_live(struct skua__wheel *wheel)
+{
+    int level, slot;
+    uint64_t tick;
+    skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+    while (find_next(wheel, &level, &slot, &tick) &&
+           !prune_slot(wheel, &wheel->slots[level][slot])) {}
+    publish_next(wheel);
+    int64_t next = skua__wheel_next(wheel);
+    skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+    return next;
+}

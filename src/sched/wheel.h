@@ -1,6 +1,6 @@
-/* sched/wheel.h: the timers of one worker: a hierarchical wheel, 6 levels of 64 slots, each step of
-   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early. Under a test's virtual clock a
-   step is 1 ns, which takes more levels and makes every moment exact.
+/* sched/wheel.h: the timers of one worker: a hierarchical wheel of levels of 64 slots, each step of
+   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early. Under a test's virtual
+   clock a step is 1 ns, which takes more levels and makes every moment exact.
 
    Each fiber has one timer, and it is lazy: when a wait ends otherwise its timer stays where it is.
    A timer that is found in the way when a later deadline is armed stays too, fires early, sees the
@@ -61,6 +61,10 @@ void skua__timer_disarm(struct skua__timer *timer);
 
 /* Claim and wake all whose deadline has come. Returns how many. Call from anywhere but a fiber. */
 size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns);
+
+/* skua__wheel_next(), after dropping the timers of waits that are over and moving those that have
+   become later, as far as they stand in the way: so that somebody waits for what it returns. */
+int64_t skua__wheel_next_live(struct skua__wheel *wheel);
 
 /* When skua__wheel_run() should be called next, or SKUA__NEVER. A hint: never too late for timers
    that were armed before the call. */

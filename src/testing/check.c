@@ -63,6 +63,7 @@ void skua__kit_note(struct skua__kit *kit, const char *format, ...)
 }
 
 /* "file:line: in task 'x': message" */
+SKUA_PRINTF(5, 0)
 static void compose(char *text, size_t bytes, const char *file, int line, const char *format,
                     va_list args)
 {

@@ -13,6 +13,7 @@
 
    Rejected: waiting for some real time without activity before a jump, as MockClock of trio does:
    it makes each jump cost that time, and a busy machine makes it wrong. */
+#include "base/panic.h"
 #include "sched/idle.h"
 #include "sched/wheel.h"
 #include "testing/kit.h"
@@ -96,7 +97,9 @@ static int64_t earliest_timer(const struct skua__kit *kit, skua_runtime *runtime
 {
     int64_t earliest = SKUA__NEVER;
     for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
-        int64_t next = skua__wheel_next(&runtime->workers[i].wheel);
+        struct skua__wheel *wheel = &runtime->workers[i].wheel;
+        bool is_empty = skua__wheel_next(wheel) == SKUA__NEVER;
+        int64_t next = is_empty ? SKUA__NEVER : skua__wheel_next_live(wheel);
         earliest = next < earliest ? next : earliest;
     }
     for (struct skua__link *link = skua__list_first(&kit->thread_timers);
@@ -168,7 +171,7 @@ static bool move_clock(struct skua__kit *kit, skua_runtime *runtime)
         now = next > now ? next : now;
         set_clock(now);
         if (run_timers(kit, runtime, now) > 0) {
-            return true; /* else it was a timer of a wait that has ended otherwise */
+            return true; /* else timers have come nearer, from a level of the wheel to the next */
         }
     }
     struct skua__waiter *advancer = kit->advancer;
@@ -274,6 +277,9 @@ void skua_test_let_clock_go(void)
         ring(kit);
     }
     skua__unlock(&kit->lock, SKUA__RANK_DIRECTOR);
+    if (before == 0) {
+        skua__panic("the clock is let go of, but nobody holds it");
+    }
 }
 
 /* One wait of a settler (`to_ns` 0) or an advancer. What skua__wait_park() says. */

@@ -37,6 +37,7 @@ struct skua__kit {
     struct skua__runnable *ready_first, *ready_last;
     uint32_t ready_count;
     uint64_t random;
+    bool is_ending; /* the main task is over: how much is dispatched until the end is chance */
     _Atomic uint64_t trace; /* read by anybody */
     _Atomic uint64_t seed;
 
@@ -86,7 +87,5 @@ void skua__belongings_note(struct skua__belongings *now);
 uint32_t skua__belongings_report_new(const struct skua__belongings *before, const char *run_name);
 /* Reports the tasks that run besides the caller. Returns how many. Call from: a task. */
 uint32_t skua__report_running_tasks(struct skua__kit *kit);
-/* Lists all tasks and what they do, for a run that hangs. */
-void skua__list_tasks(skua_runtime *runtime);
 
 #endif

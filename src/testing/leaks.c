@@ -3,10 +3,12 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/drain.h"
 #include "sched/task.h"
 #include "testing/kit.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 
 enum {
     NAMED_MAX = 10,
-    NAP_NS = 1000 * 1000,
+    NAP_NS = 100 * 1000,
     PATIENCE_NS = 1000 * 1000 * 1000, /* for the kernel to forget a thread that was joined */
     ROUNDS_MAX = 10000,               /* for tasks that are about to end: turns of everybody else */
 };
@@ -26,12 +28,6 @@ struct census {
     const char *run_name;     /* NULL: only count */
     uint32_t count;
 };
-
-static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
-{
-    skua__slab_visit(&runtime->tasks, visit, arg);
-    skua__slab_visit(&runtime->roomy_tasks, visit, arg);
-}
 
 static void count_task(void *object, void *arg)
 {
@@ -50,7 +46,7 @@ static void count_task(void *object, void *arg)
 static uint32_t count_tasks(skua_runtime *runtime, const skua_task *besides, const char *run_name)
 {
     struct census census = {.besides = besides, .run_name = run_name};
-    visit_tasks(runtime, count_task, &census);
+    skua__runtime_visit_tasks(runtime, count_task, &census);
     return census.count;
 }
 
@@ -69,30 +65,6 @@ uint32_t skua__report_running_tasks(struct skua__kit *kit)
         count = count_tasks(runtime, self, NULL);
     }
     return count == 0 ? 0 : count_tasks(runtime, self, kit->name);
-}
-
-static void list_task(void *object, void *arg)
-{
-    (void)arg;
-    struct skua_task *task = object;
-    if (!skua__task_try_retain(task)) {
-        return;
-    }
-    /* acquire: pairs with the release in skua__task_run(): the fiber is complete. */
-    struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
-    const char *state = "has not started";
-    if (fiber != NULL) {
-        uint64_t word = skua__load(&fiber->parker.word, relaxed) & SKUA__STATE_MASK;
-        bool waits = word == SKUA__STATE_WAITING || word == SKUA__STATE_HARD;
-        state = waits ? "waits" : "runs, or is ready to";
-    }
-    skua__report("  task '%s' %s", skua_task_name(task), state);
-    skua_task_release(task);
-}
-
-void skua__list_tasks(skua_runtime *runtime)
-{
-    visit_tasks(runtime, list_task, NULL);
 }
 
 /* --- fds and threads -------------------------------------------------------------------------- */
@@ -139,8 +111,25 @@ static void count_memory(skua_test_resources *counts)
     counts->bytes = skua__load(&skua__alloc_bytes, relaxed);
 }
 
+static void *return_at_once(void *arg)
+{
+    return arg;
+}
+
+/* A sanitizer starts a thread of its own together with the program's first one: that is no leak. */
+static void start_first_thread(void)
+{
+    static bool was_started;
+    pthread_t thread;
+    if (!was_started && pthread_create(&thread, NULL, return_at_once, NULL) == 0) {
+        pthread_join(thread, NULL);
+        was_started = true;
+    }
+}
+
 void skua__belongings_note(struct skua__belongings *now)
 {
+    start_first_thread();
     memset(now, 0, sizeof *now);
     skua__store(&skua__alloc_is_counted, true, relaxed);
     count_memory(&now->counts);

@@ -81,6 +81,9 @@ static struct skua__runnable *take(struct skua__kit *kit, uint32_t index)
 /* What was decided, out of what, and when. */
 static void trace(struct skua__kit *kit, uint32_t index)
 {
+    if (kit->is_ending) {
+        return;
+    }
     uint64_t state = skua__load(&kit->trace, relaxed) ^ ((uint64_t)kit->ready_count << 32 | index);
     state ^= (uint64_t)skua__clock_ns() << 16;
     skua__store(&kit->trace, skua__random_next(&state), relaxed);
@@ -116,6 +119,7 @@ void skua__kit_schedule_begin(struct skua__kit *kit, bool is_seeded, uint64_t se
     kit->director.budget = budget;
     kit->ready_first = kit->ready_last = NULL;
     kit->ready_count = 0;
+    kit->is_ending = false;
     kit->random = seed;
     skua__store(&kit->seed, seed, relaxed);
     skua__store(&kit->trace, is_seeded ? seed + 1 : 0, relaxed);

@@ -143,4 +143,13 @@ PLANTS = [
        "(skua__store(&child->join, (uintptr_t)&parent, release), true)")]),
     ("park: a wake-up is lost, the last searcher looks lightly", "park_model", "sched/worker.c",
      [("has_more_work", "    skua__runtime_heavy_fence(runtime);\n", "")]),
+    ("sync: who leaves the line serves nobody", "sync_model", "sync/queue.c",
+     [("leave", "    skua__queue_serve_and_unlock(queue, rules);", "    skua__queue_unlock(queue);")]),
+    ("sync: what a cancelled waiter was given is lost", "sync_model", "sync/queue.c",
+     [("leave", "        rules->take_back(queue, waiter->item);\n", "")]),
+    ("sync: a condition's signal is not taken back", "sync_model", "sync/cond.c",
+     [("pass_on", "((const struct wish *)wish)->is_one_signal", "0; (void)wish")]),
+    ("sync: the unlock comes after the wakes", "sync_model", "sync/queue.c",
+     [("skua__queue_serve_and_unlock", "    skua__queue_unlock(queue);\n    wake_all(&woken);\n",
+       "    wake_all(&woken);\n    skua__queue_unlock(queue);\n")]),
 ]

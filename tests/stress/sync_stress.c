@@ -1,6 +1,7 @@
 /* All that tasks meet at, under load: random wishes, with deadlines and cancels at any moment. What
-   was taken and given back adds up, who is inside is inside rightly, and everybody who waits without
-   a limit gets through in the end. The rounds go on for SKUA_STRESS_SECONDS, shared by the tests. */
+   was taken and given back adds up, who is inside is inside rightly, and everybody who waits
+   without a limit gets through in the end. The rounds go on for SKUA_STRESS_SECONDS, shared by the
+   tests. */
 #include "../tasks.h"
 #include "base/compiler.h"
 
@@ -289,8 +290,8 @@ static void pick_taking(move *self)
     self->make = move_take;
 }
 
-/* One item, one signal; and no other before that one was taken. If a signal was lost, the item would
-   lie beside its waiters for ever. */
+/* One item, one signal; and no other before that one was taken. If a signal was lost, the item
+   would lie beside its waiters for ever. */
 static int bring_items(void *arg)
 {
     while (!atomic_load(&shelf.is_over)) {
