@@ -6,13 +6,17 @@
 #include <skua/blocking.h>
 #include <skua/chan.h>
 #include <skua/fork.h>
+#include <skua/gather.h>
 #include <skua/io.h>
 #include <skua/local.h>
 #include <skua/par.h>
 #include <skua/pool.h>
+#include <skua/queue.h>
+#include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/share.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 

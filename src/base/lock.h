@@ -29,6 +29,7 @@ enum skua__lock_rank {
     SKUA__RANK_BLOCKING,    /* blocking: queue of calls */
     SKUA__RANK_CHAN,        /* chan: one channel; several in address order */
     SKUA__RANK_SCOPE,       /* sched: one scope or task; outer before inner */
+    SKUA__RANK_WATCH,       /* sched: ends of watched tasks; group: one table of calls */
     SKUA__RANK_WHEEL,       /* sched: timers of one worker */
     SKUA__RANK_INJECT,      /* sched: one inject queue */
     SKUA__RANK_IDLE,        /* sched: list of parked workers */

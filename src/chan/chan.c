@@ -133,7 +133,7 @@ int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker *
     if (SKUA_UNLIKELY(chan->refuses_sends)) {
         return -EPIPE;
     }
-    int status = SKUA__CHAN_WOULD_WAIT;
+    int status = SKUA__WOULD_WAIT;
     struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
     if (receiver != NULL) {
         *wake = serve_receiver(chan, receiver, item);
@@ -165,7 +165,7 @@ static void refill(skua_chan *chan, struct skua__parker **wake)
 
 int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
 {
-    int status = SKUA__CHAN_WOULD_WAIT;
+    int status = SKUA__WOULD_WAIT;
     if (chan->capacity == 0) {
         struct skua__waiter *sender = claim_sender(chan);
         if (sender != NULL) {
@@ -177,7 +177,7 @@ int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
         status = 1;
     }
     settle(chan);
-    return status == SKUA__CHAN_WOULD_WAIT && chan->is_closed ? 0 : status;
+    return status == SKUA__WOULD_WAIT && chan->is_closed ? 0 : status;
 }
 
 bool skua__chan_may_wait_to_send(skua_chan *chan)
@@ -243,7 +243,7 @@ static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, vo
     return cause;
 }
 
-/* Tries under the lock. Returns what the call returns; or SKUA__CHAN_WOULD_WAIT, with the lock held
+/* Tries under the lock. Returns what the call returns; or SKUA__WOULD_WAIT, with the lock held
    and a wait allowed. */
 static inline int attempt_send(skua_chan *chan, const void *item, skua_time deadline)
 {
@@ -252,10 +252,10 @@ static inline int attempt_send(skua_chan *chan, const void *item, skua_time dead
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     do {
         status = skua__chan_try_send(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+        if (SKUA_LIKELY(status != SKUA__WOULD_WAIT) || skua__is_now(deadline)) {
             skua__unlock(&chan->lock, SKUA__RANK_CHAN);
             wake_if(wake);
-            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+            return status != SKUA__WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_send(chan));
     return status;
@@ -268,10 +268,10 @@ static inline int attempt_recv(skua_chan *chan, void *item, skua_time deadline)
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     do {
         status = skua__chan_try_recv(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+        if (SKUA_LIKELY(status != SKUA__WOULD_WAIT) || skua__is_now(deadline)) {
             skua__unlock(&chan->lock, SKUA__RANK_CHAN);
             wake_if(wake);
-            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+            return status != SKUA__WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_recv(chan));
     return status;
@@ -289,7 +289,7 @@ static SKUA_NOINLINE int start_again(skua_chan *chan, struct skua__list *queue, 
         }
         status = queue == &chan->waiting_senders ? attempt_send(chan, item, deadline)
                                                  : attempt_recv(chan, item, deadline);
-        if (status == SKUA__CHAN_WOULD_WAIT) {
+        if (status == SKUA__WOULD_WAIT) {
             status = wait_once(chan, queue, item, deadline);
         }
     } while (status == SKUA__RECHECK);
@@ -324,7 +324,7 @@ static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue
 static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_time deadline)
 {
     int status = attempt_send(chan, item, deadline);
-    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+    if (SKUA_LIKELY(status != SKUA__WOULD_WAIT)) {
         return status;
     }
     return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
@@ -333,7 +333,7 @@ static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_tim
 static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time deadline)
 {
     int status = attempt_recv(chan, item, deadline);
-    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+    if (SKUA_LIKELY(status != SKUA__WOULD_WAIT)) {
         return status;
     }
     return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);

@@ -4,7 +4,7 @@
 
 #include "base/lock.h"
 #include "chan/cells.h"
-#include "sched/waiter.h"
+#include "sched/waitable.h"
 
 #include <skua/chan.h>
 
@@ -24,11 +24,8 @@ struct skua_chan {
     struct skua__list waiting_senders, waiting_receivers; /* skua__waiter, oldest first */
 };
 
-/* What an attempt under the lock came to. */
-enum { SKUA__CHAN_WOULD_WAIT = -2000000 };
-
 /* Try to send or receive, once, under the lock. Returns what the public call returns, or
-   SKUA__CHAN_WOULD_WAIT. *wake is a claimed parker to be woken after the unlock, or untouched. */
+   SKUA__WOULD_WAIT. *wake is a claimed parker to be woken after the unlock, or untouched. */
 int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker **wake);
 int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake);
 

@@ -6,7 +6,8 @@
      (T2) status, error and DONE are written once, by the task's fiber, before the joiners are
           claimed.
      (T3) Joiners are linked only under the root scope's lock and only while DONE is not set.
-     (T4) The end is counted (worker->ended) after the last access to the runtime's task memory that
+     (T4) A notice is delivered when DONE is set, under the same lock: who takes it sees the end.
+     (T5) The end is counted (worker->ended) after the last access to the runtime's task memory that
           the task itself makes, except for what the worker does with its own caches. */
 #include "sched/task.h"
 
@@ -16,6 +17,7 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,6 +101,18 @@ void skua__task_abort(struct skua_task *task, uint32_t refs)
     skua_task_release(task);
 }
 
+/* A joiner that cannot be claimed: its wait has ended otherwise, or it is a notice, whose watcher
+   may be waiting. That one, claimed, or NULL. Under the lock. */
+static SKUA_NOINLINE struct skua__parker *deliver(struct skua_task *task,
+                                                  struct skua__waiter *joiner)
+{
+    if (!skua__waiter_is_notice(joiner)) {
+        return NULL;
+    }
+    mark_done(task); /* T4 */
+    return skua__watch_deliver(joiner);
+}
+
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
 static struct skua__parker *claim_joiner(struct skua_task *task)
 {
@@ -107,6 +121,10 @@ static struct skua__parker *claim_joiner(struct skua_task *task)
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (SKUA_LIKELY(skua__waiter_claim(joiner))) {
             return joiner->parker;
+        }
+        struct skua__parker *watcher = deliver(task, joiner);
+        if (watcher != NULL) {
+            return watcher;
         }
     }
     return NULL;
@@ -342,6 +360,12 @@ static void mark_seen(struct skua_task *task)
     if (SKUA_UNLIKELY(task->status < 0) && !has_flag(task, SKUA__TASK_SEEN)) {
         skua__fetch_or(&task->scope.flags, SKUA__TASK_SEEN, relaxed);
     }
+}
+
+int skua__task_look(struct skua_task *task)
+{
+    mark_seen(task);
+    return task->status;
 }
 
 const skua_error *skua_task_error(skua_task *task)

@@ -79,6 +79,9 @@ bool skua__task_try_retain(struct skua_task *task);
 bool skua__task_link_joiner(struct skua_task *task, struct skua__waiter *waiter);
 void skua__task_unlink_joiner(struct skua_task *task, struct skua__waiter *waiter);
 
+/* The status of a task that has ended, for somebody who will do something about a failure. */
+int skua__task_look(struct skua_task *task);
+
 static inline bool skua__task_is_done(const struct skua_task *task)
 {
     /* acquire: pairs with the release in finish(): what the task did is seen. */

@@ -12,6 +12,7 @@
        WAITING   waiting; may be claimed by anybody who knows the sequence
        HARD      waiting; a cancel or a scope's deadline must not claim it
        CLAIMED   somebody has ended the wait and says why in `cause`
+       NOTICE    in tickets only, never in a word: no wait, but a notice (sched/watch.h)
 
        wait_begin   RUNNING/CLAIMED -> WAITING or HARD, with the next sequence    (the parker
        itself) claim        WAITING or HARD -> CLAIMED                                    (anybody,
@@ -55,6 +56,7 @@ enum {
     SKUA__STATE_WAITING = 1,
     SKUA__STATE_HARD = 2,
     SKUA__STATE_CLAIMED = 3,
+    SKUA__STATE_NOTICE = 4,
     SKUA__STATE_MASK = 0xf,
     SKUA__CAUSE_SHIFT = 4,
     SKUA__CAUSE_MASK = 0xfff,

@@ -97,9 +97,9 @@ PLANTS = [
      [("wait_for_any", "    skua__wait_begin(&wait, SKUA__SOFT);\n",
        "    skua__wait_begin(&wait, SKUA__SOFT);\n"
        "    skua__store(&wait.parker->word, wait.ticket & ~(uint64_t)SKUA__STATE_MASK, release);\n"),
-      ("wait_for_any", "    unlock_all(selection);\n    /* If",
+      ("wait_for_any", "    unlock_all(selection);\n    int linked",
        "    unlock_all(selection);\n    skua__store(&wait.parker->word, wait.ticket, release);\n"
-       "    /* If")]),
+       "    int linked")]),
     ("fork: a missed promotion, the newest child stays private", "fork_model", "sched/fork.c",
      [("skua__fork_promote", "private_count(&worker->forks)", "private_count(&worker->forks) - 1")]),
     ("fork: a missed promotion, the deque is not looked at again", "fork_model", "sched/fork.c",
