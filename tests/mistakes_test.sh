@@ -18,6 +18,7 @@ tell() {
 
 for program in "$source"/examples/mistakes/*.c; do
     name=$(basename "$program" .c)
+    grep -q ": \`$name\` |" "$source/docs/guide/when.md" || tell "$name" 'a row in docs/guide/when.md' ''
     wanted=$(expected 'Compiler says' "$program")
     if [ -n "$wanted" ]; then
         said=$("${CC:-cc}" -c -Wall -Werror -I"$source/include" -o /dev/null "$program" 2>&1) &&
