@@ -1,5 +1,5 @@
-/* A long computation that never lets others run. skua_checkpoint() in its loop, or skua_for(), which
-   has it built in.
+/* A long computation that never lets others run. skua_checkpoint() in its loop would, and skua_for()
+   does.
    Says: task 'hog' has computed for 1000 ms */
 #include <skua/skua.h>
 

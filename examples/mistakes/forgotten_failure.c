@@ -1,5 +1,5 @@
 /* A task fails, and nobody asks.
-   Says: task 'uploader' failed and nobody has asked for its status */
+   Says: failed and nobody has asked for its status */
 #include <skua/skua.h>
 
 static int upload(void *arg)

@@ -17,5 +17,6 @@ static int run(void *arg)
 
 int main(void)
 {
-    return skua_run(NULL, run, NULL) < 0;
+    const skua_config one_worker = {.workers = 1}; /* nobody takes the child meanwhile */
+    return skua_run(&one_worker, run, NULL) < 0;
 }
