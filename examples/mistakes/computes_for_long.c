@@ -1,4 +1,4 @@
-/* A long computation that never lets others run. skua_checkpoint() in its loop would, and skua_for()
+/* A long computation that lets nobody else run; skua_checkpoint() in its loop would, and skua_for()
    does.
    Says: task 'hog' has computed for 1000 ms */
 #include <skua/skua.h>
