@@ -143,11 +143,45 @@ static int wait_for_several(void)
     return status;
 }
 
+/* Takes a ticket off the roll only when there is room for it: a ticket that is off the roll and
+   cannot be sent would be lost. */
+static int hand_out_ticket(skua_chan *tickets, int *roll)
+{
+    skua_permit room;
+    int status = skua_chan_reserve(tickets, &room, skua_after(SKUA_MS(1)));
+    if (status < 0) {
+        return status; /* nothing was taken */
+    }
+    int ticket = (*roll)++;
+    return skua_chan_commit(&room, SKUA_ITEM(ticket));
+}
+
+static int hand_out_tickets(void)
+{
+    int roll = 1;
+    skua_chan *tickets;
+    skua_chan_statistics now;
+    int status = skua_chan_create(&tickets, sizeof(int), 2);
+    if (status < 0) {
+        return status;
+    }
+    while (status == 0) {
+        status = hand_out_ticket(tickets, &roll);
+    }
+    skua_chan_stats(tickets, &now);
+    printf("%zu of %zu tickets are out, the next is %d\n", now.count, now.capacity, roll);
+    skua_chan_release(tickets, SKUA_SENDER | SKUA_RECEIVER);
+    return status == -ETIMEDOUT ? 0 : status;
+}
+
 /* The first task. */
 static int run(void *arg)
 {
     int status = make_pipeline();
-    return status < 0 ? status : wait_for_several();
+    if (status == 0) {
+        status = wait_for_several();
+    }
+    return status < 0 ? status : hand_out_tickets();
 }
 
 int main(void)

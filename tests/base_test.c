@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+/* covers: D67 */
 static void after_saturates_and_is_never_a_special_value(void **state)
 {
     CHECK_INT(SKUA_FOREVER.ns, 0);

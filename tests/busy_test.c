@@ -72,6 +72,7 @@ static int close_adopted(void *arg)
     return 0;
 }
 
+/* covers: A68 */
 static void an_fd_is_served_while_all_workers_compute(void **state)
 {
     for (uint32_t workers = 1; workers <= HOGS_MAX; workers *= 2) {
@@ -116,11 +117,13 @@ static void serve_while_busy(skua_fn fn)
     }
 }
 
+/* covers: A68 */
 static void a_timer_fires_while_all_workers_compute(void **state)
 {
     serve_while_busy(wait_for_time);
 }
 
+/* covers: A68 */
 static void a_new_task_runs_while_all_workers_compute(void **state)
 {
     serve_while_busy(just_run);

@@ -60,6 +60,7 @@ static int ten_senders(void *arg)
     return 0;
 }
 
+/* covers: D10 B14 */
 static void last_sender_closes(void **state)
 {
     run_all(ten_senders, NULL);
@@ -96,11 +97,61 @@ static int last_receiver_goes(void *arg)
     return 0;
 }
 
+/* covers: D12 D15 B14 */
 static void last_receiver_breaks(void **state)
 {
     run_all(last_receiver_goes, NULL);
 }
 
+/* Five consumers that wait share ten items; each gets at least one, since an item goes to who has
+   waited longest. */
+typedef struct consumer {
+    skua_chan *chan;
+    int count;
+} consumer;
+
+static int consume(void *arg)
+{
+    consumer *self = arg;
+    int value;
+    while (skua_chan_recv(self->chan, SKUA_ITEM(value), SKUA_FOREVER) == 1) {
+        self->count++;
+    }
+    return 0;
+}
+
+static int share_ten(void *arg)
+{
+    skua_chan *chan = make_chan(sizeof(int), 0);
+    consumer consumers[5];
+    skua_task *tasks[5];
+    int sum = 0;
+    for (int i = 0; i < 5; i++) {
+        consumers[i] = (consumer){.chan = chan};
+        tasks[i] = start(consume, &consumers[i]);
+    }
+    await_waiting(chan, SKUA_RECEIVER, 5);
+    for (int i = 0; i < 10; i++) {
+        send_int(chan, i);
+    }
+    skua_chan_close(chan);
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+        CHECK(consumers[i].count >= 1);
+        sum += consumers[i].count;
+    }
+    CHECK_INT(sum, 10);
+    free_chan(chan);
+    return 0;
+}
+
+/* covers: D11 */
+static void consumers_that_wait_share(void **state)
+{
+    run_all(share_ten, NULL);
+}
+
+/* covers: D21 */
 static void ends_one_by_one(void **state)
 {
     int value = 0;
@@ -380,9 +431,11 @@ static void two_runtimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(last_sender_closes),     TEST(last_receiver_breaks), TEST(ends_one_by_one),
-        TEST(receivers_from_senders), TEST(thread_to_thread),     TEST(close_wakes_threads),
-        TEST(task_wakes_thread),      TEST(tasks_and_threads),    TEST(forked_child),
+        TEST(last_sender_closes),     TEST(last_receiver_breaks),
+        TEST(ends_one_by_one),        TEST(consumers_that_wait_share),
+        TEST(receivers_from_senders), TEST(thread_to_thread),
+        TEST(close_wakes_threads),    TEST(task_wakes_thread),
+        TEST(tasks_and_threads),      TEST(forked_child),
         TEST(waiting_at_the_end),     TEST(two_runtimes),
     };
     return TEST_RUN(tests);

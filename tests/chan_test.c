@@ -152,6 +152,7 @@ static int every_capacity(void *arg)
     return 0;
 }
 
+/* covers: D16 */
 static void capacities(void **state)
 {
     run_all(every_capacity, NULL);
@@ -180,6 +181,7 @@ static int close_unblocks_receivers(void *arg)
     return 0;
 }
 
+/* covers: D12 */
 static void close_ends_receivers(void **state)
 {
     run_all(close_unblocks_receivers, NULL);
@@ -227,6 +229,7 @@ static int close_dismisses_senders(void *arg)
     return 0;
 }
 
+/* covers: D12 */
 static void close_ends_senders(void **state)
 {
     for (int round = 0; round < 20; round++) {
@@ -266,6 +269,7 @@ static int four_thousand(void *arg)
     return 0;
 }
 
+/* covers: D16 */
 static void exactly_once(void **state)
 {
     run_all(four_thousand, NULL);
@@ -319,6 +323,7 @@ static int daisy_chain(void *arg)
     return 0;
 }
 
+/* covers: D17 */
 static void fifo_along_a_chain(void **state)
 {
     run_all(daisy_chain, NULL);
@@ -372,6 +377,9 @@ static int meet(void *arg)
 {
     skua_chan *chan = make_chan(sizeof(int), 0);
     actor sender = {.chan = chan, .value = 5};
+    int value;
+    CHECK_INT(try_send(chan, 1), -EAGAIN);
+    CHECK_INT(try_recv(chan, &value), -EAGAIN);
     skua_task *task = start(act_send, &sender);
     await_waiting(chan, SKUA_SENDER, 1);
     for (int i = 0; i < 100; i++) {
@@ -386,6 +394,7 @@ static int meet(void *arg)
     return 0;
 }
 
+/* covers: D13 */
 static void rendezvous(void **state)
 {
     run_all(meet, NULL);

@@ -48,6 +48,7 @@ static int parallel_body(void *arg)
     return 0;
 }
 
+/* covers: D76 */
 static void spinning_tasks_run_at_the_same_time(void **state)
 {
     run_on(2, parallel_body);

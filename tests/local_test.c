@@ -144,6 +144,7 @@ static int snapshot_body(void *arg)
     return 0;
 }
 
+/* covers: A13 D51 */
 static void a_child_has_a_snapshot_and_changes_do_not_cross(void **state)
 {
     run_on_1_2_4(snapshot_body);
@@ -251,6 +252,7 @@ static int carry_body(void *arg)
     return 0;
 }
 
+/* covers: A13 */
 static void values_move_with_the_task(void **state)
 {
     run_on(4, carry_body);

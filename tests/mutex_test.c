@@ -115,9 +115,43 @@ static int exclusion_body(void *arg)
     return 0;
 }
 
+/* covers: A59 */
 static void one_at_a_time(void **state)
 {
     run_on_1_2_4(exclusion_body);
+}
+
+enum { HANDS = 8, MILLION = 1000000 / TEST_SCALE / HANDS * HANDS };
+
+static int count_far(void *arg)
+{
+    for (int i = 0; i < MILLION / HANDS; i++) {
+        CHECK_INT(skua_mutex_lock(&counter.mutex, SKUA_FOREVER), 0);
+        counter.sum++;
+        skua_mutex_unlock(&counter.mutex);
+    }
+    return 0;
+}
+
+static int million_body(void *arg)
+{
+    skua_task *tasks[HANDS];
+    memset(&counter, 0, sizeof counter);
+    for (int i = 0; i < HANDS; i++) {
+        tasks[i] = spawn(count_far, NULL);
+    }
+    for (int i = 0; i < HANDS; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+    }
+    CHECK_INT(counter.sum, MILLION);
+    return 0;
+}
+
+/* The counter is plain memory: a race, if there were one, is what the thread sanitizer reports. */
+/* covers: A59 A63 */
+static void a_million_increments(void **state)
+{
+    run_on_1_2_4(million_body);
 }
 
 /* --- order --- */
@@ -167,6 +201,49 @@ static int greedy_body(void *arg)
 static void nobody_starves(void **state)
 {
     run_on(1, greedy_body);
+}
+
+/* Made fair it goes round: whoever unlocks it and comes again is the last one. */
+enum { FAIR_TASKS = 3, FAIR_ROUNDS = 4 };
+
+static int lock_in_turn(void *arg)
+{
+    for (int i = 0; i < FAIR_ROUNDS; i++) {
+        CHECK_INT(skua_mutex_lock(&mutex, SKUA_FOREVER), 0);
+        order[order_count++] = *(int *)arg;
+        (void)skua_yield();
+        skua_mutex_unlock(&mutex);
+    }
+    return 0;
+}
+
+static int fair_body(void *arg)
+{
+    int numbers[FAIR_TASKS];
+    skua_task *tasks[FAIR_TASKS];
+    begin();
+    skua_mutex_init_fair(&mutex);
+    lock_now();
+    for (int i = 0; i < FAIR_TASKS; i++) {
+        numbers[i] = i;
+        tasks[i] = spawn(lock_in_turn, &numbers[i]);
+        (void)skua_yield(); /* it waits */
+    }
+    skua_mutex_unlock(&mutex);
+    CHECK_INT(skua_mutex_lock(&mutex, SKUA_NOW), -EAGAIN); /* handed over already */
+    for (int i = 0; i < FAIR_TASKS; i++) {
+        CHECK_INT(finish(tasks[i]), 0);
+    }
+    for (int i = 0; i < FAIR_TASKS * FAIR_ROUNDS; i++) {
+        CHECK_INT(order[i], i % FAIR_TASKS);
+    }
+    CHECK(is_free());
+    return 0;
+}
+
+static void a_fair_one_goes_round(void **state)
+{
+    run_on(1, fair_body);
 }
 
 static _Atomic bool is_over;
@@ -267,6 +344,7 @@ static int within_body(void *arg)
     return 0;
 }
 
+/* covers: D24 */
 static void cancelled_ones_leave(void **state)
 {
     run_on(1, scope_body);
@@ -419,6 +497,7 @@ static int sleepers_body(void *arg)
     return 0;
 }
 
+/* covers: D30 */
 static void held_while_waiting(void **state)
 {
     run_on_1_2_4(sleepers_body);
@@ -427,10 +506,11 @@ static void held_while_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(zeroed_is_free),       TEST(one_at_a_time),           TEST(first_come_first_served),
-        TEST(nobody_starves),       TEST(locking_lets_others_run), TEST(late_ones_leave),
-        TEST(cancelled_ones_leave), TEST(cancelled_before),        TEST(the_wake_is_passed_on),
-        TEST(the_last_one_frees),   TEST(held_while_waiting),
+        TEST(zeroed_is_free),          TEST(one_at_a_time),        TEST(a_million_increments),
+        TEST(first_come_first_served), TEST(nobody_starves),       TEST(locking_lets_others_run),
+        TEST(late_ones_leave),         TEST(cancelled_ones_leave), TEST(cancelled_before),
+        TEST(the_wake_is_passed_on),   TEST(the_last_one_frees),   TEST(held_while_waiting),
+        TEST(a_fair_one_goes_round),
     };
     return TEST_RUN(tests);
 }

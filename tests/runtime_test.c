@@ -47,6 +47,7 @@ static int leave_over(void *arg)
     return 11;
 }
 
+/* covers: D69 */
 static void left_over_tasks_are_cancelled_and_awaited(void **state)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
@@ -107,6 +108,7 @@ static int leave_stubborn(void *arg)
     return skua_spawn(NULL, ignore_for_a_while, NULL, &opts);
 }
 
+/* covers: A16 */
 static void stubborn_tasks_are_named(void **state)
 {
     struct said said;
@@ -130,6 +132,7 @@ static int use_a_little(void *arg)
     return skua_spawn(NULL, sleep_forever, NULL, NULL);
 }
 
+/* covers: A1 */
 static void a_thousand_runs_leave_nothing(void **state)
 {
     const int rounds = 1000 / TEST_SCALE / TEST_SCALE;
@@ -155,6 +158,7 @@ static int run_nested(void *arg)
     return 0;
 }
 
+/* covers: A2 D70 */
 static void a_run_inside_of_a_task_is_refused(void **state)
 {
     run_on(2, run_nested);
@@ -207,6 +211,7 @@ static int catch_cancel(void *arg)
     return skua_sleep(SKUA_FOREVER) == -ECANCELED ? 5 : -1;
 }
 
+/* covers: A70 */
 static void call_waits_for_the_end(void **state)
 {
     skua_runtime *runtime;
@@ -250,6 +255,7 @@ static void *submit_all(void *arg)
     return NULL;
 }
 
+/* covers: A70 */
 static void each_submission_of_eight_threads_runs_once(void **state)
 {
     enum { THREADS = 8, EACH = 100000 / TEST_SCALE / TEST_SCALE };
@@ -307,6 +313,7 @@ static int cross(void *arg)
     return pair->depth;
 }
 
+/* covers: A3 D75 */
 static void tasks_of_two_runtimes_wake_each_other(void **state)
 {
     skua_runtime *one, *two;

@@ -37,6 +37,7 @@ static int within_body(void *arg)
     return 0;
 }
 
+/* covers: A38 D59 D60 */
 static void within_maps_only_its_own_deadline(void **state)
 {
     run_on_1_2_4(within_body);
@@ -61,6 +62,7 @@ static int cleanup_body(void *arg)
     return 0;
 }
 
+/* covers: A38 D62 */
 static void within_waits_for_the_cleanup(void **state)
 {
     run_on_1_2_4(cleanup_body);
@@ -99,6 +101,7 @@ static int nested_body(void *arg)
     return 0;
 }
 
+/* covers: A39 */
 static void of_nested_deadlines_the_earliest_holds(void **state)
 {
     run_on_1_2_4(nested_body);
@@ -120,6 +123,7 @@ static int expired_body(void *arg)
     return 0;
 }
 
+/* covers: A39 */
 static void expired_speaks_of_the_own_deadline(void **state)
 {
     run_on(2, expired_body);
@@ -162,6 +166,7 @@ static int busy_body(void *arg)
     return 0;
 }
 
+/* covers: A39 */
 static void a_deadline_reaches_who_never_waits(void **state)
 {
     run_on_1_2_4(busy_body);
@@ -199,6 +204,7 @@ static int task_cancel_body(void *arg)
     return 0;
 }
 
+/* covers: A31 D61 */
 static void a_task_cancel_inside_within_stays_a_cancel(void **state)
 {
     run_on_1_2_4(task_cancel_body);
@@ -229,6 +235,7 @@ static int scope_cancel_body(void *arg)
     return 0;
 }
 
+/* covers: A37 */
 static void cancel_of_a_scope_ends_at_that_scope(void **state)
 {
     run_on_1_2_4(scope_cancel_body);
@@ -300,6 +307,7 @@ static int both_body(void *arg)
     return 0;
 }
 
+/* covers: A37 */
 static void an_outer_cancel_wins(void **state)
 {
     run_on(2, both_body);
@@ -349,6 +357,7 @@ static int deep_body(void *arg)
     return 0;
 }
 
+/* covers: B10 D68 */
 static void a_cancel_reaches_the_innermost_of_many_scopes(void **state)
 {
     run_on_1_2_4(deep_body);
@@ -399,6 +408,7 @@ static int shield_body(void *arg)
     return 0;
 }
 
+/* covers: A36 B10 */
 static void a_shield_holds_until_its_grace_is_over(void **state)
 {
     run_on_1_2_4(shield_body);
@@ -516,6 +526,7 @@ static int join_within_body(void *arg)
     return 0;
 }
 
+/* covers: A36 D63 */
 static void a_timed_out_join_leaves_the_task_running(void **state)
 {
     run_on_1_2_4(join_within_body);

@@ -82,6 +82,7 @@ static void on_thread_and_workers(skua_fn fn)
     run_all(fn, NULL);
 }
 
+/* covers: B23 D19 */
 static void truth_table(void **state)
 {
     on_thread_and_workers(nothing_fires);
@@ -230,6 +231,7 @@ static int fair_choice(void *arg)
     return 0;
 }
 
+/* covers: B23 D20 */
 static void fairness(void **state)
 {
     on_thread_and_workers(fair_choice);

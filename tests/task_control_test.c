@@ -158,6 +158,7 @@ static int cancel_before_start_body(void *arg)
     return 0;
 }
 
+/* covers: D64 */
 static void a_task_cancelled_before_its_start_starts(void **state)
 {
     run_on(1, cancel_before_start_body);
@@ -199,6 +200,7 @@ static int cancel_body(void *arg)
     return 0;
 }
 
+/* covers: A31 */
 static void cancel_ends_every_wait_and_goes_on_doing_so(void **state)
 {
     run_on_1_2_4(cancel_body);
@@ -225,6 +227,7 @@ static int cancel_joiner_body(void *arg)
     return 0;
 }
 
+/* covers: D45 A36 */
 static void cancel_of_a_joiner_leaves_the_joined_task(void **state)
 {
     run_on_1_2_4(cancel_joiner_body);
@@ -245,6 +248,7 @@ static int catch_body(void *arg)
     return 0;
 }
 
+/* covers: D47 */
 static void a_task_that_catches_its_cancel_has_its_own_result(void **state)
 {
     run_on_1_2_4(catch_body);
@@ -261,6 +265,7 @@ static int cancel_ended_body(void *arg)
     return 0;
 }
 
+/* covers: D46 */
 static void cancel_of_an_ended_task_does_nothing(void **state)
 {
     run_on(2, cancel_ended_body);

@@ -218,6 +218,7 @@ static int detach_body(void *arg)
     return 0;
 }
 
+/* covers: A16 */
 static void detached_tasks_run_to_their_end(void **state)
 {
     run_on_1_2_4(detach_body);
@@ -276,6 +277,7 @@ static int report_body(void *arg)
     return finish(barrier) == 42 ? 0 : -1;
 }
 
+/* covers: A15 */
 static void a_failure_that_nobody_saw_is_reported_once(void **state)
 {
     struct said said;
@@ -294,6 +296,7 @@ static int report_detached_body(void *arg)
     return 0; /* it runs before the runtime ends, as a detached task */
 }
 
+/* covers: A15 */
 static void a_detached_failure_is_reported_when_it_ends(void **state)
 {
     struct said said;
@@ -389,6 +392,7 @@ static int names_body(void *arg)
     return finish(plain);
 }
 
+/* covers: A12 */
 static void tasks_have_names(void **state)
 {
     run_on(2, names_body);

@@ -91,6 +91,7 @@ typedef struct skua_error {
     int line;
     const char *file;
     const char *task_name;
+    const char *task_site; /* where the task was spawned, see skua_task_site(); or NULL */
     const char *text;
 } skua_error;
 

@@ -56,8 +56,54 @@ void skua_chan_retain(skua_chan *chan, int ends);
    anywhere. */
 void skua_chan_release(skua_chan *chan, int ends);
 
+/* --- sending in two steps --- */
+
+/* Room for one item in a channel's buffer. Zeroed: none. Copies are the same permit. */
+typedef struct skua_permit {
+    uint64_t opaque[2];
+} skua_permit;
+
+/* Wait for room as a send does, and keep it for the item to come: so that an item which is costly
+   to make, or which must not be lost, is made or taken only when it is certain to go in. The permit
+   holds a sender end of its own; it must be committed or aborted. While there are permits, all uses
+   of the channel go through its lock. Returns 0 with *permit filled in, or what a send returns;
+   -ENOTSUP: the channel has no buffer.
+   Call from: a task or a foreign thread. May switch. Cancel: *permit is filled in only with 0. */
+int skua_chan_reserve(skua_chan *chan, skua_permit *permit, skua_time deadline) SKUA_MUST_CHECK;
+
+/* Send the item into the room that was kept, also if the channel was closed meanwhile (receivers
+   are not told of the end before that). Returns 0, or -EPIPE if no receiver is left, so that nobody
+   could ever take it; -ESHUTDOWN in a forked child. The permit is used up in any case; to use it
+   again panics. Items are received in the order of their commits.
+   Call from: whoever holds the permit, a task or a foreign thread. Never waits, never switches. */
+int skua_chan_commit(skua_permit *permit, const void *item, size_t item_bytes) SKUA_MUST_CHECK;
+
+/* Give the room back. A zeroed or used permit is left as it is. Call from anywhere. Never switches.
+   */
+void skua_chan_abort(skua_permit *permit);
+
+/* --- looking --- */
+
 /* Items in the buffer now, for display: it may have changed when you look. Call from anywhere. */
 size_t skua_chan_count(const skua_chan *chan);
+
+/* What is going on in a channel; it may have changed when you look. */
+typedef struct skua_chan_statistics {
+    size_t count;              /* items in the buffer now */
+    size_t peak;               /* the most there were since skua_chan_track_peak(); 0 without it */
+    size_t capacity;           /* of the buffer */
+    size_t reserved;           /* permits that are held */
+    size_t senders, receivers; /* ends that are open, without those of permits */
+    size_t waiting_senders, waiting_receivers; /* calls that wait just now */
+    bool is_closed;
+} skua_chan_statistics;
+
+/* Fill in the statistics. Call from anywhere. Cost: O(who waits), under the channel's lock. */
+void skua_chan_stats(const skua_chan *chan, skua_chan_statistics *out);
+
+/* From now on note how full the buffer gets, at the price of the lock for every item (which they
+   otherwise pass by). The first peak is what is in the buffer now. Call from anywhere. */
+void skua_chan_track_peak(skua_chan *chan);
 
 SKUA_END_DECLS
 #endif

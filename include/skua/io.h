@@ -50,6 +50,16 @@ void skua_close(int fd);
    Call from: a task or a foreign thread. May switch. Cancel: loses nothing. */
 int skua_wait_fd(int fd, int events, skua_time deadline) SKUA_MUST_CHECK;
 
+/* A case for skua_select(): what skua_wait_fd(fd, events) waits for; its result is what that would
+   have returned, errors too. A negative fd never fires. One direction of an fd may stand in one
+   case only. In tasks only: on a foreign thread the select returns -EPERM. */
+extern const struct skua__waitable skua_fd_readiness;
+#define SKUA_READY(fd_, events_)                                                                   \
+    {                                                                                              \
+        .kind = SKUA_CASE_WAITABLE, .object = (void *)(uintptr_t)&skua_fd_readiness,               \
+        .waitable = &skua_fd_readiness, .fd = (fd_), .events = (events_)                           \
+    }
+
 /* read(2): up to `bytes` bytes, waiting until there is something. Returns the number (0: end of
    file), or -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EBUSY, -EBADF (also: closed meanwhile), or
    what read says. EINTR never surfaces. A regular file is read in place while the page cache has

@@ -1,4 +1,8 @@
-/* skua/select.h: wait for the first of several things; exactly one of them happens. */
+/* skua/select.h: wait for the first of several things; exactly one of them happens.
+
+   The initialisers of channels, tasks and moments are here; other headers have those of what they
+   offer: SKUA_GET and SKUA_PUT (skua/queue.h), SKUA_NEWS and SKUA_CHANGED (skua/share.h),
+   SKUA_READY (skua/io.h), and so on. */
 #ifndef SKUA_SELECT_H
 #define SKUA_SELECT_H
 
@@ -11,12 +15,15 @@ typedef enum skua_case_kind {
     SKUA_CASE_NONE, /* never fires */
     SKUA_CASE_RECV,
     SKUA_CASE_SEND,
-    SKUA_CASE_TASK, /* a task has ended */
-    SKUA_CASE_TIME, /* a moment has come */
+    SKUA_CASE_TASK,     /* a task has ended */
+    SKUA_CASE_TIME,     /* a moment has come */
+    SKUA_CASE_WAITABLE, /* whatever `waitable` says */
 } skua_case_kind;
 
-/* One thing to wait for. Fill it with the initialisers below; cases[] can be used again as it is.
-   */
+/* What a kind of thing knows how to do; the constants are declared by the headers of the things. */
+struct skua__waitable;
+
+/* One thing to wait for. Fill it with the initialisers; cases[] can be used again as it is. */
 typedef struct skua_case {
     skua_case_kind kind;
     int result;   /* of the case that fired: what the plain call would have returned */
@@ -24,6 +31,9 @@ typedef struct skua_case {
     void *item;
     size_t item_bytes;
     skua_time at;
+    const struct skua__waitable *waitable; /* of SKUA_CASE_WAITABLE */
+    void *extra;                           /* some waitables' own */
+    int fd, events;                        /* of SKUA_READY */
 } skua_case;
 
 #define SKUA_RECV(chan_, x)                                                                        \
@@ -54,10 +64,10 @@ enum { SKUA_CASES_MAX = 256 };
    or -EPIPE; a task: 0, the status is read by skua_join; a moment: 0). Otherwise nothing has
    happened: -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EINVAL (too many cases, or a bad kind),
    -EDEADLK (a task waits for its own end), -ENOMEM (more than 16 cases), -ESHUTDOWN. Among ready
-   cases the choice is random unless SKUA_IN_ORDER is given. The same channel may stand in several
-   cases. Without any case that can fire it waits for the deadline or a cancel. Call from: a task or
-   a foreign thread. May switch. Cancel: loses nothing. Cost: O(count log count); locks all its
-   channels in address order (as Go's select does). */
+   cases the choice is random unless SKUA_IN_ORDER is given. The same object may stand in several
+   cases. Without any case that can fire it waits for the deadline or a cancel.
+   Call from: a task or a foreign thread. May switch. Cancel: loses nothing. Cost: O(count log
+   count); locks all its objects in address order (as Go's select does). */
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

@@ -11,6 +11,7 @@
 SKUA_BEGIN_DECLS
 
 typedef struct skua_task skua_task;
+struct skua_group; /* skua/group.h */
 
 /* How to spawn. Zero everywhere is the default. */
 typedef struct skua_spawn_opts {
@@ -19,6 +20,7 @@ typedef struct skua_spawn_opts {
     size_t stack_bytes; /* at least this much usable stack; 0: the runtime's default */
     uint32_t pin;       /* 0: may migrate; k: always runs on worker (k - 1) % workers */
     bool keep_fpenv;    /* rounding mode and exception masks are the task's own (+2 ns a switch) */
+    struct skua_group *group; /* the task is to be a member of this group: see skua_group_spawn() */
 } skua_spawn_opts;
 
 /* Start fn(arg) as a task of the caller's runtime. *out is one owned reference, to be given back
@@ -42,6 +44,22 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
    Call from: a task. Never blocks, never switches. Cost: O(count), one lock for all. */
 int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
                     const skua_spawn_opts *opts) SKUA_MUST_CHECK;
+
+/* Where a task was spawned: skua_spawn(), skua_spawn_many() and skua_submit() are macros, too, that
+   pass the place on as a constant; in parentheses, (skua_spawn)(...), they are the functions.
+   skua_task_site() and reports of failures tell it. */
+#define SKUA_SITE __FILE__ ":" SKUA__LINE_TEXT(__LINE__)
+#define SKUA__LINE_TEXT(line) SKUA__LINE_TEXT_OF(line)
+#define SKUA__LINE_TEXT_OF(line) #line
+#define skua_spawn(...) skua_spawn_at(__VA_ARGS__, SKUA_SITE)
+#define skua_spawn_many(...) skua_spawn_many_at(__VA_ARGS__, SKUA_SITE)
+
+/* What the macros call; `site` is a string that stays, or NULL. For wrappers that spawn for callers
+   of their own. */
+int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,
+                  const char *site) SKUA_MUST_CHECK;
+int skua_spawn_many_at(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                       const skua_spawn_opts *opts, const char *site) SKUA_MUST_CHECK;
 
 /* Wait until the task has ended. Consumes nothing: any number of tasks and foreign threads may
    join, any number of times. Returns 0 with fn's return value in *status (which may be NULL);
@@ -68,6 +86,19 @@ void skua_task_release_all(skua_task **tasks, size_t count);
    Never switches. */
 void skua_task_cancel(skua_task *task);
 
+/* The same for a reason: `code` (< 0) is what skua_cancel_reason() says in the task. The first
+   reason stays. */
+void skua_task_cancel_because(skua_task *task, int code);
+
+/* Cancel tasks[0..count), skipping NULLs; cheaper than one by one, and all are told before the
+   first one goes on. Call from anywhere. */
+void skua_task_cancel_all(skua_task *const tasks[], size_t count);
+
+/* Ask the task to come to its end: from now on skua_stopping() is true in it; if it still runs at
+   the moment `until` (SKUA_FOREVER: never), it is cancelled. Asking again can only bring `until`
+   forward. Call from anywhere. Never switches. */
+void skua_task_stop(skua_task *task, skua_time until);
+
 /* SKUA_CANCELLED: it ended with -ECANCELED after having been cancelled. */
 typedef enum skua_task_status {
     SKUA_RUNNING,
@@ -85,6 +116,18 @@ const skua_error *skua_task_error(skua_task *task);
 
 /* The task's name; lives as long as the reference. Call from anywhere. */
 const char *skua_task_name(const skua_task *task);
+
+/* Where it was spawned, as "file:line"; NULL if that was not kept. It is kept for tasks that are
+   spawned with a name or a copied argument, and with SKUA_DEBUG=1 in the environment for all. Call
+   from anywhere. */
+const char *skua_task_site(const skua_task *task);
+
+/* Give the calling task another name. Others may hold the old one, so that all names of a task are
+   kept until it is freed: what changes with each request belongs into a task-local. Returns 0,
+   -ENOMEM, -EPERM (on a foreign thread), or -ENOTSUP: a task that was spawned without a name and
+   without a copied argument has no room for one.
+   Call from: a task. Never switches. */
+int skua_rename_self(const char *name) SKUA_MUST_CHECK;
 
 /* The calling task, borrowed; NULL on a foreign thread. Valid until the task ends. */
 skua_task *skua_self(void);

@@ -29,7 +29,7 @@ SKUA_NOINLINE void skua__lock_slow(struct skua__lock *lock)
         } else if (turn < SPINS_MAX + YIELDS_MAX) {
             skua__thread_yield();
         } else {
-            skua__futex_wait(&lock->word, 1, skua__clock_ns() + nap_ns, false);
+            skua__futex_wait(&lock->word, 1, skua__clock_real_ns() + nap_ns, false);
             nap_ns = nap_ns * 2 < NAP_MAX_NS ? nap_ns * 2 : NAP_MAX_NS;
         }
     }

@@ -27,8 +27,10 @@ enum skua__lock_rank {
     SKUA__RANK_POOL,        /* pool: jobs and workers */
     SKUA__RANK_IO,          /* io: one fd */
     SKUA__RANK_BLOCKING,    /* blocking: queue of calls */
-    SKUA__RANK_CHAN,        /* chan: one channel; several in address order */
+    SKUA__RANK_CHAN,        /* chan: one channel; sync: one line; several in address order */
     SKUA__RANK_SCOPE,       /* sched: one scope or task; outer before inner */
+    SKUA__RANK_WATCH,       /* sched: ends of watched tasks; group: one table of calls */
+    SKUA__RANK_DIRECTOR,    /* testing: who waits for the clock or for quiet */
     SKUA__RANK_WHEEL,       /* sched: timers of one worker */
     SKUA__RANK_INJECT,      /* sched: one inject queue */
     SKUA__RANK_IDLE,        /* sched: list of parked workers */

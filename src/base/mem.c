@@ -1,7 +1,9 @@
 /* The malloc door. */
 #include "base/mem.h"
 
-#include <stdbool.h>
+#include "base/compiler.h"
+
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +16,22 @@ static bool refused(void)
     return left == 0;
 }
 
+_Atomic bool skua__alloc_is_counted;
+_Atomic int64_t skua__alloc_blocks, skua__alloc_bytes;
+
+/* `memory` comes (1) or goes (-1); NULL is allowed. */
+static void *count(void *memory, int64_t sign)
+{
+    if (SKUA_UNLIKELY(skua__load(&skua__alloc_is_counted, relaxed)) && memory != NULL) {
+        skua__fetch_add(&skua__alloc_blocks, sign, relaxed);
+        skua__fetch_add(&skua__alloc_bytes, sign * (int64_t)malloc_usable_size(memory), relaxed);
+    }
+    return memory;
+}
+
 void *skua__alloc(size_t bytes)
 {
-    return refused() ? NULL : calloc(1, bytes);
+    return refused() ? NULL : count(calloc(1, bytes), 1);
 }
 
 void *skua__alloc_aligned(size_t alignment, size_t bytes)
@@ -26,7 +41,7 @@ void *skua__alloc_aligned(size_t alignment, size_t bytes)
     if (memory != NULL) {
         memset(memory, 0, rounded);
     }
-    return memory;
+    return count(memory, 1);
 }
 
 char *skua__alloc_string(const char *string)
@@ -41,5 +56,6 @@ char *skua__alloc_string(const char *string)
 
 void skua__free(void *memory)
 {
+    count(memory, -1);
     free(memory);
 }

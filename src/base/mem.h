@@ -4,6 +4,7 @@
 
 #include "base/atomic.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,11 @@ char *skua__alloc_string(const char *string);
 
 /* Gives memory back; NULL is allowed. */
 void skua__free(void *memory);
+
+/* While this is set, what is allocated and freed is counted; what was allocated before and is freed
+   meanwhile counts less than nothing. */
+extern _Atomic bool skua__alloc_is_counted;
+extern _Atomic int64_t skua__alloc_blocks, skua__alloc_bytes;
 
 /* Tests: > 0: that many allocations succeed and every later one fails; < 0: off (the start). */
 extern _Atomic int64_t skua__alloc_budget;

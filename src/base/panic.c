@@ -6,9 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *(*skua__panic_task_name)(void);
+bool (*skua__report_hook)(const char *text);
 
 static void write_line(char *line, size_t length, size_t size)
 {
@@ -46,11 +48,15 @@ void skua__panic_at(const char *file, int line, const char *format, ...)
 
 void skua__report(const char *format, ...)
 {
+    static const char prefix[] = "skua: ";
     char text[1024];
-    int length = snprintf(text, sizeof text, "skua: ");
+    strcpy(text, prefix);
+    char *body = text + sizeof prefix - 1;
     va_list arguments;
     va_start(arguments, format);
-    length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
+    int length = vsnprintf(body, sizeof text - sizeof prefix, format, arguments);
     va_end(arguments);
-    write_line(text, (size_t)length, sizeof text);
+    if (skua__report_hook == NULL || !skua__report_hook(body)) {
+        write_line(text, sizeof prefix - 1 + (size_t)length, sizeof text);
+    }
 }

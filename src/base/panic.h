@@ -9,6 +9,8 @@
 
 #include "base/compiler.h"
 
+#include <stdbool.h>
+
 /* Prints "skua: panic in task '<name>': <message> (file:line)" and aborts. */
 SKUA_NORETURN void skua__panic_at(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -35,6 +37,10 @@ extern const char *(*skua__panic_task_name)(void);
         }                                                                                          \
     } while (0)
 #endif
+
+/* Is shown the text of each report first, and returns true if it has seen to it; set once by the
+   room that knows what the program wants. */
+extern bool (*skua__report_hook)(const char *text);
 
 /* Prints a line "skua: ..." on standard error in one write. For what a person has to know. */
 void skua__report(const char *format, ...) __attribute__((format(printf, 1, 2)));

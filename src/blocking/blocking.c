@@ -189,10 +189,10 @@ static bool retire(struct thread *self)
 /* Sleep in the idle list. Gives the next call, or NULL for the end of the thread. */
 static struct call *rest(struct thread *self)
 {
-    int64_t until = skua__clock_ns() + skua__load(&skua__blocking_idle_ns, relaxed);
+    int64_t until = skua__clock_real_ns() + skua__load(&skua__blocking_idle_ns, relaxed);
     /* acquire: pairs with the release in ring(): the call that was handed over is seen. */
     while (skua__load(&self->bell, acquire) == 0) {
-        if (until != SKUA__NEVER && skua__clock_ns() >= until) {
+        if (until != SKUA__NEVER && skua__clock_real_ns() >= until) {
             if (retire(self)) {
                 return NULL;
             }
@@ -335,11 +335,11 @@ static int await_once(struct pool *pool, struct call *call, int64_t start_by_ns)
     bool is_queued = call->state == QUEUED;
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, is_queued ? SKUA__SOFT : SKUA__HARD);
+    skua__wait_begin_for(&wait, is_queued ? SKUA__SOFT : SKUA__HARD, "a blocking call");
     skua__waiter_init(&waiter, &wait, 0, NULL);
     call->waiter = &waiter;
     pool_unlock(pool);
-    int cause = skua__wait_park(&wait, is_queued ? start_by_ns : SKUA__NEVER);
+    int cause = skua__wait_park_real(&wait, is_queued ? start_by_ns : SKUA__NEVER);
 
     pool_lock(pool);
     call->waiter = NULL;

@@ -117,6 +117,12 @@ void skua__cells_hold_head(struct skua__cells *cells)
     skua__fetch_or(&cells->head, SKUA__CELLS_SLOW, relaxed);
 }
 
+void skua__cells_hold_both(struct skua__cells *cells)
+{
+    skua__cells_hold_head(cells);
+    skua__fetch_or(&cells->tail, SKUA__CELLS_SLOW, relaxed);
+}
+
 void skua__cells_let_go(struct skua__cells *cells)
 {
     uint64_t head = skua__load(&cells->head, relaxed), tail = skua__load(&cells->tail, relaxed);

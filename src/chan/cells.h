@@ -20,9 +20,10 @@
      (B2) Who has moved head (tail) past a position by compare-and-swap is the only one to touch
           that cell until it stores the stamp. That store is the last access of the call: the item
           may be taken, and by its taker the channel freed, at once.
-     (B3) A word with SLOW set is moved only by the holder of the channel's lock. SLOW is set by
-          compare-and-swap from the very word that was found to be empty (full), so that it cannot
-          come too late: an item that went in before would have moved the word.
+     (B3) A word with SLOW set is moved only by the holder of the channel's lock. For a waiter SLOW
+          is set by compare-and-swap from the very word that was found to be empty (full), so that
+          it cannot come too late: an item that went in before would have moved the word. Where it
+          only has to keep others out from now on, it is set wherever the word stands.
 
    Nothing here waits for another thread, except for the moment between its moving a word and its
    storing the stamp, and only under the channel's lock. */
@@ -161,6 +162,9 @@ bool skua__cells_hold_full(struct skua__cells *cells);
 
 /* Nothing goes in without the lock any more, whatever is in. */
 void skua__cells_hold_head(struct skua__cells *cells);
+
+/* Nothing goes in or comes out without the lock any more, whatever is in: the count is exact. */
+void skua__cells_hold_both(struct skua__cells *cells);
 
 /* The end of it: the lock is not needed any more. */
 void skua__cells_let_go(struct skua__cells *cells);

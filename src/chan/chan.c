@@ -1,11 +1,12 @@
 /* Channels: a ring of cells that is used without a lock while nobody waits, and two queues of
    waiters under a lock.
 
-     (C1) Receivers wait only while the buffer is empty and no sender waits; senders wait only while
-          the buffer is full. So at most one of the two queues holds waiters that can be served.
+     (C1) Receivers wait only while the buffer is empty and no sender with an item waits; senders
+          wait only while the buffer is full, items and kept room together. So at most one of the
+          two queues holds waiters that can be served.
      (C2) A waiter is linked only after the way past the lock has been closed: head is SLOW while
           anybody waits, tail too while senders wait (B3 in cells.h). It is opened again, under the
-          lock, when both queues are empty and sends are not refused.
+          lock, when both queues are empty and sends are not refused, and nothing of C7 is the case.
      (C3) An item goes into the ring or comes out of it by B2; or, under the lock, straight between
           the variables of a sender and a receiver, one of which waits with its frame alive until it
           is woken; the latter only while the buffer is empty, so that no item is overtaken.
@@ -14,6 +15,12 @@
      (C5) A waiter that comes back without having been served takes itself out of the queue under
           the lock before its frame ends.
      (C6) While sends are refused (closed, or no receiver is left) head is SLOW.
+     (C7) While room is kept for permits, or the peak is tracked, head and tail are SLOW: everybody
+          takes the lock, under which items and permits can be counted together. So what cells.h
+          does knows nothing of permits, and costs nothing for them.
+     (C8) `reserved` permits are held, each with a sender end; items + reserved <= capacity. Who
+          waits for room with a permit stands among the senders, with ROOM_WANTED as its item. The
+          end is reported only when no permit is left.
 
    *Lost wake.* A receiver waits after a compare-and-swap has set SLOW in the very head that it
    found equal to tail. A send that came before would have moved head, and the swap fails; one that
@@ -30,7 +37,7 @@
    *Close.* Under the lock; it sets SLOW in head. A send is either before that in the order of head,
    and its item is then between tail and head, or it takes the lock, finds the channel closed and
    gets -EPIPE. A receiver reports the end only under the lock, closed, with tail at a head that no
-   one moves any more: so nothing that was sent stays behind.
+   one moves any more, as there is no permit either: so nothing that was sent stays behind.
 
    *Select* holds the locks of all its channels. It closes the way past each before it links its
    waiters, or tries again if it cannot. What it closed for nothing is opened by the next call that
@@ -48,6 +55,7 @@
 
 #include "base/mem.h"
 #include "base/panic.h"
+#include "chan/waiters.h"
 #include "sched/fastpath.h"
 #include "sched/service.h"
 
@@ -60,7 +68,18 @@ static bool has_cells(const skua_chan *chan)
     return chan->cells.first != NULL;
 }
 
-static bool buffer_put(skua_chan *chan, const void *item)
+/* (C7) */
+static bool is_counted(const skua_chan *chan)
+{
+    return chan->reserved > 0 || chan->tracks_peak;
+}
+
+static size_t buffered(const skua_chan *chan)
+{
+    return has_cells(chan) ? skua__cells_count(&chan->cells) : chan->signals;
+}
+
+static bool put_now(skua_chan *chan, const void *item)
 {
     if (has_cells(chan)) {
         return skua__cells_force_put(&chan->cells, item);
@@ -68,6 +87,21 @@ static bool buffer_put(skua_chan *chan, const void *item)
     bool has_room = chan->signals < chan->capacity;
     chan->signals += has_room;
     return has_room;
+}
+
+static bool buffer_put(skua_chan *chan, const void *item)
+{
+    if (SKUA_LIKELY(!is_counted(chan))) {
+        return put_now(chan, item);
+    }
+    size_t count = buffered(chan); /* exact (C7) */
+    if (count + chan->reserved >= chan->capacity || !put_now(chan, item)) {
+        return false;
+    }
+    if (chan->tracks_peak && count + 1 > chan->peak) {
+        chan->peak = count + 1;
+    }
+    return true;
 }
 
 static bool buffer_take(skua_chan *chan, void *item)
@@ -83,9 +117,18 @@ static bool buffer_take(skua_chan *chan, void *item)
 /* Opens the way past the lock again, unless somebody waits or sends are refused (C2). */
 static void settle(skua_chan *chan)
 {
-    if (has_cells(chan) && !chan->refuses_sends && skua__list_is_empty(&chan->waiting_receivers) &&
+    if (has_cells(chan) && !chan->refuses_sends && !is_counted(chan) &&
+        skua__list_is_empty(&chan->waiting_receivers) &&
         skua__list_is_empty(&chan->waiting_senders)) {
         skua__cells_let_go(&chan->cells);
+    }
+}
+
+/* From now on everybody takes the lock, until it is settled (C7). */
+static void hold_both_ends(skua_chan *chan)
+{
+    if (has_cells(chan)) {
+        skua__cells_hold_both(&chan->cells);
     }
 }
 
@@ -133,7 +176,7 @@ int skua__chan_try_send(skua_chan *chan, const void *item, struct skua__parker *
     if (SKUA_UNLIKELY(chan->refuses_sends)) {
         return -EPIPE;
     }
-    int status = SKUA__CHAN_WOULD_WAIT;
+    int status = SKUA__WOULD_WAIT;
     struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
     if (receiver != NULL) {
         *wake = serve_receiver(chan, receiver, item);
@@ -151,38 +194,81 @@ static struct skua__waiter *claim_sender(skua_chan *chan)
     return chan->is_closed ? NULL : claim_first(&chan->waiting_senders);
 }
 
-/* There is room for one: the oldest waiting sender's item moves up. */
+/* What stands in the place of its item when a waiter wants room for one. */
+static char room_wanted;
+#define ROOM_WANTED ((void *)&room_wanted)
+
+static void keep_room(skua_chan *chan)
+{
+    hold_both_ends(chan);
+    chan->reserved++;
+    chan->senders++;
+}
+
+/* There is room for one: the oldest waiting sender's item moves up, or gets its room. */
 static void refill(skua_chan *chan, struct skua__parker **wake)
 {
     struct skua__waiter *sender = claim_sender(chan);
-    if (sender != NULL) {
+    if (sender == NULL) {
+        return;
+    }
+    if (sender->item == ROOM_WANTED) {
+        keep_room(chan);
+    } else {
         bool is_put = buffer_put(chan, sender->item);
         skua_require(is_put); /* nobody else could: we hold the head (C2) */
-        sender->result = 0;
-        *wake = sender->parker;
     }
+    sender->result = 0;
+    *wake = sender->parker;
+}
+
+/* The buffer is empty, but all of it is kept: the oldest sender that has an item. */
+static struct skua__waiter *claim_sender_with_item(skua_chan *chan)
+{
+    struct skua__link *link = chan->waiting_senders.head.next;
+    while (!chan->is_closed && link != &chan->waiting_senders.head) {
+        struct skua__waiter *sender = SKUA_CONTAINER(link, struct skua__waiter, link);
+        link = link->next;
+        if (sender->item != ROOM_WANTED) {
+            skua__list_remove(&sender->link);
+            if (skua__waiter_claim(sender)) {
+                return sender;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Whether a receiver who finds nothing will never find anything (C8). */
+static bool has_ended(const skua_chan *chan)
+{
+    return chan->is_closed && chan->reserved == 0;
 }
 
 int skua__chan_try_recv(skua_chan *chan, void *item, struct skua__parker **wake)
 {
-    int status = SKUA__CHAN_WOULD_WAIT;
+    int status = SKUA__WOULD_WAIT;
+    struct skua__waiter *sender = NULL;
     if (chan->capacity == 0) {
-        struct skua__waiter *sender = claim_sender(chan);
-        if (sender != NULL) {
-            *wake = serve_sender(chan, sender, item);
-            status = 1;
-        }
+        sender = claim_sender(chan);
     } else if (buffer_take(chan, item)) {
         refill(chan, wake);
         status = 1;
+    } else if (chan->reserved > 0) {
+        sender = claim_sender_with_item(chan);
+    }
+    if (sender != NULL) {
+        *wake = serve_sender(chan, sender, item);
+        status = 1;
     }
     settle(chan);
-    return status == SKUA__CHAN_WOULD_WAIT && chan->is_closed ? 0 : status;
+    return status == SKUA__WOULD_WAIT && has_ended(chan) ? 0 : status;
 }
 
 bool skua__chan_may_wait_to_send(skua_chan *chan)
 {
-    return !has_cells(chan) || skua__cells_hold_full(&chan->cells);
+    /* With room that is kept (C7) they are held, full or not. */
+    return !has_cells(chan) || chan->reserved > 0 || skua__cells_hold_full(&chan->cells);
 }
 
 bool skua__chan_may_wait_to_recv(skua_chan *chan)
@@ -224,6 +310,11 @@ static void leave_queue(skua_chan *chan, struct skua__waiter *waiter)
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
 }
 
+static inline const char *what_for(const skua_chan *chan, const struct skua__list *queue)
+{
+    return queue == &chan->waiting_senders ? "a channel, to send" : "a channel, to receive";
+}
+
 /* Waits in the queue for a partner, as a task or as a thread. Called with the lock held, which it
    gives back. Returns what the call returns, or SKUA__RECHECK. */
 static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, void *item,
@@ -231,7 +322,7 @@ static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, vo
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, what_for(chan, queue));
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
@@ -243,7 +334,7 @@ static SKUA_NOINLINE int wait_once(skua_chan *chan, struct skua__list *queue, vo
     return cause;
 }
 
-/* Tries under the lock. Returns what the call returns; or SKUA__CHAN_WOULD_WAIT, with the lock held
+/* Tries under the lock. Returns what the call returns; or SKUA__WOULD_WAIT, with the lock held
    and a wait allowed. */
 static inline int attempt_send(skua_chan *chan, const void *item, skua_time deadline)
 {
@@ -252,10 +343,10 @@ static inline int attempt_send(skua_chan *chan, const void *item, skua_time dead
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     do {
         status = skua__chan_try_send(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+        if (SKUA_LIKELY(status != SKUA__WOULD_WAIT) || skua__is_now(deadline)) {
             skua__unlock(&chan->lock, SKUA__RANK_CHAN);
             wake_if(wake);
-            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+            return status != SKUA__WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_send(chan));
     return status;
@@ -268,10 +359,10 @@ static inline int attempt_recv(skua_chan *chan, void *item, skua_time deadline)
     skua__lock(&chan->lock, SKUA__RANK_CHAN);
     do {
         status = skua__chan_try_recv(chan, item, &wake);
-        if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT) || skua__is_now(deadline)) {
+        if (SKUA_LIKELY(status != SKUA__WOULD_WAIT) || skua__is_now(deadline)) {
             skua__unlock(&chan->lock, SKUA__RANK_CHAN);
             wake_if(wake);
-            return status != SKUA__CHAN_WOULD_WAIT ? status : -EAGAIN;
+            return status != SKUA__WOULD_WAIT ? status : -EAGAIN;
         }
     } while (!skua__chan_may_wait_to_recv(chan));
     return status;
@@ -289,7 +380,7 @@ static SKUA_NOINLINE int start_again(skua_chan *chan, struct skua__list *queue, 
         }
         status = queue == &chan->waiting_senders ? attempt_send(chan, item, deadline)
                                                  : attempt_recv(chan, item, deadline);
-        if (status == SKUA__CHAN_WOULD_WAIT) {
+        if (status == SKUA__WOULD_WAIT) {
             status = wait_once(chan, queue, item, deadline);
         }
     } while (status == SKUA__RECHECK);
@@ -308,7 +399,7 @@ static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue
     }
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin_inline(&wait, fiber);
+    skua__wait_begin_inline_for(&wait, fiber, what_for(chan, queue));
     skua__waiter_init(&waiter, &wait, 0, item);
     skua__list_push_back(queue, &waiter.link);
     skua__unlock(&chan->lock, SKUA__RANK_CHAN);
@@ -324,7 +415,7 @@ static SKUA_NOINLINE int wait_in_queue(skua_chan *chan, struct skua__list *queue
 static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_time deadline)
 {
     int status = attempt_send(chan, item, deadline);
-    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+    if (SKUA_LIKELY(status != SKUA__WOULD_WAIT)) {
         return status;
     }
     return wait_in_queue(chan, &chan->waiting_senders, (void *)(uintptr_t)item, deadline);
@@ -333,7 +424,7 @@ static SKUA_NOINLINE int send_locked(skua_chan *chan, const void *item, skua_tim
 static SKUA_NOINLINE int recv_locked(skua_chan *chan, void *item, skua_time deadline)
 {
     int status = attempt_recv(chan, item, deadline);
-    if (SKUA_LIKELY(status != SKUA__CHAN_WOULD_WAIT)) {
+    if (SKUA_LIKELY(status != SKUA__WOULD_WAIT)) {
         return status;
     }
     return wait_in_queue(chan, &chan->waiting_receivers, item, deadline);
@@ -478,7 +569,9 @@ static void close_locked(skua_chan *chan)
     chan->is_closed = true;
     refuse_sends(chan);
     dismiss_all(chan, &chan->waiting_senders, -EPIPE);
-    dismiss_all(chan, &chan->waiting_receivers, 0);
+    if (has_ended(chan)) {
+        dismiss_all(chan, &chan->waiting_receivers, 0);
+    }
 }
 
 void skua_chan_close(skua_chan *chan)
@@ -567,14 +660,104 @@ void skua_chan_release(skua_chan *chan, int ends)
     }
 }
 
-size_t skua_chan_count(const skua_chan *chan)
+/* --- for permit.c and oneshot.c ------------------------------------------------------------- */
+
+int skua__chan_give(skua_chan *chan, const void *item, size_t item_bytes)
 {
-    skua_chan *lockable = (skua_chan *)(uintptr_t)chan;
+    skua__chan_check_size(chan, item_bytes);
     if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    struct skua__parker *wake = NULL;
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    int status = skua__chan_try_send(chan, item, &wake);
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    wake_if(wake);
+    return status == SKUA__WOULD_WAIT ? -EAGAIN : status;
+}
+
+int skua__chan_try_reserve(skua_chan *chan)
+{
+    if (chan->refuses_sends) {
+        return -EPIPE;
+    }
+    hold_both_ends(chan);
+    int status = SKUA__WOULD_WAIT;
+    if (buffered(chan) + chan->reserved < chan->capacity) {
+        keep_room(chan);
+        status = 0;
+    }
+    settle(chan);
+    return status;
+}
+
+int skua__chan_wait_for_room(skua_chan *chan, skua_time deadline)
+{
+    int status = skua__waiters_wait(&chan->lock, &chan->waiting_senders, ROOM_WANTED, deadline);
+    if (status < 0) {
+        skua__lock(&chan->lock, SKUA__RANK_CHAN);
+        settle(chan);
+        skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    }
+    return status;
+}
+
+/* An item for which room was kept until now: to a waiting receiver, or into the buffer. */
+static int commit(skua_chan *chan, const void *item, struct skua__parker **wake,
+                  struct skua__list *claimed)
+{
+    if (chan->receivers == 0) {
+        return -EPIPE;
+    }
+    struct skua__waiter *receiver = claim_first(&chan->waiting_receivers);
+    if (receiver == NULL) {
+        bool is_put = buffer_put(chan, item);
+        skua_require(is_put); /* (C8) */
         return 0;
     }
-    skua__lock(&lockable->lock, SKUA__RANK_CHAN);
-    size_t count = has_cells(chan) ? skua__cells_count(&chan->cells) : chan->signals;
-    skua__unlock(&lockable->lock, SKUA__RANK_CHAN);
-    return count;
+    (void)serve_receiver(chan, receiver, item);
+    skua__list_push_back(claimed, &receiver->link);
+    refill(chan, wake); /* the room is left over */
+    return 0;
+}
+
+int skua__chan_end_permit(skua_chan *chan, const void *item, bool has_item)
+{
+    int status = 0;
+    struct skua__parker *wake = NULL;
+    struct skua__list claimed;
+    skua__list_init(&claimed);
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    if (chan->reserved == 0) {
+        skua__panic("a permit of a channel was used twice");
+    }
+    chan->reserved--;
+    if (has_item) {
+        status = commit(chan, item, &wake, &claimed);
+    } else {
+        refill(chan, &wake);
+    }
+    if (has_ended(chan)) {
+        skua__waiters_claim_all(&chan->waiting_receivers, 0, &claimed); /* the buffer is empty */
+    }
+    settle(chan);
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+    wake_if(wake);
+    skua__waiters_wake_all(&claimed);
+    skua_chan_release(chan, SKUA_SENDER); /* the permit's own */
+    return status;
+}
+
+void skua__chan_track_peak(skua_chan *chan)
+{
+    skua__lock(&chan->lock, SKUA__RANK_CHAN);
+    hold_both_ends(chan);
+    chan->tracks_peak = true;
+    chan->peak = buffered(chan);
+    skua__unlock(&chan->lock, SKUA__RANK_CHAN);
+}
+
+size_t skua__chan_buffered(const skua_chan *chan)
+{
+    return buffered(chan);
 }

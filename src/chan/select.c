@@ -9,6 +9,13 @@
      (L1) Between linking and unlinking no waiter's frame goes away.
      (L2) A waiter of ours that a partner finds after the ticket was claimed is dropped by that
           partner (C3).
+     (L3) A thing without a lock of its own here (a task, an fd) is looked at before the locks are
+          taken and linked after they were given back. What it says is a state that the select does
+          not consume, so it is still true, or harmless, when the case is chosen; and its link says
+          if the state has changed since.
+
+   Channels are told from the rest by their kind, because they are most of the cases; the others are
+   reached through the operations of `sched/waitable.h`, which says in which order they are called.
 
    A moment among the cases only lowers the deadline of the wait; it is told apart afterwards by the
    clock.
@@ -20,8 +27,10 @@
 #include "base/panic.h"
 #include "base/random.h"
 #include "chan/chan.h"
+#include "sched/runtime.h"
 #include "sched/service.h"
 #include "sched/task.h"
+#include "sched/waitable.h"
 
 #include <skua/select.h>
 #include <stdlib.h>
@@ -29,19 +38,57 @@
 
 enum { INLINE_CASES = 16 };
 
-/* What a select needs for each case. */
-struct entry {
-    struct skua__waiter waiter;
-    uint32_t order; /* entries[i].order: the case whose lock is i-th in address order */
-    uint32_t turn;  /* entries[i].turn: the case that is tried as the i-th */
-};
+/* Such a wait ends before it begins. */
+enum { LONG_AGO_NS = 1 };
 
 struct selection {
     skua_case *cases;
-    struct entry *entries;
+    struct skua__candidate *candidates;
     uint32_t count;
+    bool has_lockless; /* cases whose waitable has no lock */
     int flags;
     struct skua__wake_list wakes;
+};
+
+/* --- the ends of tasks ------------------------------------------------------------------------ */
+
+static int check_task(const skua_case *entry)
+{
+    return entry->object == skua_self() ? -EDEADLK : 0;
+}
+
+static struct skua__lock *no_lock(const skua_case *entry)
+{
+    (void)entry;
+    return NULL;
+}
+
+static int attempt_task(const skua_case *entry, struct skua__candidate *candidate,
+                        struct skua__wake_list *wakes)
+{
+    (void)candidate;
+    (void)wakes;
+    return skua__task_is_done(entry->object) ? 0 : SKUA__WOULD_WAIT;
+}
+
+static int link_task(const skua_case *entry, struct skua__candidate *candidate)
+{
+    return skua__task_link_joiner(entry->object, &candidate->waiter);
+}
+
+static void unlink_task(const skua_case *entry, struct skua__candidate *candidate,
+                        struct skua__wake_list *wakes)
+{
+    (void)wakes;
+    skua__task_unlink_joiner(entry->object, &candidate->waiter);
+}
+
+static const struct skua__waitable task_ends = {
+    .check = check_task,
+    .lock = no_lock,
+    .attempt = attempt_task,
+    .link = link_task,
+    .unlink = unlink_task,
 };
 
 /* --- the objects ------------------------------------------------------------------------------ */
@@ -52,15 +99,33 @@ static bool is_channel_case(const skua_case *entry)
            entry->object != NULL;
 }
 
-static bool is_task_case(const skua_case *entry)
+/* The operations of a case that is neither a channel's nor a moment, or NULL. */
+static const struct skua__waitable *waitable_of(const skua_case *entry)
 {
-    return entry->kind == SKUA_CASE_TASK && entry->object != NULL;
+    if (entry->object == NULL) {
+        return NULL;
+    }
+    if (entry->kind == SKUA_CASE_WAITABLE) {
+        return entry->waitable;
+    }
+    return entry->kind == SKUA_CASE_TASK ? &task_ends : NULL;
 }
 
 /* The lock that guards the case, or NULL. */
 static struct skua__lock *lock_of(const skua_case *entry)
 {
-    return is_channel_case(entry) ? &((skua_chan *)entry->object)->lock : NULL;
+    if (is_channel_case(entry)) {
+        return &((skua_chan *)entry->object)->lock;
+    }
+    const struct skua__waitable *waitable = waitable_of(entry);
+    return waitable != NULL ? waitable->lock(entry) : NULL;
+}
+
+/* The operations of a case if it has no lock, else NULL. */
+static const struct skua__waitable *lockless_of(const skua_case *entry)
+{
+    const struct skua__waitable *waitable = waitable_of(entry);
+    return waitable != NULL && waitable->lock(entry) == NULL ? waitable : NULL;
 }
 
 static struct skua__list *queue_of(const skua_case *entry)
@@ -69,23 +134,44 @@ static struct skua__list *queue_of(const skua_case *entry)
     return entry->kind == SKUA_CASE_SEND ? &chan->waiting_senders : &chan->waiting_receivers;
 }
 
-static int check_cases(const skua_case cases[], size_t count)
+static int check_case(const skua_case *entry)
 {
-    if (count > SKUA_CASES_MAX || (count > 0 && cases == NULL)) {
+    if ((unsigned)entry->kind > SKUA_CASE_WAITABLE) {
         return -EINVAL;
     }
-    for (size_t i = 0; i < count; i++) {
-        if ((unsigned)cases[i].kind > SKUA_CASE_TIME) {
-            return -EINVAL;
+    if (is_channel_case(entry)) {
+        skua__chan_check_size(entry->object, entry->item_bytes);
+        return 0;
+    }
+    const struct skua__waitable *waitable = waitable_of(entry);
+    if (waitable == NULL) {
+        return entry->kind == SKUA_CASE_WAITABLE && entry->object != NULL ? -EINVAL : 0;
+    }
+    return waitable->check != NULL ? waitable->check(entry) : 0;
+}
+
+static int check_cases(struct selection *selection)
+{
+    selection->has_lockless = false;
+    for (uint32_t i = 0; i < selection->count; i++) {
+        int status = check_case(&selection->cases[i]);
+        if (status < 0) {
+            return status;
         }
-        if (is_task_case(&cases[i]) && cases[i].object == skua_self()) {
-            return -EDEADLK;
-        }
-        if (is_channel_case(&cases[i])) {
-            skua__chan_check_size(cases[i].object, cases[i].item_bytes);
+        if (lockless_of(&selection->cases[i]) != NULL) {
+            selection->has_lockless = true;
         }
     }
     return 0;
+}
+
+/* Room in the list for what one operation may add. */
+static struct skua__wake_list *wakes_of(struct selection *selection)
+{
+    if (selection->wakes.count > SKUA__WAKE_CHUNK - SKUA__WAITABLE_WAKES_MAX) {
+        skua__wake_list_flush(&selection->wakes);
+    }
+    return &selection->wakes;
 }
 
 /* --- locking in address order ----------------------------------------------------------------- */
@@ -97,22 +183,22 @@ static void sort_locks(struct selection *selection)
         uintptr_t address = (uintptr_t)lock_of(&selection->cases[i]);
         uint32_t at = i;
         while (at > 0) {
-            uint32_t before = selection->entries[at - 1].order;
+            uint32_t before = selection->candidates[at - 1].order;
             if ((uintptr_t)lock_of(&selection->cases[before]) <= address) {
                 break;
             }
-            selection->entries[at].order = before;
+            selection->candidates[at].order = before;
             at--;
         }
-        selection->entries[at].order = i;
+        selection->candidates[at].order = i;
     }
 }
 
 /* The i-th different lock in order, or NULL (no lock, or the same as before). */
 static struct skua__lock *lock_in_order(const struct selection *selection, uint32_t i)
 {
-    struct skua__lock *lock = lock_of(&selection->cases[selection->entries[i].order]);
-    if (i > 0 && lock == lock_of(&selection->cases[selection->entries[i - 1].order])) {
+    struct skua__lock *lock = lock_of(&selection->cases[selection->candidates[i].order]);
+    if (i > 0 && lock == lock_of(&selection->cases[selection->candidates[i - 1].order])) {
         return NULL;
     }
     return lock;
@@ -140,28 +226,59 @@ static void unlock_all(const struct selection *selection)
 
 /* --- trying ----------------------------------------------------------------------------------- */
 
-/* Lets the case happen if it can, under its lock. */
-static bool attempt(struct selection *selection, skua_case *entry)
+/* Looks at the things without a lock (L3). */
+static void attempt_lockless(struct selection *selection)
+{
+    for (uint32_t i = 0; selection->has_lockless && i < selection->count; i++) {
+        const struct skua__waitable *waitable = lockless_of(&selection->cases[i]);
+        if (waitable != NULL) {
+            struct skua__candidate *candidate = &selection->candidates[i];
+            candidate->early =
+                waitable->attempt(&selection->cases[i], candidate, wakes_of(selection));
+        }
+    }
+}
+
+static int attempt_channel(struct selection *selection, const skua_case *entry)
 {
     struct skua__parker *wake = NULL;
-    int result = SKUA__CHAN_WOULD_WAIT;
-    if (is_channel_case(entry)) {
-        result = entry->kind == SKUA_CASE_SEND
+    int result = entry->kind == SKUA_CASE_SEND
                      ? skua__chan_try_send(entry->object, entry->item, &wake)
                      : skua__chan_try_recv(entry->object, entry->item, &wake);
-    } else if (is_task_case(entry)) {
-        result = skua__task_is_done(entry->object) ? 0 : SKUA__CHAN_WOULD_WAIT;
-    } else if (entry->kind == SKUA_CASE_TIME && entry->at.ns != 0) {
-        result =
-            skua__is_now(entry->at) || skua__clock_ns() >= entry->at.ns ? 0 : SKUA__CHAN_WOULD_WAIT;
-    }
-    if (result == SKUA__CHAN_WOULD_WAIT) {
-        return false;
-    }
-    entry->result = result;
     if (wake != NULL) {
         skua__wake_list_add(&selection->wakes, wake);
     }
+    return result;
+}
+
+static int attempt_waitable(struct selection *selection, uint32_t index)
+{
+    const skua_case *entry = &selection->cases[index];
+    const struct skua__waitable *waitable = waitable_of(entry);
+    if (waitable == NULL) {
+        return SKUA__WOULD_WAIT;
+    }
+    struct skua__candidate *candidate = &selection->candidates[index];
+    return waitable->lock(entry) == NULL ? candidate->early
+                                         : waitable->attempt(entry, candidate, wakes_of(selection));
+}
+
+/* Lets the case happen if it can, under its lock. */
+static bool attempt(struct selection *selection, uint32_t index)
+{
+    skua_case *entry = &selection->cases[index];
+    int result;
+    if (is_channel_case(entry)) {
+        result = attempt_channel(selection, entry);
+    } else if (entry->kind == SKUA_CASE_TIME && entry->at.ns != 0) {
+        result = skua__is_now(entry->at) || skua__clock_ns() >= entry->at.ns ? 0 : SKUA__WOULD_WAIT;
+    } else {
+        result = attempt_waitable(selection, index);
+    }
+    if (result == SKUA__WOULD_WAIT) {
+        return false;
+    }
+    entry->result = result;
     return true;
 }
 
@@ -169,7 +286,11 @@ static bool attempt(struct selection *selection, skua_case *entry)
 static uint64_t choice_seed(const struct selection *selection)
 {
     static _Atomic uint64_t turn;
-    uint64_t seed = skua__load(&turn, relaxed) + (uintptr_t)selection;
+    uint64_t seed;
+    if (skua__seed_decides(&seed)) {
+        return seed;
+    }
+    seed = skua__load(&turn, relaxed) + (uintptr_t)selection;
     uint64_t next = seed;
     skua__random_next(&next);
     skua__store(&turn, next, relaxed);
@@ -182,15 +303,15 @@ static int attempt_all(struct selection *selection)
 {
     bool is_random = (selection->flags & SKUA_IN_ORDER) == 0 && selection->count > 1;
     uint64_t seed = is_random ? choice_seed(selection) : 0;
-    struct entry *entries = selection->entries;
+    struct skua__candidate *candidates = selection->candidates;
     for (uint32_t i = 0; i < selection->count; i++) {
-        entries[i].turn = i;
+        candidates[i].turn = i;
     }
     for (uint32_t i = 0; i < selection->count; i++) {
         uint32_t at = i + (is_random ? skua__random_below(&seed, selection->count - i) : 0);
-        uint32_t index = entries[at].turn;
-        entries[at].turn = entries[i].turn;
-        if (attempt(selection, &selection->cases[index])) {
+        uint32_t index = candidates[at].turn;
+        candidates[at].turn = candidates[i].turn;
+        if (attempt(selection, index)) {
             return (int)index;
         }
     }
@@ -199,36 +320,70 @@ static int attempt_all(struct selection *selection)
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-/* Links a waiter for each case, the channels' under their locks. False: a task ended meanwhile. */
-static bool link_all(struct selection *selection, const struct skua__wait *wait)
+/* Links a waiter for each case that has a lock, under all the locks; the others' are made ready. */
+static void link_locked(struct selection *selection, const struct skua__wait *wait)
 {
-    bool all_linked = true;
     for (uint32_t i = 0; i < selection->count; i++) {
-        skua_case *entry = &selection->cases[i];
-        struct skua__waiter *waiter = &selection->entries[i].waiter;
-        skua__waiter_init(waiter, wait, i, entry->item);
+        const skua_case *entry = &selection->cases[i];
+        struct skua__candidate *candidate = &selection->candidates[i];
+        skua__waiter_init(&candidate->waiter, wait, i, entry->item);
         if (is_channel_case(entry)) {
-            skua__list_push_back(queue_of(entry), &waiter->link);
-        } else if (is_task_case(entry)) {
-            all_linked = skua__task_link_joiner(entry->object, waiter) && all_linked;
+            skua__list_push_back(queue_of(entry), &candidate->waiter.link);
+            continue;
+        }
+        const struct skua__waitable *waitable = waitable_of(entry);
+        if (waitable != NULL && waitable->lock(entry) != NULL) {
+            waitable->link(entry, candidate);
         }
     }
-    return all_linked;
+}
+
+/* Links the cases without a lock. 1; or 0, one of them has to be tried again; or < 0, one of them
+   has failed, and *failed is its index. */
+static int link_lockless(struct selection *selection, uint32_t *failed)
+{
+    int status = 1;
+    for (uint32_t i = 0; selection->has_lockless && i < selection->count; i++) {
+        const struct skua__waitable *waitable = lockless_of(&selection->cases[i]);
+        if (waitable != NULL) {
+            int linked = waitable->link(&selection->cases[i], &selection->candidates[i]);
+            if (linked < status) {
+                status = linked;
+                *failed = i;
+            }
+        }
+    }
+    return status;
+}
+
+/* Takes out the waiters of the cases that have a lock, or of the others. */
+static void unlink_some(struct selection *selection, bool locked)
+{
+    for (uint32_t i = 0; i < selection->count; i++) {
+        const skua_case *entry = &selection->cases[i];
+        struct skua__candidate *candidate = &selection->candidates[i];
+        if (is_channel_case(entry)) {
+            if (locked && skua__link_is_linked(&candidate->waiter.link)) {
+                skua__list_remove(&candidate->waiter.link);
+            }
+            continue;
+        }
+        const struct skua__waitable *waitable = waitable_of(entry);
+        if (waitable != NULL && (waitable->lock(entry) != NULL) == locked) {
+            waitable->unlink(entry, candidate, wakes_of(selection));
+        }
+    }
 }
 
 static void unlink_all(struct selection *selection)
 {
     lock_all(selection);
-    for (uint32_t i = 0; i < selection->count; i++) {
-        skua_case *entry = &selection->cases[i];
-        struct skua__waiter *waiter = &selection->entries[i].waiter;
-        if (is_task_case(entry)) {
-            skua__task_unlink_joiner(entry->object, waiter);
-        } else if (is_channel_case(entry) && skua__link_is_linked(&waiter->link)) {
-            skua__list_remove(&waiter->link);
-        }
-    }
+    unlink_some(selection, true);
     unlock_all(selection);
+    if (selection->has_lockless) {
+        unlink_some(selection, false);
+    }
+    skua__wake_list_flush(&selection->wakes);
 }
 
 static int64_t earliest_deadline(const struct selection *selection, skua_time deadline)
@@ -263,34 +418,63 @@ static bool may_wait_all(const struct selection *selection)
 {
     for (uint32_t i = 0; i < selection->count; i++) {
         const skua_case *entry = &selection->cases[i];
-        if (is_channel_case(entry) &&
-            !(entry->kind == SKUA_CASE_SEND ? skua__chan_may_wait_to_send(entry->object)
-                                            : skua__chan_may_wait_to_recv(entry->object))) {
+        if (is_channel_case(entry)) {
+            if (!(entry->kind == SKUA_CASE_SEND ? skua__chan_may_wait_to_send(entry->object)
+                                                : skua__chan_may_wait_to_recv(entry->object))) {
+                return false;
+            }
+            continue;
+        }
+        const struct skua__waitable *waitable = waitable_of(entry);
+        if (waitable != NULL && waitable->may_wait != NULL && !waitable->may_wait(entry)) {
             return false;
         }
     }
     return true;
 }
 
+/* A waiter was claimed: that case has happened, unless its waitable finds nothing in it. */
+static int finish(struct selection *selection, int index)
+{
+    skua_case *entry = &selection->cases[index];
+    struct skua__candidate *candidate = &selection->candidates[index];
+    const struct skua__waitable *waitable = waitable_of(entry);
+    int result = candidate->waiter.result;
+    if (waitable != NULL && waitable->finish != NULL) {
+        result = waitable->finish(entry, candidate);
+        if (result == SKUA__WOULD_WAIT) {
+            return SKUA__RECHECK;
+        }
+    }
+    entry->result = result;
+    return index;
+}
+
 /* Entered with all locks held; gives them back. */
 static int wait_for_any(struct selection *selection, skua_time deadline)
 {
     struct skua__wait wait;
-    skua__wait_begin(&wait, SKUA__SOFT);
-    bool all_linked = link_all(selection, &wait);
+    uint32_t failed = 0;
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a select");
+    link_locked(selection, &wait);
     unlock_all(selection);
-    /* If a task has ended while we linked, the wait is parked all the same but must end at once:
-       claimed by ourselves unless somebody was faster. */
-    int cause = skua__wait_park(&wait, all_linked ? earliest_deadline(selection, deadline) : 1);
+    int linked = link_lockless(selection, &failed);
+    /* If a task has ended while we linked, or the like, the wait is parked all the same but must
+       end at once: claimed by ourselves unless somebody was faster. */
+    int64_t deadline_ns = linked == 1 ? earliest_deadline(selection, deadline) : LONG_AGO_NS;
+    int cause = skua__wait_park(&wait, deadline_ns);
     unlink_all(selection);
     if (cause >= 0) {
-        selection->cases[cause].result = selection->entries[cause].waiter.result;
-        return cause;
+        return finish(selection, cause);
     }
-    if (cause == -ETIMEDOUT) {
-        return all_linked ? find_moment(selection, deadline) : SKUA__RECHECK;
+    if (cause != -ETIMEDOUT || linked == 0) {
+        return cause == -ETIMEDOUT ? SKUA__RECHECK : cause;
     }
-    return cause;
+    if (linked < 0) {
+        selection->cases[failed].result = linked;
+        return (int)failed;
+    }
+    return find_moment(selection, deadline);
 }
 
 static int select_once(struct selection *selection, skua_time deadline)
@@ -299,6 +483,7 @@ static int select_once(struct selection *selection, skua_time deadline)
     if (status < 0) {
         return status;
     }
+    attempt_lockless(selection);
     lock_all(selection);
     int index;
     do {
@@ -317,30 +502,35 @@ static int select_once(struct selection *selection, skua_time deadline)
 
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline)
 {
-    int status = skua__forked() ? -ESHUTDOWN : check_cases(cases, count);
-    if (status < 0) {
-        return status;
+    if (skua__forked()) {
+        return -ESHUTDOWN;
     }
-    struct entry inline_entries[INLINE_CASES];
-    struct entry *entries = inline_entries;
-    if (count > INLINE_CASES) {
-        entries = skua__alloc(count * sizeof *entries);
-        if (entries == NULL) {
-            return -ENOMEM;
-        }
+    if (count > SKUA_CASES_MAX || (count > 0 && cases == NULL)) {
+        return -EINVAL;
     }
     struct selection selection;
     selection.cases = cases;
-    selection.entries = entries;
     selection.count = (uint32_t)count;
     selection.flags = flags;
+    int status = check_cases(&selection);
+    if (status < 0) {
+        return status;
+    }
+    struct skua__candidate inline_candidates[INLINE_CASES];
+    selection.candidates = inline_candidates;
+    if (count > INLINE_CASES) {
+        selection.candidates = skua__alloc(count * sizeof *selection.candidates);
+        if (selection.candidates == NULL) {
+            return -ENOMEM;
+        }
+    }
     skua__wake_list_init(&selection.wakes);
     sort_locks(&selection);
     do {
         status = select_once(&selection, deadline);
     } while (status == SKUA__RECHECK);
-    if (entries != inline_entries) {
-        skua__free(entries);
+    if (selection.candidates != inline_candidates) {
+        skua__free(selection.candidates);
     }
     return status;
 }

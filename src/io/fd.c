@@ -257,50 +257,74 @@ static void disarm(struct skua__io *io, struct skua__fd *fd, uint32_t generation
     }
 }
 
-/* After the park: what has come of it. */
-static int leave(struct skua__io *io, struct skua__fd *fd, struct skua__waiter *waiter, int cause,
-                 bool is_once, uint32_t generation)
+/* Under the lock: 1 if the wait may begin, and is armed for; else what fd_wait() returns. */
+static int prepare(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
+                   int events, bool is_once)
 {
-    if (cause < 0 || is_once) {
-        fd_lock(fd);
-        unlink_waiter(fd, waiter);
-        if (is_once) {
-            disarm(io, fd, generation);
+    int status = may_wait(fd, look, events, is_once);
+    if (status == 1 && is_once) {
+        int armed = arm(io, fd, events);
+        status = armed < 0 ? armed : 1;
+    }
+    return status;
+}
+
+static void place_waiter(struct skua__fd *fd, struct skua__waiter *waiter, int events)
+{
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        if ((events >> direction & 1) != 0) {
+            fd->waiters[direction] = waiter;
         }
-        fd_unlock(fd);
     }
-    if (cause >= 0) {
-        return waiter->result;
+}
+
+int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
+                  int events, bool is_once, struct skua__waiter *waiter)
+{
+    fd_lock(fd);
+    int status = prepare(io, fd, look, events, is_once);
+    if (status == 1) {
+        place_waiter(fd, waiter, events);
     }
-    return cause == SKUA__RECHECK ? 0 : cause;
+    fd_unlock(fd);
+    return status;
+}
+
+void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua__waiter *waiter,
+                     bool is_once, uint32_t generation)
+{
+    fd_lock(fd);
+    unlink_waiter(fd, waiter);
+    if (is_once) {
+        disarm(io, fd, generation);
+    }
+    fd_unlock(fd);
 }
 
 int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                   int events, bool is_once, int64_t deadline_ns)
 {
     fd_lock(fd);
-    int status = may_wait(fd, look, events, is_once);
-    if (status == 1 && is_once) {
-        int armed = arm(io, fd, events);
-        status = armed < 0 ? armed : 1;
-    }
+    int status = prepare(io, fd, look, events, is_once);
     if (status != 1) {
         fd_unlock(fd);
         return status;
     }
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a file descriptor");
     skua__waiter_init(&waiter, &wait, 0, NULL);
-    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
-        if ((events >> direction & 1) != 0) {
-            fd->waiters[direction] = &waiter;
-        }
-    }
+    place_waiter(fd, &waiter, events);
     uint32_t generation = skua__fd_generation(word_of(fd));
     fd_unlock(fd);
-    int cause = skua__wait_park(&wait, deadline_ns);
-    return leave(io, fd, &waiter, cause, is_once, generation);
+    int cause = skua__wait_park_real(&wait, deadline_ns);
+    if (cause < 0 || is_once) {
+        skua__fd_unlink(io, fd, &waiter, is_once, generation);
+    }
+    if (cause >= 0) {
+        return waiter.result;
+    }
+    return cause == SKUA__RECHECK ? 0 : cause;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */

@@ -137,6 +137,13 @@ bool skua__fd_close(struct skua__io *io, int number);
 int skua__fd_wait(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                   int events, bool is_once, int64_t deadline_ns);
 
+/* The two halves of such a wait, for who has begun it already: 1 (linked), or what fd_wait()
+   returns. The generation is that of the look. */
+int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
+                  int events, bool is_once, struct skua__waiter *waiter);
+void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua__waiter *waiter,
+                     bool is_once, uint32_t generation);
+
 /* The poller's receiver; `io` is the struct skua__io. */
 bool skua__fd_deliver(void *io, int number, uint32_t generation, int events);
 

@@ -4,6 +4,7 @@
 #include "base/panic.h"
 #include "io/call.h"
 #include "io/fd.h"
+#include "sched/report.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -56,8 +57,9 @@ static void io_destroy(struct skua__service *service)
         }
     }
     if (open.count > 0) {
-        skua__report("%u file descriptor%s still open: %s", open.count,
-                     open.count == 1 ? " is" : "s are", open.text);
+        skua__runtime_report(service->runtime, SKUA_REPORT_LEFT,
+                             "%u file descriptor%s still open: %s", open.count,
+                             open.count == 1 ? " is" : "s are", open.text);
     }
     skua__free(io);
 }

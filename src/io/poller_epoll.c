@@ -77,7 +77,7 @@ static int wait_until(struct skua__io_poller *poller, struct epoll_event *events
     if (deadline_ns == 0 || deadline_ns == SKUA__NEVER) {
         return epoll_wait(poller->queue, events, EVENTS_MAX, deadline_ns == 0 ? 0 : -1);
     }
-    int64_t rest_ns = deadline_ns - skua__clock_ns();
+    int64_t rest_ns = deadline_ns - skua__clock_real_ns();
     if (rest_ns <= 0) {
         return epoll_wait(poller->queue, events, EVENTS_MAX, 0);
     }

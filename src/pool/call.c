@@ -297,11 +297,11 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
                 struct skua__after *after)
 {
     struct skua__wait wait;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, "a job of a process pool");
     skua__waiter_init(&call->waiter, &wait, 0, NULL);
     skua__pool_unlock(pool);
     skua__after_flush(after);
-    int cause = skua__wait_park(&wait, limit_ns(deadline));
+    int cause = skua__wait_park_real(&wait, limit_ns(deadline));
     skua__pool_lock(pool);
     return cause;
 }

@@ -50,11 +50,11 @@ static int watch(skua_pool *pool, bool (*is_so)(const skua_pool *pool), enum sku
     while (!is_so(pool) && (cause >= 0 || cause == SKUA__RECHECK)) {
         struct skua__wait wait;
         struct skua__waiter waiter;
-        skua__wait_begin(&wait, kind);
+        skua__wait_begin_for(&wait, kind, "a process pool");
         skua__waiter_init(&waiter, &wait, 0, NULL);
         pool->watcher = &waiter;
         skua__pool_unlock(pool);
-        cause = skua__wait_park(&wait, SKUA__NEVER);
+        cause = skua__wait_park_real(&wait, SKUA__NEVER);
         skua__pool_lock(pool);
         pool->watcher = NULL;
     }
@@ -173,11 +173,11 @@ static int start_tasks(skua_pool *pool)
 {
     const skua_spawn_opts reactor = {.name = "skua-pool-reactor"};
     const skua_spawn_opts supervisor = {.name = "skua-pool-supervisor"};
-    int error = skua_spawn(&pool->reactor, skua__pool_react, pool, &reactor);
+    int error = (skua_spawn)(&pool->reactor, skua__pool_react, pool, &reactor);
     if (error < 0) {
         return error;
     }
-    error = skua_spawn(NULL, skua__pool_supervise, pool, &supervisor);
+    error = (skua_spawn)(NULL, skua__pool_supervise, pool, &supervisor);
     if (error < 0) {
         SKUA_SCOPE(shield);
         skua_shield_open(&shield, SKUA_FOREVER);

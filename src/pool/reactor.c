@@ -66,14 +66,14 @@ static size_t look_once(skua_pool *pool, bool sleeps)
    bell, its system call in the worker and ours. */
 static void linger(skua_pool *pool)
 {
-    int64_t until_ns = skua__clock_ns() + LINGER_NS;
+    int64_t until_ns = skua__clock_real_ns() + LINGER_NS;
     do {
         int cancelled = skua_yield();
         (void)cancelled; /* never, in a shield */
         if (look_once(pool, false) > 0) {
-            until_ns = skua__clock_ns() + LINGER_NS;
+            until_ns = skua__clock_real_ns() + LINGER_NS;
         }
-    } while (skua__clock_ns() < until_ns);
+    } while (skua__clock_real_ns() < until_ns);
 }
 
 /* Take answers until none has come for a moment, and get ready to sleep. True: there were any. */

@@ -95,7 +95,7 @@ static bool request_is_there(struct skua__shared *shared, uint32_t read)
 /* For a short while the next request is cheaper awaited than slept for. */
 static bool spin_until_request(struct skua__shared *shared, uint32_t read)
 {
-    const int64_t until_ns = skua__clock_ns() + SPIN_NS;
+    const int64_t until_ns = skua__clock_real_ns() + SPIN_NS;
     do {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
             if (request_is_there(shared, read)) {
@@ -103,7 +103,7 @@ static bool spin_until_request(struct skua__shared *shared, uint32_t read)
             }
             skua__spin_pause();
         }
-    } while (skua__clock_ns() < until_ns);
+    } while (skua__clock_real_ns() < until_ns);
     return false;
 }
 

@@ -55,7 +55,7 @@ static void cannot_make(skua_pool *pool, int error)
     }
     pool->backoff_ns = pool->backoff_ns == 0 ? BACKOFF_MIN_NS : 2 * pool->backoff_ns;
     pool->backoff_ns = pool->backoff_ns < BACKOFF_MAX_NS ? pool->backoff_ns : BACKOFF_MAX_NS;
-    pool->retry_ns = skua__clock_ns() + pool->backoff_ns;
+    pool->retry_ns = skua__clock_real_ns() + pool->backoff_ns;
     skua__pool_lock(pool);
     if (!pool->started && pool->start_error == 0) {
         pool->start_error = error;
@@ -104,7 +104,7 @@ static uint32_t missing_workers(skua_pool *pool)
 static skua_time top_up(skua_pool *pool)
 {
     uint32_t missing = missing_workers(pool);
-    if (missing > 0 && skua__clock_ns() >= pool->retry_ns) {
+    if (missing > 0 && skua__clock_real_ns() >= pool->retry_ns) {
         int error = 0;
         for (; missing > 0 && error == 0; missing -= error == 0) {
             error = request_worker(pool);

@@ -90,7 +90,7 @@ static bool becomes_alone(void)
         if (is_alone()) {
             return true;
         }
-        skua__futex_wait(&nobody, 0, skua__clock_ns() + LINGER_NS, false);
+        skua__futex_wait(&nobody, 0, skua__clock_real_ns() + LINGER_NS, false);
     }
     return false;
 }

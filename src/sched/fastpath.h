@@ -21,9 +21,11 @@ static inline bool skua__cancel_point_passes(void)
     return true;
 }
 
-/* skua__wait_begin() for a fiber. */
-static inline void skua__wait_begin_inline(struct skua__wait *wait, struct skua__fiber *fiber)
+/* skua__wait_begin_for() for a fiber and a soft wait. */
+static inline void skua__wait_begin_inline_for(struct skua__wait *wait, struct skua__fiber *fiber,
+                                               const char *what)
 {
+    skua__wait_note(fiber, what);
     uint64_t word = skua__load(&fiber->parker.word, relaxed);
     wait->parker = &fiber->parker;
     wait->ticket =
@@ -32,16 +34,18 @@ static inline void skua__wait_begin_inline(struct skua__wait *wait, struct skua_
     skua__store(&fiber->parker.word, wait->ticket, release);
 }
 
+#define skua__wait_begin_inline(wait, fiber) skua__wait_begin_inline_for((wait), (fiber), __func__)
+
 /* skua__wait_park() for a fiber whose wait is soft. */
 static inline int skua__wait_park_inline(struct skua__wait *wait, struct skua__fiber *fiber,
                                          int64_t deadline_ns)
 {
     const struct skua__scope *scope = fiber->scope;
-    /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
-       skua__scope_cancel(). */
+    /* Our word is WAITING; now look at the flag and the deadlines. Pairs with the heavy fences in
+       scope.c. */
     skua__runtime_light_fence(fiber->runnable.runtime);
     if (SKUA_UNLIKELY(deadline_ns != SKUA__NEVER || skua__scope_is_cancelled(scope) ||
-                      scope->deadline_ns != SKUA__NEVER ||
+                      skua__load(&scope->deadline_ns, relaxed) != SKUA__NEVER ||
                       (scope->parent != NULL && skua__scope_has_deadline(scope->parent)))) {
         return skua__wait_park(wait, deadline_ns);
     }

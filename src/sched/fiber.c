@@ -5,6 +5,7 @@
 #include "base/futex.h"
 #include "base/panic.h"
 #include "sched/dispatch.h"
+#include "sched/service.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 
@@ -48,7 +49,7 @@ struct skua__fiber *skua__fiber_create(skua_runtime *runtime, uint32_t stack_cla
     fiber->stack_low = (uintptr_t)stack.bottom + stack.bytes / HEADROOM_PART;
     /* A sequence that this address has never seen: a claimer that slept through a retirement must
        fail. */
-    uint64_t epoch = (uint64_t)skua__clock_ns() >> 10;
+    uint64_t epoch = (uint64_t)skua__clock_real_ns() >> 10;
     skua__store(&fiber->parker.word, epoch << (SKUA__SEQUENCE_SHIFT + 8), relaxed);
     skua__sanitize_init(&fiber->sanitize, stack.bottom, stack.bytes);
     fiber->context = skua__switch_prepare(fiber, fiber_main);
@@ -207,6 +208,14 @@ SKUA_OPAQUE void skua__fiber_yield(struct skua__fiber *self)
     struct skua__runnable *next = skua__dispatch_next(worker);
     if (next != &self->runnable) {
         suspend_for(worker, self, next);
+    }
+}
+
+void skua__fiber_check_locks(const struct skua__fiber *self)
+{
+    if (SKUA_UNLIKELY(self->locks_held != 0) && !skua__forked()) {
+        skua__panic("a task has ended while it holds %u lock%s", (unsigned)self->locks_held,
+                    self->locks_held == 1 ? "" : "s");
     }
 }
 

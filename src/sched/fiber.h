@@ -23,26 +23,34 @@
 #include "sched/wheel.h"
 
 struct skua__child;
+struct skua__defer;
 struct skua__forks;
 struct skua__worker;
 
 struct skua__fiber {
     struct skua__runnable runnable;
     struct skua__parker parker;
-    void *context; /* the stack pointer while suspended */
+    _Atomic(const char *) waits_for; /* what its present or latest wait is for */
+    void *context;                   /* the stack pointer while suspended */
     _Atomic bool on_cpu;
     bool keep_fpenv;
+    bool ends_slowly; /* something was deferred, or refused, since it began */
+    bool was_refused; /* its task got -ECANCELED for a cancel of its own */
     int saved_errno;
     uint32_t cancels_ignored;         /* -ECANCELED returned in a row */
+    uint32_t locks_held;              /* mutexes and rwlocks; counted by the fiber itself */
     _Atomic(struct skua_task *) task; /* written by who runs it; the monitor reads it */
     struct skua__child *child;        /* to be run instead of the task: one of its forks */
     struct skua__forks *forks;        /* its public children; NULL until there were any */
     uintptr_t stack_low;              /* below it, a sync leaves the child to another stack */
+    struct skua__defer *defers;       /* what its scopes have to run when they are closed */
     struct skua__scope *scope;        /* innermost open one; changed by the fiber only */
     struct skua__timer *timer; /* constant, in a slab: wheels do not touch the pages of stacks */
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;
+    _Atomic(struct skua_task *) waits_for_task; /* whose end; somebody else's, perhaps gone */
+    _Atomic int64_t waits_since_ns;             /* noted only in debug runs */
 };
 
 static inline struct skua_task *skua__fiber_task(const struct skua__fiber *fiber)
@@ -72,6 +80,9 @@ void skua__fiber_switch(struct skua__worker *worker, struct skua__fiber *from,
 /* Suspend the running fiber, which has put itself where somebody will find it, and run what is
    ready. */
 void skua__fiber_suspend(struct skua__fiber *self);
+
+/* Panics if what the fiber has run ends while it holds a lock, which nobody could give back. */
+void skua__fiber_check_locks(const struct skua__fiber *self);
 
 /* Let others run first. */
 void skua__fiber_yield(struct skua__fiber *self);

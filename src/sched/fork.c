@@ -25,6 +25,7 @@
 #include "sched/fork.h"
 
 #include "base/panic.h"
+#include "sched/defer.h"
 #include "sched/fiber.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -339,6 +340,9 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
     skua__scope_enter_child(&root, child->scope, fiber);
     int status = child->fn(child->arg);
     skua__fork_check_synced(skua__worker_self(), fiber);
+    skua__fiber_check_locks(fiber);
+    struct skua__defer *defers = skua__defers_hand_over(fiber, child->scope);
+    fiber->ends_slowly = fiber->was_refused = false;
     skua__scope_leave_child(&root, fiber);
     skua__stack_check(&fiber->stack);
     if (SKUA_UNLIKELY(fiber->keep_fpenv)) {
@@ -347,6 +351,7 @@ struct skua__runnable *skua__fork_run(struct skua__fiber *fiber)
     }
     skua__store(&fiber->task, NULL, relaxed);
     child->status = status;
+    child->defers = defers;
     /* acq_rel: publishes the status and all that the child did to the parent's sync, and orders the
        parent's waiter before the wake; pairs with the acquire and the swap in wait_for(). The last
        access to the child. */
@@ -377,7 +382,7 @@ static bool is_done(struct skua__child *child)
 }
 
 /* Somebody has taken the child, or will: wait for its end. */
-static int wait_for(struct skua__child *child, bool may_spin)
+static int wait_for(struct skua__fiber *fiber, struct skua__child *child, bool may_spin)
 {
     for (int i = 0; may_spin && i < SKUA__JOIN_SPINS && !is_done(child); i++) {
         skua__spin_pause();
@@ -386,7 +391,7 @@ static int wait_for(struct skua__child *child, bool may_spin)
         struct skua__wait wait;
         struct skua__waiter parent;
         uintptr_t open = OPEN;
-        skua__wait_begin(&wait, SKUA__HARD);
+        skua__wait_begin_for(&wait, SKUA__HARD, "a forked child");
         skua__waiter_init(&parent, &wait, 0, NULL);
         /* acq_rel: publishes the waiter, or orders what the child did before our return; pairs with
            the exchange in skua__fork_run(). */
@@ -398,6 +403,9 @@ static int wait_for(struct skua__child *child, bool may_spin)
         }
     }
     skua__store(&child->join, SYNCED, relaxed);
+    if (SKUA_UNLIKELY(child->defers != NULL)) {
+        skua__defers_adopt(fiber, child->defers);
+    }
     return child->status;
 }
 
@@ -435,7 +443,7 @@ static int sync_private(struct skua__worker *worker, struct skua__fiber *fiber,
     }
     skua__fork_promote(worker, fiber);
     return skua__load(&child->join, relaxed) == LEFT ? call_in_scope(fiber, child)
-                                                     : wait_for(child, false);
+                                                     : wait_for(fiber, child, false);
 }
 
 /* The child is public, or was left for lack of memory, or somebody took it. */
@@ -450,7 +458,7 @@ static int sync_public(struct skua__worker *worker, struct skua__fiber *fiber,
         skua__panic("a child is synced that was not forked here");
     }
     if ((!has_headroom(fiber) || worker->runtime->takes_all_forks) && !skua__forked()) {
-        return wait_for(child, false);
+        return wait_for(fiber, child, false);
     }
     void *newest = skua__deque_pop(&fiber->forks->deque);
     if (SKUA_UNLIKELY(newest == NULL && skua__forked())) {
@@ -458,7 +466,7 @@ static int sync_public(struct skua__worker *worker, struct skua__fiber *fiber,
     }
     if (newest == NULL) {
         stack->lone_backoff = 0;
-        return wait_for(child, worker->runtime->worker_count > 1);
+        return wait_for(fiber, child, worker->runtime->worker_count > 1);
     }
     if (newest != child) {
         skua__panic("children are synced in another order than newest first");

@@ -65,7 +65,10 @@ struct skua__child {
     /* While private: the slot of the private stack that holds it. Then fork.c's OPEN, LEFT, ENDED,
        or the waiter of the parent. */
     _Atomic(uintptr_t) join;
-    struct skua__scope *scope; /* the innermost one at the fork; set when it becomes public */
+    union {
+        struct skua__scope *scope;  /* the innermost one at the fork; set when it becomes public */
+        struct skua__defer *defers; /* of one that was taken, once it has ended: the parent's now */
+    };
 };
 
 _Static_assert(sizeof(struct skua__child) == sizeof(skua_child), "skua_child has another size");

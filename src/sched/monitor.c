@@ -5,16 +5,18 @@
        sleeps in the poller instead, so that events are noticed at once and go to the inject queue;
      - runs the timers of workers that are late with them;
      - wakes a parked worker if work is queued that nobody takes;
+     - cancels all tasks when the time to drain is over;
      - gives the memory of warm fibers back that nobody needs;
      - wakes a stand-in worker if a task has kept its worker for a whole period while other work
        waits, or says that it blocks; and names the task, if it goes on like that without saying so.
-   When all workers have been parked for a while it sleeps without a limit: an idle runtime uses no
-   CPU.
+   When all workers have been parked for a while it says so if nothing can ever wake a task, and
+   then sleeps without a limit: an idle runtime uses no CPU.
 
    Nothing here is needed for a runtime whose tasks suspend now and then; it bounds the harm of
    those that do not. No signals are used: they belong to the program. */
 #include "base/futex.h"
-#include "base/panic.h"
+#include "sched/drain.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 
@@ -82,6 +84,9 @@ static bool all_are_parked(const skua_runtime *runtime)
 static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
 {
     int64_t next = SKUA__NEVER;
+    if (skua__runtime_is_virtual(runtime)) {
+        return next; /* the director runs them */
+    }
     for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
         struct skua__wheel *wheel = &runtime->workers[i].wheel;
         bool has_owner = i < runtime->worker_count;
@@ -109,11 +114,25 @@ static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
     /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
        of that word, after which skua__monitor_wake() looks at the flag. */
     skua__fence(seq_cst);
-    int64_t next = run_late_timers(runtime, skua__clock_ns());
+    int64_t now = skua__clock_real_ns();
+    int64_t next = run_late_timers(runtime, now);
+    int64_t cancel_at = skua__runtime_end_drain(runtime, now);
+    next = cancel_at < next ? cancel_at : next;
     if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
         skua__futex_wait(&runtime->monitor_bell, bell, next, false);
     }
     skua__store(&runtime->monitor_sleeps, 0, relaxed);
+}
+
+/* Where a seed decides who runs, the monitor's help would be one more opinion. */
+static void stay_away(skua_runtime *runtime, uint32_t bell)
+{
+    /* seq_cst: orders the look at the bell before the one at the end; pairs with the heavy fence
+       between the stores of both in end_threads(). */
+    skua__fence(seq_cst);
+    if (!skua__load(&runtime->workers_must_end, relaxed)) {
+        skua__futex_wait(&runtime->monitor_bell, bell, SKUA__NEVER, false);
+    }
 }
 
 /* Somebody should poll, and all who could are busy: do it, for at most a period. */
@@ -136,7 +155,7 @@ static bool poll_for_busy_workers(skua_runtime *runtime, struct view *view)
         }
         return false;
     }
-    poller->poll(poller, skua__clock_ns() + PERIOD_NS);
+    poller->poll(poller, skua__clock_real_ns() + PERIOD_NS);
     skua__runtime_return_poll_token(runtime);
     view->poll_count = skua__load(&runtime->poll_count, relaxed);
     return true;
@@ -160,7 +179,8 @@ static void add_stand_in(skua_runtime *runtime, struct view *view)
         skua__store(&runtime->workers_started, index + 1, relaxed);
     } else if (!view->was_limit_reported) {
         view->was_limit_reported = true;
-        skua__report(
+        skua__runtime_report(
+            runtime, SKUA_REPORT_STUCK,
             "%u workers are stuck in tasks that block or compute for long, and there are no more "
             "stand-ins: ready tasks wait; use skua_blocking() for calls that block",
             index);
@@ -247,12 +267,14 @@ static void name_task_of(const struct skua__worker *worker, uint32_t tick, bool 
         return;
     }
     if (skua__load(&worker->tick_seen, relaxed) == tick) {
-        skua__report("task '%s' has %s for %d ms while others were ready, so another thread runs "
-                     "them; %s",
-                     skua_task_name(task), is_computing ? "computed" : "blocked its worker",
-                     is_computing ? COMPUTED_MS_MAX : BLOCKED_MS_MAX,
-                     is_computing ? "skua_checkpoint() in its loop would let them run here"
-                                  : "use skua_blocking(), or skua_block_begin() and _end()");
+        skua__runtime_report(
+            worker->runtime, SKUA_REPORT_STUCK,
+            "task '%s' has %s for %d ms while others were ready, so another thread runs "
+            "them; %s",
+            skua_task_name(task), is_computing ? "computed" : "blocked its worker",
+            is_computing ? COMPUTED_MS_MAX : BLOCKED_MS_MAX,
+            is_computing ? "skua_checkpoint() in its loop would let them run here"
+                         : "use skua_blocking(), or skua_block_begin() and _end()");
     }
     skua_task_release(task);
 }
@@ -340,22 +362,31 @@ void *skua__monitor_main(void *arg)
     pthread_setname_np(pthread_self(), "skua-monitor");
     while (!skua__load(&runtime->workers_must_end, relaxed)) {
         uint32_t bell = skua__load(&runtime->monitor_bell, relaxed);
+        if (skua__runtime_is_seeded(runtime)) {
+            stay_away(runtime, bell);
+            continue;
+        }
         bool are_idle = all_are_parked(runtime);
         view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
+        if (view.idle_periods == IDLE_PERIODS_MAX) {
+            skua__report_deadlock(runtime);
+        }
         trim_fibers(runtime, &view);
         if (view.idle_periods > IDLE_PERIODS_MAX && !view.has_warm_fibers) {
             sleep_without_limit(runtime, bell);
             view.idle_periods = 0;
             continue;
         }
-        int64_t now = skua__clock_ns();
+        int64_t now = skua__clock_real_ns();
         run_late_timers(runtime, now);
+        skua__runtime_end_drain(runtime, now);
         if (!are_idle) {
             end_patience(runtime);
             help_stuck_workers(runtime, &view, now);
         }
         if (!poll_for_busy_workers(runtime, &view)) {
-            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_ns() + PERIOD_NS, false);
+            skua__futex_wait(&runtime->monitor_bell, bell, skua__clock_real_ns() + PERIOD_NS,
+                             false);
         }
     }
     return NULL;

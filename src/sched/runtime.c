@@ -1,7 +1,7 @@
 /* Runtimes: starting, ending, and what all workers share.
 
    The end of a runtime, step by step:
-     1. is_stopping is set: no new tasks; every task there is is cancelled (cancel_all).
+     1. is_stopping is set: no new tasks; every task there is is cancelled (drain.c).
      2. The tasks end; the last one rings ended_bell. Stubborn ones are named after cleanup_ns.
      3. The services end: their threads are joined.
      4. workers_must_end is set, the workers are woken and joined, then the monitor.
@@ -12,7 +12,9 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "sched/dispatch.h"
+#include "sched/drain.h"
 #include "sched/fiber.h"
+#include "sched/report.h"
 #include "sched/task.h"
 
 #include <stdio.h>
@@ -23,7 +25,8 @@ enum {
     STAND_INS_MIN = 16,
     WORKERS_MAX = 1024,
     CLEANUP_NS_DEFAULT = 5,
-    BLOCKING_THREADS_DEFAULT = 64
+    BLOCKING_THREADS_DEFAULT = 64,
+    NAMED_MAX = 10, /* of the tasks whose handles were not released */
 };
 
 /* --- what workers and monitor share ----------------------------------------------------------- */
@@ -99,6 +102,7 @@ static int make_service(skua_runtime *runtime, enum skua__service_slot slot,
         status = create(runtime, &service);
     }
     if (status == 0) {
+        service->runtime = runtime;
         /* release: publishes the service; pairs with the acquire in skua__service_get(). */
         skua__store(&runtime->services[slot], service, release);
         *out = service;
@@ -182,11 +186,17 @@ static int apply_config(skua_runtime *runtime, const skua_config *config)
     if (config->workers > WORKERS_MAX) {
         return -EINVAL;
     }
-    runtime->worker_count = config->workers > 0 ? config->workers : skua__topo_worker_count();
+    runtime->worker_count = config->workers > 0 ? config->workers : skua_worker_count(NULL);
     runtime->worker_capacity = 2 * runtime->worker_count + STAND_INS_MIN;
     const char *forks = getenv("SKUA_FORKS");
     runtime->takes_all_forks = forks != NULL && strcmp(forks, "always") == 0;
+    const char *debug = getenv("SKUA_DEBUG");
+    runtime->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
+    runtime->on_failure = config->on_failure;
+    runtime->on_report = config->on_report;
+    runtime->hook_arg = config->hook_arg;
     runtime->max_tasks = config->max_tasks;
+    runtime->spawns_slowly = runtime->max_tasks != 0 || runtime->is_debugging;
     runtime->cleanup_ns =
         config->cleanup_ns > 0 ? config->cleanup_ns : SKUA_SEC(CLEANUP_NS_DEFAULT);
     runtime->blocking_threads_max =
@@ -206,19 +216,26 @@ static void init_worker(skua_runtime *runtime, uint32_t index)
     struct skua__worker *worker = &runtime->workers[index];
     worker->runtime = runtime;
     worker->index = index;
-    worker->random = index;
+    worker->random = (runtime->director != NULL ? runtime->director->seed : 0) + index;
     worker->group = skua__topo_group(runtime->topo, index);
     worker->victims = skua__topo_victims(runtime->topo, index, &worker->victim_count);
     skua__fork_stack_init(&worker->forks);
     if (runtime->takes_all_forks) {
         skua__fork_ask(&worker->forks);
     }
-    skua__wheel_init(&worker->wheel, skua__clock_ns());
+    if (skua__runtime_is_virtual(runtime)) {
+        skua__wheel_init_exact(&worker->wheel, skua__clock_ns());
+    } else {
+        skua__wheel_init(&worker->wheel, skua__clock_ns());
+    }
 }
 
 static int init_shared(skua_runtime *runtime)
 {
     runtime->needs_fences = !skua__fence_everywhere_prepare();
+    skua__store(&runtime->cancel_at_ns, SKUA__NEVER, relaxed);
+    skua__room_init(&runtime->room);
+    skua__callbacks_init(&runtime->callbacks);
     skua__idle_init(&runtime->idle);
     skua__idle_init(&runtime->reserve);
     skua__stacks_init(&runtime->stacks);
@@ -325,7 +342,8 @@ static int start_threads(skua_runtime *runtime)
     return 0;
 }
 
-int skua_runtime_create(skua_runtime **out, const skua_config *config)
+int skua__runtime_create(skua_runtime **out, const skua_config *config,
+                         struct skua__director *director)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -338,6 +356,7 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     if (runtime == NULL) {
         return -ENOMEM;
     }
+    runtime->director = director;
     int status = apply_config(runtime, config);
     if (status == 0) {
         status = init_shared(runtime);
@@ -356,103 +375,56 @@ int skua_runtime_create(skua_runtime **out, const skua_config *config)
     return 0;
 }
 
+int skua_runtime_create(skua_runtime **out, const skua_config *config)
+{
+    return skua__runtime_create(out, config, NULL);
+}
+
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void visit_tasks(skua_runtime *runtime, void (*visit)(void *object, void *arg), void *arg)
+static void count_held(void *object, void *arg)
 {
-    skua__slab_visit(&runtime->tasks, visit, arg);
-    skua__slab_visit(&runtime->roomy_tasks, visit, arg);
-}
-
-static void mark_one(void *object, void *arg)
-{
-    (void)arg;
-    struct skua_task *task = object;
-    if (skua__task_try_retain(task)) {
-        skua__scope_mark_cancelled(&task->scope, SKUA__SCOPE_REQUESTED);
-        skua_task_release(task);
-    }
-}
-
-static void claim_one(void *object, void *arg)
-{
-    (void)arg;
-    struct skua_task *task = object;
-    if (skua__task_try_retain(task)) {
-        skua__scope_claim_cancelled(&task->scope);
-        skua_task_release(task);
-    }
-}
-
-/* Cancels every task there is, with one heavy fence for all of them. */
-static void cancel_all(skua_runtime *runtime)
-{
-    skua__store(&runtime->is_stopping, true, relaxed);
-    skua__runtime_heavy_fence(runtime);
-    visit_tasks(runtime, mark_one, NULL);
-    skua__runtime_heavy_fence(runtime);
-    visit_tasks(runtime, claim_one, NULL);
-}
-
-/* Exact once it is 0: ends are read before starts, and a task counts what it starts before its own
-   end. */
-static uint64_t live_tasks(skua_runtime *runtime)
-{
-    uint64_t ended = 0;
-    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
-        /* acquire: pairs with the release in count_end(). */
-        ended += skua__load(&runtime->workers[i].ended, acquire);
-    }
-    uint64_t started = skua__load(&runtime->submitted, relaxed);
-    for (uint32_t i = 0; i < runtime->worker_capacity; i++) {
-        started += skua__load(&runtime->workers[i].started, relaxed);
-    }
-    return started - ended;
-}
-
-static void name_stubborn(void *object, void *arg)
-{
-    struct skua_task *task = object;
-    uint32_t *left = arg;
-    if (*left > 0 && skua__task_try_retain(task)) {
-        skua__report("  still running: task '%s'", skua_task_name(task));
-        (*left)--;
-        skua_task_release(task);
-    }
-}
-
-static void wait_for_tasks(skua_runtime *runtime)
-{
-    int64_t patience = skua__clock_ns() + runtime->cleanup_ns;
-    for (;;) {
-        /* acquire: pairs with the release in count_end(). */
-        uint32_t bell = skua__load(&runtime->ended_bell, acquire);
-        /* seq_cst: orders the bell before the counts: an end that we miss rings after it. It pairs
-           with the fetch_add in count_end(). */
-        skua__fence(seq_cst);
-        uint64_t live = live_tasks(runtime);
-        if (live == 0) {
-            return;
-        }
-        skua__futex_wait(&runtime->ended_bell, bell, patience, false);
-        if (patience != SKUA__NEVER && skua__clock_ns() >= patience) {
-            skua__report("runtime '%s' is ending, but %llu cancelled tasks go on; waiting for them",
-                         runtime->name, (unsigned long long)live);
-            uint32_t left = 10;
-            visit_tasks(runtime, name_stubborn, &left);
-            patience = SKUA__NEVER;
-        }
-    }
-}
-
-static void report_held(void *object, void *arg)
-{
-    struct skua_task *task = object;
+    const struct skua_task *task = object;
     uint64_t *held = arg;
-    if (skua__load(&task->refs, relaxed) != 0) {
-        (*held)++;
-        skua__task_report_unseen(task);
-        skua__task_free_parts(task);
+    *held += skua__load(&task->refs, relaxed) != 0;
+}
+
+struct naming {
+    skua_runtime *runtime;
+    uint32_t left;
+};
+
+/* The task has ended, and its handles end with the runtime. */
+static void end_held(void *object, void *arg)
+{
+    struct skua_task *task = object;
+    struct naming *naming = arg;
+    if (skua__load(&task->refs, relaxed) == 0) {
+        return;
+    }
+    struct skua__director *director = naming->runtime->director;
+    if (director != NULL) {
+        director->handle_left(director, task);
+    }
+    if (naming->left > 0) {
+        naming->left--;
+        skua__runtime_report(naming->runtime, SKUA_REPORT_LEFT, "  not released: task '%s'",
+                             skua_task_name(task));
+    }
+    skua__task_report_unseen(task);
+    skua__task_free_parts(task);
+}
+
+static void end_handles(skua_runtime *runtime)
+{
+    uint64_t held = 0;
+    skua__runtime_visit_tasks(runtime, count_held, &held);
+    if (held > 0) {
+        skua__runtime_report(runtime, SKUA_REPORT_LEFT,
+                             "runtime '%s' has ended while %llu task handles were not released",
+                             runtime->name, (unsigned long long)held);
+        struct naming naming = {runtime, NAMED_MAX};
+        skua__runtime_visit_tasks(runtime, end_held, &naming);
     }
 }
 
@@ -479,6 +451,7 @@ static void end_services(skua_runtime *runtime)
     end_service(runtime, SKUA__SERVICE_BLOCKING);
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
+    end_service(runtime, SKUA__SERVICE_GEN);
 }
 
 void skua_runtime_destroy(skua_runtime *runtime)
@@ -490,17 +463,13 @@ void skua_runtime_destroy(skua_runtime *runtime)
     if (worker != NULL && worker->runtime == runtime) {
         skua__panic("a runtime cannot be destroyed by one of its own tasks");
     }
-    cancel_all(runtime);
-    wait_for_tasks(runtime);
+    skua__runtime_cancel_all(runtime);
+    skua__runtime_await_tasks(runtime);
     /* The workers first: one of them may be polling. */
     end_threads(runtime, runtime->worker_count, true);
     end_services(runtime);
-    uint64_t held = 0;
-    visit_tasks(runtime, report_held, &held);
-    if (held > 0) {
-        skua__report("runtime '%s' has ended while %llu task handles were not released",
-                     runtime->name, (unsigned long long)held);
-    }
+    skua__callbacks_fini(&runtime->callbacks);
+    end_handles(runtime);
     free_runtime(runtime);
 }
 
@@ -510,7 +479,7 @@ int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
 {
     skua_task *task;
     int result = 0;
-    int status = skua_submit(runtime, &task, fn, arg, NULL);
+    int status = (skua_submit)(runtime, &task, fn, arg, NULL);
     if (status < 0) {
         return status;
     }
@@ -531,28 +500,6 @@ int skua_call(skua_runtime *runtime, skua_fn fn, void *arg, skua_time deadline)
     return result;
 }
 
-int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
-{
-    if (main_fn == NULL) {
-        return -EINVAL;
-    }
-    skua_runtime *runtime;
-    int status = skua_runtime_create(&runtime, config);
-    if (status < 0) {
-        return status;
-    }
-    skua_task *task;
-    int result = 0;
-    const skua_spawn_opts opts = {.name = "main"};
-    status = skua_submit(runtime, &task, main_fn, arg, &opts);
-    if (status == 0) {
-        status = skua_join(task, &result, SKUA_FOREVER);
-        skua_task_release(task);
-    }
-    skua_runtime_destroy(runtime);
-    return status < 0 ? status : result;
-}
-
 skua_runtime *skua_runtime_current(void)
 {
     struct skua__worker *worker = skua__worker_self();
@@ -561,5 +508,10 @@ skua_runtime *skua_runtime_current(void)
 
 uint32_t skua_worker_count(const skua_runtime *runtime)
 {
-    return runtime != NULL ? runtime->worker_count : skua__topo_worker_count();
+    if (runtime != NULL) {
+        return runtime->worker_count;
+    }
+    const char *text = getenv("SKUA_WORKERS");
+    int wanted = text != NULL ? atoi(text) : 0;
+    return wanted > 0 && wanted <= WORKERS_MAX ? (uint32_t)wanted : skua__topo_worker_count();
 }

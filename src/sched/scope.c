@@ -1,4 +1,4 @@
-/* Scopes: opening, closing, cancelling, expiring.
+/* Scopes: opening, closing, cancelling, expiring, stopping.
 
      (S1) A scope's children, their flags as far as cancels push them, and `fiber` are under its
           lock. Locks are taken from outer to inner.
@@ -11,10 +11,19 @@
           The fiber's fence is free: the canceller's is a membarrier.
      (S5) Who cancels a scope holds its lock from the first look at it to the last; closing takes
           that lock once more after the scope has left the tree. So a canceller never meets a dead
-          frame, and claims only waits inside. */
+          frame, and claims only waits inside.
+     (S6) A scope is cancelled on its own account once: the first cause sets its flag and replaces
+          the deadline by its reason, under the lock. So what has fired cannot be taken back.
+     (S7) Who brings a deadline forward stores it, fences, and then claims the waits inside with
+          RECHECK; a fiber looks at deadlines after the fence of (S4). One sees the other. A
+          deadline that is put off needs nothing: timers that fire early look again.
+
+   Rejected: a reason beside the deadline (a root scope, in its task's two cache lines, has no
+   room), and the reason of the innermost cause (leaving that scope would not help). */
 #include "sched/scope.h"
 
 #include "base/panic.h"
+#include "sched/defer.h"
 #include "sched/fiber.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -33,7 +42,8 @@ static bool has_flag(const struct skua__scope *scope, uint32_t flag)
 static void link_scope(struct skua__scope *scope, struct skua__scope *parent,
                        struct skua__fiber *fiber, int64_t deadline_ns, uint32_t flags)
 {
-    *scope = (struct skua__scope){.deadline_ns = deadline_ns, .parent = parent};
+    *scope = (struct skua__scope){.parent = parent};
+    skua__store(&scope->deadline_ns, deadline_ns, relaxed);
     skua__store(&scope->fiber, fiber, relaxed);
     skua__list_init(&scope->children);
     skua__lock(&parent->lock, SKUA__RANK_SCOPE);
@@ -68,13 +78,12 @@ static void scope_open(skua_scope *storage, int64_t deadline_ns, uint32_t flags)
 
 void skua_scope_open(skua_scope *scope, skua_time deadline)
 {
-    /* SKUA_NOW: already over. */
-    scope_open(scope, skua__is_now(deadline) ? 1 : skua__deadline_ns(deadline), 0);
+    scope_open(scope, skua__scope_moment(deadline), 0);
 }
 
 void skua_shield_open(skua_scope *scope, skua_time grace)
 {
-    scope_open(scope, skua__is_now(grace) ? 1 : skua__deadline_ns(grace), SKUA__SCOPE_SHIELD);
+    scope_open(scope, skua__scope_moment(grace), SKUA__SCOPE_SHIELD);
 }
 
 /* Whether blocking calls outside of this scope would be cancelled: by a flag, or by a deadline that
@@ -119,6 +128,7 @@ int skua_scope_close(skua_scope *storage, int status)
     if (SKUA_UNLIKELY(skua__fork_has_private(&skua__worker_self()->forks))) {
         skua__panic("a scope is closed before the children that were forked in it are synced");
     }
+    skua__defers_run(fiber, scope);
     unlink_scope(scope);
     fiber->scope = parent;
     uint32_t flags = skua__load(&scope->flags, relaxed);
@@ -126,7 +136,8 @@ int skua_scope_close(skua_scope *storage, int status)
     if (status != -ECANCELED || !is_own || outer_is_cancelled(parent, fiber->runnable.runtime)) {
         return status;
     }
-    return (flags & SKUA__SCOPE_REQUESTED) != 0 ? 0 : -ETIMEDOUT;
+    int reason = (int)skua__load(&scope->deadline_ns, relaxed);
+    return reason == -ECANCELED ? 0 : reason;
 }
 
 void skua__scope_enter_child(struct skua__scope *scope, struct skua__scope *parent,
@@ -162,23 +173,94 @@ int skua_within(skua_time deadline, skua_fn fn, void *arg)
     return skua_scope_close(&scope, fn(arg));
 }
 
-void skua_scope_cancel(skua_scope *storage)
+int skua_move_on(skua_time deadline, skua_fn fn, void *arg)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    skua_scope scope = {{0}};
+    skua_scope_open(&scope, deadline);
+    int status = fn(arg);
+    int result = skua_scope_close(&scope, status);
+    bool was_mapped = status == -ECANCELED && result == -ETIMEDOUT;
+    return was_mapped ? 0 : result;
+}
+
+int skua_shielded(skua_time grace, skua_fn fn, void *arg)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    skua_scope scope = {{0}};
+    skua_shield_open(&scope, grace);
+    return skua_scope_close(&scope, fn(arg));
+}
+
+/* --- by hand ---------------------------------------------------------------------------------- */
+
+/* The scope and its runtime, for what anybody may do to an open one. NULL in a forked child. */
+static struct skua__scope *reach(skua_scope *storage, skua_runtime **runtime, const char *misuse)
 {
     struct skua__scope *scope = inside(storage);
     if (skua__forked()) {
-        return;
+        return NULL;
     }
     struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
     if (fiber == NULL) {
-        skua__panic("a scope is cancelled that is not open");
+        skua__panic("%s that is not open", misuse);
     }
-    skua__scope_cancel(scope, SKUA__SCOPE_REQUESTED, fiber->runnable.runtime);
+    *runtime = fiber->runnable.runtime;
+    return scope;
+}
+
+void skua_scope_cancel_because(skua_scope *storage, int code)
+{
+    skua_runtime *runtime;
+    struct skua__scope *scope = reach(storage, &runtime, "a scope is cancelled");
+    if (scope != NULL) {
+        skua__scope_cancel_because(scope, code, runtime);
+    }
+}
+
+void skua_scope_cancel(skua_scope *storage)
+{
+    skua_scope_cancel_because(storage, -ECANCELED);
+}
+
+void skua_scope_stop(skua_scope *storage, skua_time until)
+{
+    skua_runtime *runtime;
+    struct skua__scope *scope = reach(storage, &runtime, "a scope is stopped");
+    if (scope != NULL) {
+        skua__scope_move_deadline(scope, skua__scope_moment(until), true, runtime);
+    }
+}
+
+void skua_scope_deadline(skua_scope *storage, skua_time deadline)
+{
+    skua_runtime *runtime;
+    struct skua__scope *scope = reach(storage, &runtime, "a deadline is moved of a scope");
+    if (scope != NULL) {
+        skua__scope_move_deadline(scope, skua__scope_moment(deadline), false, runtime);
+    }
+}
+
+skua_time skua_scope_when(const skua_scope *storage)
+{
+    const struct skua__scope *scope = (const struct skua__scope *)storage;
+    int64_t deadline_ns = skua__load(&scope->deadline_ns, relaxed);
+    if (deadline_ns < 0) {
+        return SKUA_NOW;
+    }
+    return deadline_ns == SKUA__NEVER ? SKUA_FOREVER : skua_time_at(deadline_ns);
 }
 
 bool skua_scope_expired(const skua_scope *scope)
 {
     return has_flag((const struct skua__scope *)scope, SKUA__SCOPE_EXPIRED);
 }
+
+/* --- what holds here -------------------------------------------------------------------------- */
 
 bool skua_cancelled(void)
 {
@@ -187,6 +269,46 @@ bool skua_cancelled(void)
         return false;
     }
     return outer_is_cancelled(fiber->scope, fiber->runnable.runtime);
+}
+
+int skua_cancel_reason(void)
+{
+    if (!skua_cancelled()) {
+        return 0;
+    }
+    int reason = -ECANCELED;
+    for (struct skua__scope *scope = skua__fiber_self()->scope; scope != NULL;
+         scope = scope->parent) {
+        /* Whoever cancels it may not be through with marking: the flag may be here before the
+           reason. */
+        skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+        int64_t cause = skua__load(&scope->deadline_ns, relaxed);
+        bool is_last = has_flag(scope, SKUA__SCOPE_SHIELD) && !skua__scope_is_cancelled(scope);
+        skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+        reason = cause < 0 ? (int)cause : reason;
+        if (is_last) {
+            break;
+        }
+    }
+    return reason;
+}
+
+bool skua_stopping(void)
+{
+    struct skua__fiber *fiber = skua__fiber_self();
+    if (fiber == NULL || skua__forked()) {
+        return false;
+    }
+    const skua_runtime *runtime = fiber->runnable.runtime;
+    if (skua__load(&runtime->is_draining, relaxed) || skua__load(&runtime->is_stopping, relaxed)) {
+        return true;
+    }
+    for (const struct skua__scope *scope = fiber->scope; scope != NULL; scope = scope->parent) {
+        if (has_flag(scope, SKUA__SCOPE_STOPPING | SKUA__SCOPE_CANCELLED)) {
+            return true;
+        }
+    }
+    return skua_cancelled(); /* by a deadline that nobody has noticed yet */
 }
 
 /* --- cancelling ------------------------------------------------------------------------------- */
@@ -202,6 +324,15 @@ static void mark(struct skua__scope *scope, uint32_t flags)
             mark(child, SKUA__SCOPE_CANCELLED);
             skua__unlock(&child->lock, SKUA__RANK_SCOPE);
         }
+    }
+}
+
+/* The first cause of a cancel stays (S6); `reason` 0: it comes from outside. Under the lock. */
+static void note_cause(struct skua__scope *scope, uint32_t flag, int reason)
+{
+    if (reason < 0 && skua__load(&scope->deadline_ns, relaxed) >= 0) {
+        skua__store(&scope->deadline_ns, reason, relaxed);
+        skua__store(&scope->flags, skua__load(&scope->flags, relaxed) | flag, relaxed);
     }
 }
 
@@ -238,7 +369,7 @@ static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__w
         bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
         bool is_own = skua__load(&child->fiber, relaxed) == fiber;
         is_innermost = is_innermost && !is_own;
-        if (!is_shield || is_own || child->deadline_ns != SKUA__NEVER) {
+        if (!is_shield || is_own || skua__load(&child->deadline_ns, relaxed) != SKUA__NEVER) {
             skua__lock(&child->lock, SKUA__RANK_SCOPE);
             claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);
             skua__unlock(&child->lock, SKUA__RANK_SCOPE);
@@ -256,11 +387,12 @@ static bool is_open(const struct skua__scope *scope)
     return (skua__load(&scope->flags, acquire) & SKUA__SCOPE_OPEN) != 0;
 }
 
-void skua__scope_mark_cancelled(struct skua__scope *scope, uint32_t flag)
+void skua__scope_mark_cancelled(struct skua__scope *scope, int reason)
 {
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (is_open(scope)) {
-        mark(scope, flag | SKUA__SCOPE_CANCELLED);
+        note_cause(scope, SKUA__SCOPE_REQUESTED, reason);
+        mark(scope, SKUA__SCOPE_CANCELLED);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
 }
@@ -277,31 +409,118 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
     skua__wake_list_flush(&list);
 }
 
-void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
+/* Cancels an open scope: marks, fences, claims. Under the lock. */
+static void cancel_inside(struct skua__scope *scope, uint32_t flag, int reason,
+                          skua_runtime *runtime, struct skua__wake_list *list)
+{
+    note_cause(scope, flag, reason);
+    mark(scope, SKUA__SCOPE_CANCELLED);
+    skua__runtime_heavy_fence(runtime);
+    claim_tree(scope, SKUA__CAUSE_CANCEL, list);
+}
+
+static void cancel_scope(struct skua__scope *scope, uint32_t flag, int reason,
+                         skua_runtime *runtime)
 {
     struct skua__wake_list list;
     skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
-        mark(scope, flag | SKUA__SCOPE_CANCELLED);
-        skua__runtime_heavy_fence(runtime);
-        claim_tree(scope, SKUA__CAUSE_CANCEL, &list);
+        cancel_inside(scope, flag, reason, runtime, &list);
     }
     /* From here on the scope may be closed and gone. */
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
     skua__wake_list_flush(&list);
 }
 
+static int reason_of(uint32_t flag)
+{
+    return flag == SKUA__SCOPE_EXPIRED ? -ETIMEDOUT : flag != 0 ? -ECANCELED : 0;
+}
+
+void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
+{
+    cancel_scope(scope, flag, reason_of(flag), runtime);
+}
+
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
+                               struct skua__wake_list *list)
+{
+    cancel_inside(scope, flag, reason_of(flag), runtime, list);
+}
+
+void skua__scope_cancel_because(struct skua__scope *scope, int reason, skua_runtime *runtime)
+{
+    if (reason >= 0) {
+        skua__panic("a cancel's reason is a code < 0, and not %d", reason);
+    }
+    cancel_scope(scope, SKUA__SCOPE_REQUESTED, reason, runtime);
+}
+
 /* --- deadlines -------------------------------------------------------------------------------- */
+
+/* Stores the moment, unless it must not be; true if it is an earlier one. Under the lock. */
+static bool store_deadline(struct skua__scope *scope, int64_t deadline_ns, bool is_stop)
+{
+    int64_t present_ns = skua__load(&scope->deadline_ns, relaxed);
+    uint32_t flags = skua__load(&scope->flags, relaxed);
+    bool is_earlier = deadline_ns < present_ns;
+    if ((flags & SKUA__SCOPE_OPEN) == 0 || present_ns < 0) {
+        return false;
+    }
+    if (is_stop) {
+        flags |= SKUA__SCOPE_STOPPING;
+    }
+    if (is_earlier || (flags & SKUA__SCOPE_STOPPING) == 0) {
+        flags = is_stop ? flags | SKUA__SCOPE_STOP_DUE : flags & ~(uint32_t)SKUA__SCOPE_STOP_DUE;
+        skua__store(&scope->deadline_ns, deadline_ns, relaxed);
+    }
+    skua__store(&scope->flags, flags, relaxed);
+    return is_earlier;
+}
+
+void skua__scope_move_deadline(struct skua__scope *scope, int64_t deadline_ns, bool is_stop,
+                               skua_runtime *runtime)
+{
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
+    if (is_stop && deadline_ns != SKUA__NEVER && has_flag(scope, SKUA__SCOPE_SHIELD)) {
+        skua__panic("a shield is stopped with a moment, but a shield is not cancelled by a moment");
+    }
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    if (store_deadline(scope, deadline_ns, is_stop)) {
+        skua__runtime_heavy_fence(runtime);
+        claim_tree(scope, SKUA__CAUSE_RECHECK, &list);
+    }
+    /* From here on the scope may be closed and gone. */
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__wake_list_flush(&list);
+}
+
+/* Cancels the scope if its deadline has come: under the lock, since it may have been moved. */
+static void expire_one(struct skua__scope *scope, int64_t now_ns, skua_runtime *runtime)
+{
+    struct skua__wake_list list;
+    skua__wake_list_init(&list);
+    skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+    if (!skua__scope_is_cancelled(scope) && skua__load(&scope->deadline_ns, relaxed) <= now_ns) {
+        bool is_stop = has_flag(scope, SKUA__SCOPE_STOP_DUE);
+        cancel_inside(scope, is_stop ? SKUA__SCOPE_REQUESTED : SKUA__SCOPE_EXPIRED,
+                      is_stop ? -ECANCELED : -ETIMEDOUT, runtime, &list);
+    }
+    skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
+    skua__wake_list_flush(&list);
+}
 
 /* Outside of the shield: when do cancels reach inside. */
 static int64_t shield_deadline(const struct skua__scope *shield, int64_t now_ns)
 {
-    if (now_ns < shield->deadline_ns) {
+    int64_t grace_ns = skua__load(&shield->deadline_ns, relaxed);
+    if (now_ns < grace_ns) {
         int64_t outer = skua__scope_is_cancelled(shield->parent)
                             ? 0
                             : skua__scope_deadline(shield->parent, now_ns);
-        return outer > shield->deadline_ns ? outer : shield->deadline_ns;
+        return outer > grace_ns ? outer : grace_ns;
     }
     return skua__scope_is_cancelled(shield->parent) ? 1
                                                     : skua__scope_deadline(shield->parent, now_ns);
@@ -315,9 +534,8 @@ int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns)
             int64_t outer = shield_deadline(scope, now_ns);
             return outer < earliest ? outer : earliest;
         }
-        if (scope->deadline_ns < earliest) {
-            earliest = scope->deadline_ns;
-        }
+        int64_t deadline_ns = skua__load(&scope->deadline_ns, relaxed);
+        earliest = deadline_ns < earliest ? deadline_ns : earliest;
     }
     return earliest;
 }
@@ -326,15 +544,17 @@ bool skua__scope_expire(struct skua__scope *scope, int64_t now_ns, skua_runtime 
 {
     for (struct skua__scope *outer = scope; outer != NULL; outer = outer->parent) {
         if (has_flag(outer, SKUA__SCOPE_SHIELD)) {
-            if (now_ns >= outer->deadline_ns &&
+            if (now_ns >= skua__load(&outer->deadline_ns, relaxed) &&
+                !skua__scope_is_cancelled(outer) &&
                 (skua__scope_is_cancelled(outer->parent) ||
                  skua__scope_expire(outer->parent, now_ns, runtime))) {
                 skua__scope_cancel(outer, 0, runtime);
             }
             break;
         }
-        if (outer->deadline_ns <= now_ns && !skua__scope_is_cancelled(outer)) {
-            skua__scope_cancel(outer, SKUA__SCOPE_EXPIRED, runtime);
+        if (skua__load(&outer->deadline_ns, relaxed) <= now_ns &&
+            !skua__scope_is_cancelled(outer)) {
+            expire_one(outer, now_ns, runtime);
         }
     }
     return skua__scope_is_cancelled(scope);

@@ -15,11 +15,13 @@
 enum skua__service_slot {
     SKUA__SERVICE_BLOCKING,
     SKUA__SERVICE_IO,
+    SKUA__SERVICE_GEN,
     SKUA__SERVICE_COUNT,
 };
 
 /* The start of every service's struct. */
 struct skua__service {
+    skua_runtime *runtime; /* set by who has asked for the service */
     /* Ends and frees the service. Called once, from a foreign thread, when no task is left. */
     void (*destroy)(struct skua__service *service);
 };

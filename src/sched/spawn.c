@@ -12,9 +12,15 @@
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/member.h"
 #include "sched/task.h"
 
 #include <string.h>
+
+/* For those who take their addresses, and for other languages; see SKUA_SITE. */
+#undef skua_spawn
+#undef skua_spawn_many
+#undef skua_submit
 
 /* The options have one writer, the spawner, before the task is launched. */
 static void set_option(struct skua_task *task, uint32_t flag)
@@ -55,7 +61,7 @@ static int set_options(struct skua_task *task, void *arg, const skua_spawn_opts 
     if (opts->keep_fpenv) {
         set_option(task, SKUA__TASK_KEEP_FPENV);
     }
-    if (opts->name != NULL && (skua__roomy(task)->name = skua__alloc_string(opts->name)) == NULL) {
+    if (opts->name != NULL && skua__task_set_name(task, opts->name) < 0) {
         return -ENOMEM;
     }
     return opts->arg_bytes > 0 ? set_argument(task, arg, opts->arg_bytes) : 0;
@@ -73,7 +79,7 @@ static struct skua_task *take_roomy(skua_runtime *runtime, struct skua__worker *
     if (task == NULL) {
         return NULL;
     }
-    task->name = NULL;
+    skua__store(&task->name, NULL, relaxed);
     return &task->task;
 }
 
@@ -94,14 +100,20 @@ static SKUA_ALWAYS_INLINE void task_init(struct skua_task *task, skua_runtime *r
 
 static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime *runtime,
                                            struct skua__worker *worker, void *arg,
-                                           const skua_spawn_opts *opts)
+                                           const skua_spawn_opts *opts, const char *site)
 {
-    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0;
+    static const skua_spawn_opts defaults;
+    opts = opts != NULL ? opts : &defaults;
+    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL ||
+                    runtime->is_debugging;
     struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
     if (task == NULL) {
         return -ENOMEM;
     }
     task_init(task, runtime, arg, is_roomy ? SKUA__TASK_ROOMY : 0);
+    if (is_roomy) {
+        skua__roomy(task)->site = site;
+    }
     int status = set_options(task, arg, opts);
     if (status < 0) {
         skua__task_free(task);
@@ -114,10 +126,10 @@ static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime 
 /* A task that nobody knows yet; 0 or an error. */
 static SKUA_ALWAYS_INLINE int task_make(struct skua_task **out, skua_runtime *runtime,
                                         struct skua__worker *worker, void *arg,
-                                        const skua_spawn_opts *opts)
+                                        const skua_spawn_opts *opts, const char *site)
 {
-    if (SKUA_UNLIKELY(opts != NULL)) {
-        return make_with_options(out, runtime, worker, arg, opts);
+    if (SKUA_UNLIKELY(opts != NULL || runtime->is_debugging)) {
+        return make_with_options(out, runtime, worker, arg, opts, site);
     }
     struct skua_task *task = take_plain(runtime, worker);
     if (SKUA_UNLIKELY(task == NULL)) {
@@ -157,6 +169,7 @@ static inline void task_open(struct skua_task *task, skua_runtime *runtime, uint
        sets the flag and then visits the slab. */
     skua__runtime_light_fence(runtime);
     if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
+        skua__store(&task->scope.deadline_ns, -ESHUTDOWN, relaxed); /* why */
         skua__fetch_or(&task->scope.flags, SKUA__SCOPE_CANCELLED | SKUA__SCOPE_REQUESTED, relaxed);
     }
 }
@@ -177,7 +190,7 @@ static inline void inherit_locals(struct skua_task *task)
    else NULL. */
 static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *runtime,
                                       struct skua__worker *worker, void *arg,
-                                      const skua_spawn_opts *opts)
+                                      const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(opts != NULL && opts->arg_bytes > 0 && arg == NULL)) {
         return -EINVAL;
@@ -189,7 +202,7 @@ static SKUA_ALWAYS_INLINE int prepare(struct skua_task **task, skua_runtime *run
     if (SKUA_UNLIKELY(status < 0)) {
         return status;
     }
-    status = task_make(task, runtime, worker, arg, opts);
+    status = task_make(task, runtime, worker, arg, opts, site);
     if (SKUA_UNLIKELY(status < 0)) {
         skua__runtime_uncount_tasks(runtime, 1);
         return status;
@@ -211,8 +224,57 @@ static SKUA_ALWAYS_INLINE void launch(struct skua_task *task, struct skua__worke
     skua__dispatch_later(worker, &task->runnable);
 }
 
+/* --- members ---------------------------------------------------------------------------------- */
+
+/* Nobody knows it yet, and nobody will. */
+static void discard(struct skua_task *task)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    struct skua__locals *locals = skua__load(&task->locals, relaxed);
+    if (locals != NULL) {
+        skua__locals_release(locals);
+    }
+    skua__task_free(task);
+    skua__runtime_uncount_tasks(runtime, 1);
+}
+
+static struct skua__members *members_of(const skua_spawn_opts *opts)
+{
+    return (struct skua__members *)(void *)opts->group;
+}
+
+/* Under the lock of the set. */
+static void open_member(struct skua__members *members, struct skua_task *task, uint32_t refs,
+                        struct skua__start *start)
+{
+    struct skua__worker *worker = skua__worker_self();
+    skua__members_add(members, task, start);
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+    task_open(task, worker->runtime, refs);
+}
+
+static int launch_member(struct skua__members *members, struct skua_task *task, skua_task **out,
+                         struct skua__start *start)
+{
+    struct skua__worker *worker = skua__worker_self();
+    int status = skua__members_lock(members, worker->runtime);
+    if (status < 0) {
+        discard(task);
+        return status;
+    }
+    if (out != NULL) {
+        *out = task;
+    }
+    open_member(members, task, out != NULL ? 2 : 1, start);
+    skua__members_unlock(members);
+    skua__dispatch_later(worker, &task->runnable);
+    return 0;
+}
+
+/* --- spawning --------------------------------------------------------------------------------- */
+
 static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
-                                       const skua_spawn_opts *opts)
+                                       const skua_spawn_opts *opts, const char *site)
 {
     if (skua__forked()) {
         return -ESHUTDOWN;
@@ -225,27 +287,55 @@ static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
         return -EINVAL;
     }
     struct skua_task *task;
-    int status = prepare(&task, worker->runtime, worker, arg, opts);
+    int status = prepare(&task, worker->runtime, worker, arg, opts, site);
     if (status < 0) {
         return status;
+    }
+    if (opts != NULL && opts->group != NULL) {
+        task->fn = fn;
+        return launch_member(members_of(opts), task, out, NULL);
     }
     launch(task, worker, out, fn);
     return 0;
 }
 
-int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+int skua__member_spawn(struct skua__members *members, struct skua_task **out, skua_fn fn, void *arg,
+                       struct skua__start *start)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
+        return -EPERM;
+    }
+    if (SKUA_UNLIKELY(fn == NULL)) {
+        return -EINVAL;
+    }
+    struct skua_task *task;
+    const skua_spawn_opts opts = {.group = (struct skua_group *)(void *)members};
+    int status = prepare(&task, worker->runtime, worker, arg, &opts, NULL);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    task->fn = fn;
+    return launch_member(members, task, out, start);
+}
+
+int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,
+                  const char *site)
 {
     /* The usual case calls nothing, so that no registers have to be saved for it. */
     struct skua__worker *worker = skua__worker_self();
     if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL || opts != NULL ||
                       fn == NULL || worker->tasks.free == NULL || skua__forked())) {
-        return spawn_unusual(out, fn, arg, opts);
+        return spawn_unusual(out, fn, arg, opts, site);
     }
     skua_runtime *runtime = worker->runtime;
     const struct skua_task *spawner = skua__fiber_task(skua__worker_current(worker));
-    if (SKUA_UNLIKELY(runtime->max_tasks != 0 || skua__load(&spawner->locals, relaxed) != NULL ||
+    if (SKUA_UNLIKELY(runtime->spawns_slowly || skua__load(&spawner->locals, relaxed) != NULL ||
                       skua__load(&runtime->is_stopping, relaxed))) {
-        return spawn_unusual(out, fn, arg, opts);
+        return spawn_unusual(out, fn, arg, opts, site);
     }
     struct skua_task *task = take_plain(runtime, worker);
     task_init(task, runtime, arg, 0);
@@ -253,20 +343,31 @@ int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *op
     return 0;
 }
 
-int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
-                const skua_spawn_opts *opts)
+int skua_spawn(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    return skua_spawn_at(out, fn, arg, opts, NULL);
+}
+
+int skua_submit_at(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                   const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
     }
     if (skua_runtime_current() == runtime) {
-        return skua_spawn(out, fn, arg, opts);
+        return skua_spawn_at(out, fn, arg, opts, site);
+    }
+    if (opts != NULL && opts->group != NULL) {
+        return -EPERM; /* its scope is of another runtime, or its owner cannot wait for us */
     }
     if (fn == NULL) {
         return -EINVAL;
     }
+    if (SKUA_UNLIKELY(skua__load(&runtime->is_draining, relaxed))) {
+        return -ESHUTDOWN;
+    }
     struct skua_task *task;
-    int status = prepare(&task, runtime, NULL, arg, opts);
+    int status = prepare(&task, runtime, NULL, arg, opts, site);
     if (status < 0) {
         return status;
     }
@@ -280,6 +381,30 @@ int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
     return 0;
 }
 
+int skua_submit(skua_runtime *runtime, skua_task **out, skua_fn fn, void *arg,
+                const skua_spawn_opts *opts)
+{
+    return skua_submit_at(runtime, out, fn, arg, opts, NULL);
+}
+
+int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_spawn_opts *opts)
+{
+    struct skua_task *task;
+    if (skua__load(&runtime->is_stopping, relaxed)) {
+        return -ESHUTDOWN;
+    }
+    int status = task_make(&task, runtime, NULL, arg, opts, NULL);
+    if (status < 0) {
+        return status;
+    }
+    skua__runtime_count_task(runtime);
+    task->fn = fn;
+    skua__fetch_add(&runtime->submitted, 1, relaxed);
+    task_open(task, runtime, 1);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
+    return 0;
+}
+
 /* --- many at once ----------------------------------------------------------------------------- */
 
 /* What skua_spawn_many() is told. */
@@ -289,6 +414,7 @@ struct start {
     void *args;
     size_t stride, count;
     const skua_spawn_opts *opts;
+    const char *site;
 };
 
 /* Tasks that are open and in no queue yet, linked by runnable.next. */
@@ -329,7 +455,7 @@ static int batch_make(struct batch *batch, struct skua__worker *worker, uint32_t
     char *arg = start->args;
     while (batch->count < start->count) {
         struct skua_task *task;
-        int status = task_make(&task, worker->runtime, worker, arg, start->opts);
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts, start->site);
         if (SKUA_UNLIKELY(status < 0)) {
             return status;
         }
@@ -341,7 +467,7 @@ static int batch_make(struct batch *batch, struct skua__worker *worker, uint32_t
             start->out[batch->count] = task;
         }
         batch_add(batch, &task->runnable);
-        arg += start->stride;
+        arg = start->stride > 0 ? arg + start->stride : arg; /* it may be NULL */
     }
     return 0;
 }
@@ -360,6 +486,50 @@ static void batch_launch(struct batch *batch, skua_runtime *runtime)
     }
 }
 
+/* Members are all made before any is opened: then they come to the set at once, or none does. */
+static int make_members(struct batch *batch, struct skua__worker *worker, const struct start *start)
+{
+    char *arg = start->args;
+    while (batch->count < start->count) {
+        struct skua_task *task;
+        int status = task_make(&task, worker->runtime, worker, arg, start->opts, start->site);
+        if (status < 0) {
+            return status;
+        }
+        task->fn = start->fn;
+        inherit_locals(task);
+        if (start->out != NULL) {
+            start->out[batch->count] = task;
+        }
+        batch_add(batch, &task->runnable);
+        arg += start->stride;
+    }
+    return skua__members_lock(members_of(start->opts), worker->runtime);
+}
+
+static int spawn_members(struct skua__worker *worker, const struct start *start)
+{
+    struct batch batch = {NULL, NULL, 0};
+    struct skua__runnable *next;
+    int status = make_members(&batch, worker, start);
+    for (struct skua__runnable *runnable = batch.first; runnable != NULL; runnable = next) {
+        struct skua_task *task = SKUA_CONTAINER(runnable, struct skua_task, runnable);
+        next = runnable->next;
+        if (status < 0) {
+            discard(task);
+        } else {
+            open_member(members_of(start->opts), task, start->out != NULL ? 2 : 1, NULL);
+        }
+    }
+    if (status < 0) {
+        skua__runtime_uncount_tasks(worker->runtime, start->count - batch.count);
+        return status;
+    }
+    skua__members_unlock(members_of(start->opts));
+    batch_launch(&batch, worker->runtime);
+    return 0;
+}
+
 static int spawn_batch(struct skua__worker *worker, const struct start *start)
 {
     skua_runtime *runtime = worker->runtime;
@@ -373,6 +543,9 @@ static int spawn_batch(struct skua__worker *worker, const struct start *start)
     if (status < 0) {
         return status;
     }
+    if (start->opts != NULL && start->opts->group != NULL) {
+        return spawn_members(worker, start);
+    }
     struct batch batch = {NULL, NULL, 0};
     uint32_t refs = start->out != NULL ? 2 : 1;
     status = batch_make(&batch, worker, refs, start);
@@ -385,8 +558,8 @@ static int spawn_batch(struct skua__worker *worker, const struct start *start)
     return 0;
 }
 
-int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
-                    const skua_spawn_opts *opts)
+int skua_spawn_many_at(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                       const skua_spawn_opts *opts, const char *site)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
@@ -398,6 +571,12 @@ int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size
     if (fn == NULL || (opts != NULL && opts->arg_bytes > 0 && args == NULL)) {
         return -EINVAL;
     }
-    const struct start start = {out, fn, args, stride, count, opts};
+    const struct start start = {out, fn, args, stride, count, opts, site};
     return spawn_batch(worker, &start);
+}
+
+int skua_spawn_many(skua_task **out, skua_fn fn, void *args, size_t stride, size_t count,
+                    const skua_spawn_opts *opts)
+{
+    return skua_spawn_many_at(out, fn, args, stride, count, opts, NULL);
 }

@@ -6,16 +6,21 @@
      (T2) status, error and DONE are written once, by the task's fiber, before the joiners are
           claimed.
      (T3) Joiners are linked only under the root scope's lock and only while DONE is not set.
-     (T4) The end is counted (worker->ended) after the last access to the runtime's task memory that
+     (T4) A notice is delivered when DONE is set, under the same lock: who takes it sees the end.
+     (T5) The end is counted (worker->ended) after the last access to the runtime's task memory that
           the task itself makes, except for what the worker does with its own caches. */
 #include "sched/task.h"
 
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/defer.h"
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
 #include "sched/local.h"
+#include "sched/member.h"
+#include "sched/report.h"
+#include "sched/watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,10 +33,29 @@ static bool has_flag(const struct skua_task *task, uint32_t flag)
 
 /* --- freeing --------------------------------------------------------------------------------- */
 
+static void free_names(struct skua_task *task)
+{
+    struct skua__task_name *name = skua__load(&skua__roomy(task)->name, relaxed);
+    while (name != NULL) {
+        struct skua__task_name *older = name->older;
+        skua__free(name);
+        name = older;
+    }
+}
+
+static void record_free(struct skua__error_record *record)
+{
+    if (record != NULL) {
+        struct skua__kept causes = {.first = record->causes};
+        skua__kept_release(&causes);
+        skua__free(record);
+    }
+}
+
 void skua__task_free_parts(struct skua_task *task)
 {
     if (has_flag(task, SKUA__TASK_ROOMY)) {
-        skua__free(skua__roomy(task)->name);
+        free_names(task);
         if (has_flag(task, SKUA__TASK_ARG_ALLOCATED)) {
             skua__free(task->arg);
         }
@@ -45,6 +69,8 @@ void skua__task_free(struct skua_task *task)
     skua_runtime *runtime = task->runnable.runtime;
     bool is_ours = worker != NULL && worker->runtime == runtime;
     if (SKUA_UNLIKELY(has_flag(task, SKUA__TASK_ROOMY) || task->error != NULL)) {
+        record_free(task->error);
+        task->error = NULL;
         skua__task_free_parts(task);
         if (has_flag(task, SKUA__TASK_ROOMY)) {
             skua__slab_return(&runtime->roomy_tasks, is_ours ? &worker->roomy_tasks : NULL, task);
@@ -62,7 +88,7 @@ static void drop(struct skua_task *task);
 static void settle_error(struct skua_task *task, int status)
 {
     if (task->error != NULL && task->error->error.code != status) {
-        skua__free(task->error);
+        record_free(task->error);
         task->error = NULL;
     }
     if (status < 0 && task->error == NULL) {
@@ -73,6 +99,7 @@ static void settle_error(struct skua_task *task, int status)
     }
     if (task->error != NULL) {
         task->error->error.task_name = skua_task_name(task);
+        task->error->error.task_site = skua_task_site(task);
     }
 }
 
@@ -99,14 +126,31 @@ void skua__task_abort(struct skua_task *task, uint32_t refs)
     skua_task_release(task);
 }
 
+/* A joiner that cannot be claimed: its wait has ended otherwise, or it is a notice, whose watcher
+   may be waiting. That one, claimed, or NULL. Under the lock. */
+static SKUA_NOINLINE struct skua__parker *deliver(struct skua_task *task,
+                                                  struct skua__waiter *joiner)
+{
+    if (!skua__waiter_is_notice(joiner)) {
+        return NULL;
+    }
+    mark_done(task); /* T4 */
+    return skua__watch_deliver(joiner);
+}
+
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
-static struct skua__parker *claim_joiner(struct skua_task *task)
+static inline struct skua__parker *claim_joiner(struct skua_task *task,
+                                                struct skua__list *joiners)
 {
     struct skua__link *link;
-    while ((link = skua__list_pop_front(&task->scope.joiners)) != NULL) {
+    while ((link = skua__list_pop_front(joiners)) != NULL) {
         struct skua__waiter *joiner = SKUA_CONTAINER(link, struct skua__waiter, link);
         if (SKUA_LIKELY(skua__waiter_claim(joiner))) {
             return joiner->parker;
+        }
+        struct skua__parker *watcher = deliver(task, joiner);
+        if (watcher != NULL) {
+            return watcher;
         }
     }
     return NULL;
@@ -119,7 +163,7 @@ static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__park
     skua__wake_list_init(&list);
     skua__wake_list_add(&list, first);
     mark_done(task);
-    while ((first = claim_joiner(task)) != NULL) {
+    while ((first = claim_joiner(task, &task->scope.joiners)) != NULL) {
         if (skua__wake_list_add(&list, first)) {
             skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
             skua__wake_list_flush(&list);
@@ -131,12 +175,25 @@ static SKUA_NOINLINE void wake_joiners(struct skua_task *task, struct skua__park
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
 }
 
+void skua__task_finish(struct skua_task *task, struct skua__wake_list *wakes)
+{
+    struct skua__parker *joiner;
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    while ((joiner = claim_joiner(task, skua__task_joiners(task))) != NULL) {
+        if (skua__wake_list_add(wakes, joiner)) {
+            skua__wake_list_flush(wakes); /* under the locks, like a canceller */
+        }
+    }
+    mark_done(task);
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+}
+
 /* The task is over, and gives its own reference back. A single fiber that joins it is claimed and
    returned, and all joiners are woken if there are others. */
 static struct skua__runnable *leave(struct skua_task *task)
 {
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    struct skua__parker *joiner = claim_joiner(task);
+    struct skua__parker *joiner = claim_joiner(task, &task->scope.joiners);
     if (SKUA_UNLIKELY(!skua__list_is_empty(&task->scope.joiners))) {
         wake_joiners(task, joiner);
         joiner = NULL;
@@ -164,14 +221,40 @@ static void count_end(skua_runtime *runtime)
 {
     struct skua__worker *worker = skua__worker_self();
     /* release: orders the counts of tasks that this one has started before its own end; pairs with
-       the acquire in live_tasks(). */
+       the acquire in skua__runtime_live_tasks(). */
     skua__store(&worker->ended, skua__load(&worker->ended, relaxed) + 1, release);
     skua__runtime_light_fence(runtime);
-    if (SKUA_UNLIKELY(skua__load(&runtime->is_stopping, relaxed))) {
-        /* release: orders the count before the bell; pairs with the acquire in wait_for_tasks(). */
+    if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
+        /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
         skua__futex_wake(&runtime->ended_bell, 1, false);
     }
+}
+
+/* The task was told of its cancel, and has succeeded all the same: perhaps a mistake. Not so at the
+   end of the runtime, when nobody waits for the result. */
+static void note_swallowed(struct skua_task *task, int status)
+{
+    skua_runtime *runtime = task->runnable.runtime;
+    skua__fetch_add(&runtime->cancels_swallowed, 1, relaxed);
+    if (runtime->is_debugging) {
+        const char *site = skua_task_site(task);
+        skua__runtime_report(runtime, SKUA_REPORT_SWALLOWED,
+                             "task '%s'%s%s was cancelled and has ended with %d all the same",
+                             skua_task_name(task), site != NULL ? " of " : "",
+                             site != NULL ? site : "", status);
+    }
+}
+
+/* What was deferred in no scope, and whether a cancel was lost. */
+static SKUA_NOINLINE void end_slowly(struct skua__fiber *fiber, struct skua_task *task, int status)
+{
+    skua__defers_run(fiber, &task->scope);
+    bool is_shutdown = skua__load(&task->scope.deadline_ns, relaxed) == -ESHUTDOWN;
+    if (fiber->was_refused && status >= 0 && !is_shutdown) {
+        note_swallowed(task, status);
+    }
+    fiber->ends_slowly = fiber->was_refused = false;
 }
 
 static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_task *task,
@@ -180,6 +263,10 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     if (SKUA_UNLIKELY(fiber->scope != &task->scope)) {
         skua__panic("the task ended with an open scope");
     }
+    if (SKUA_UNLIKELY(fiber->ends_slowly)) {
+        end_slowly(fiber, task, status);
+    }
+    skua__fiber_check_locks(fiber); /* a deferred call may have given them back */
     skua_runtime *runtime = task->runnable.runtime;
     if (SKUA_UNLIKELY(fiber->stack.is_canary)) {
         skua__stack_check(&fiber->stack);
@@ -199,7 +286,8 @@ static struct skua__runnable *task_end(struct skua__fiber *fiber, struct skua_ta
     }
     /* Before anybody learns of the end: who joins may spawn the next one. */
     skua__runtime_uncount_tasks(runtime, 1);
-    struct skua__runnable *joiner = leave(task);
+    bool is_member = has_flag(task, SKUA__TASK_MEMBER);
+    struct skua__runnable *joiner = SKUA_UNLIKELY(is_member) ? skua__member_end(task) : leave(task);
     skua__store(&fiber->task, NULL, relaxed);
     fiber->scope = NULL;
     count_end(runtime);
@@ -254,11 +342,7 @@ void skua__task_report_unseen(const struct skua_task *task)
     if (skua_task_state(task) != SKUA_FAILED || has_flag(task, SKUA__TASK_SEEN)) {
         return;
     }
-    const struct skua__error_record *record = task->error;
-    bool has_text = record != NULL && record->error.text[0] != '\0';
-    skua__report("task '%s' failed and nobody has asked for its status: %d (%s)%s%s",
-                 skua_task_name(task), task->status, skua_error_text(task->status),
-                 has_text ? ": " : "", has_text ? record->error.text : "");
+    skua__runtime_report_failure(task);
 }
 
 /* The last reference is gone. */
@@ -323,6 +407,42 @@ void skua_task_cancel(skua_task *task)
     }
 }
 
+void skua_task_cancel_because(skua_task *task, int code)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_cancel_because(&task->scope, code, task->runnable.runtime);
+    }
+}
+
+void skua_task_stop(skua_task *task, skua_time until)
+{
+    if (!skua__forked() && !skua__task_is_done(task)) {
+        skua__scope_move_deadline(&task->scope, skua__scope_moment(until), true,
+                                  task->runnable.runtime);
+    }
+}
+
+/* One heavy fence for all. */
+void skua_task_cancel_all(skua_task *const tasks[], size_t count)
+{
+    const skua_runtime *runtime = NULL;
+    for (size_t i = 0; i < count && !skua__forked(); i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_mark_cancelled(&tasks[i]->scope, -ECANCELED);
+            runtime = tasks[i]->runnable.runtime;
+        }
+    }
+    if (runtime == NULL) {
+        return;
+    }
+    skua__runtime_heavy_fence(runtime);
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i] != NULL) {
+            skua__scope_claim_cancelled(&tasks[i]->scope);
+        }
+    }
+}
+
 skua_task_status skua_task_state(const skua_task *task)
 {
     if (!skua__task_is_done(task)) {
@@ -337,11 +457,17 @@ skua_task_status skua_task_state(const skua_task *task)
 
 /* Only failures are reported, so only they are marked. Nobody else writes the flags of a task that
    has ended. */
-static void mark_seen(struct skua_task *task)
+void skua__task_mark_seen(struct skua_task *task)
 {
     if (SKUA_UNLIKELY(task->status < 0) && !has_flag(task, SKUA__TASK_SEEN)) {
         skua__fetch_or(&task->scope.flags, SKUA__TASK_SEEN, relaxed);
     }
+}
+
+int skua__task_look(struct skua_task *task)
+{
+    skua__task_mark_seen(task);
+    return task->status;
 }
 
 const skua_error *skua_task_error(skua_task *task)
@@ -349,8 +475,13 @@ const skua_error *skua_task_error(skua_task *task)
     if (!skua__task_is_done(task) || task->status >= 0 || task->error == NULL) {
         return NULL;
     }
-    mark_seen(task);
+    skua__task_mark_seen(task);
     return &task->error->error;
+}
+
+static const struct skua__roomy_task *roomy_of(const skua_task *task)
+{
+    return (const struct skua__roomy_task *)(const void *)task;
 }
 
 const char *skua_task_name(const skua_task *task)
@@ -358,8 +489,42 @@ const char *skua_task_name(const skua_task *task)
     if (!has_flag(task, SKUA__TASK_ROOMY)) {
         return "task";
     }
-    const char *name = ((const struct skua__roomy_task *)(const void *)task)->name;
-    return name != NULL ? name : "task";
+    /* acquire: pairs with the release in skua__task_set_name(). */
+    const struct skua__task_name *name = skua__load(&roomy_of(task)->name, acquire);
+    return name != NULL ? name->text : "task";
+}
+
+const char *skua_task_site(const skua_task *task)
+{
+    return has_flag(task, SKUA__TASK_ROOMY) ? roomy_of(task)->site : NULL;
+}
+
+int skua__task_set_name(struct skua_task *task, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    struct skua__task_name *name = skua__alloc(sizeof *name + bytes);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(name->text, text, bytes);
+    _Atomic(struct skua__task_name *) *present = &skua__roomy(task)->name;
+    name->older = skua__load(present, relaxed);
+    /* release: publishes the text; pairs with the acquire in skua_task_name(). Forked children may
+       rename their task at once. */
+    while (!skua__cas(present, &name->older, name, release, relaxed)) {}
+    return 0;
+}
+
+int skua_rename_self(const char *name)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    struct skua_task *task = skua_self();
+    if (task == NULL) {
+        return -EPERM;
+    }
+    return has_flag(task, SKUA__TASK_ROOMY) ? skua__task_set_name(task, name) : -ENOTSUP;
 }
 
 skua_task *skua_self(void)
@@ -388,10 +553,49 @@ int skua_fail_at(const char *file, int line, int code, const char *format, ...)
     }
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE); /* forked children may fail at once */
     struct skua__error_record *last = task->error;
+    if (record != NULL && last != NULL && last->error.code == code) {
+        record->causes = last->causes;
+        last->causes = NULL;
+    }
     task->error = record;
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
-    skua__free(last);
+    record_free(last);
     return code;
+}
+
+/* A record that says what another one says; or NULL. */
+static struct skua__error_record *record_like(int code, const skua_error *error)
+{
+    size_t text_bytes = strlen(error->text) + 1;
+    struct skua__error_record *record = skua__alloc(sizeof *record + text_bytes);
+    if (record != NULL) {
+        memcpy(record->text, error->text, text_bytes);
+        record->error = *error;
+        record->error.code = code;
+        record->error.text = record->text;
+    }
+    return record;
+}
+
+/* What skua_fail() has said stays, if it was said of this very code. */
+bool skua__task_set_causes(struct skua_task *task, int code, struct skua_task *causes)
+{
+    struct skua__kept last = {NULL, NULL, 0};
+    struct skua__error_record *fresh = record_like(code, skua__kept_error(causes)), *unused = fresh;
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    if (task->error == NULL || task->error->error.code != code) {
+        unused = task->error;
+        task->error = fresh;
+    }
+    struct skua__error_record *record = task->error;
+    if (record != NULL) {
+        last.first = record->causes;
+        record->causes = causes;
+    }
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    record_free(unused);
+    skua__kept_release(&last);
+    return record != NULL;
 }
 
 /* --- joining ---------------------------------------------------------------------------------- */
@@ -401,7 +605,7 @@ static SKUA_ALWAYS_INLINE bool link_joiner(struct skua_task *task, struct skua__
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
     bool is_running = !has_flag(task, SKUA__TASK_DONE);
     if (is_running) {
-        skua__list_push_back(&task->scope.joiners, &waiter->link);
+        skua__list_push_back(skua__task_joiners(task), &waiter->link);
     }
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     return is_running;
@@ -425,7 +629,8 @@ static int wait_for_end(struct skua_task *task, int64_t deadline_ns)
 {
     struct skua__wait wait;
     struct skua__waiter joiner;
-    skua__wait_begin(&wait, SKUA__SOFT);
+    skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_join);
+    skua__wait_is_for_task(&wait, task);
     skua__waiter_init(&joiner, &wait, 0, NULL);
     if (!link_joiner(task, &joiner)) {
         skua__wait_abandon(&wait);
@@ -468,7 +673,7 @@ int skua_join(skua_task *task, int *status, skua_time deadline)
             return result;
         }
     }
-    mark_seen(task);
+    skua__task_mark_seen(task);
     if (status != NULL) {
         *status = task->status;
     }
@@ -485,7 +690,7 @@ int skua_sleep(skua_time until)
     }
     for (;;) {
         struct skua__wait wait;
-        skua__wait_begin(&wait, SKUA__SOFT);
+        skua__wait_begin_for(&wait, SKUA__SOFT, skua__wait_sleep);
         int cause = skua__wait_park(&wait, skua__deadline_ns(until));
         if (cause == -ETIMEDOUT) {
             return 0;
@@ -510,7 +715,7 @@ int skua_yield(void)
     if (SKUA_UNLIKELY(skua__scope_has_deadline(fiber->scope))) {
         skua__scope_expire(fiber->scope, skua__clock_ns(), fiber->runnable.runtime);
     }
-    return skua__scope_is_cancelled(fiber->scope) ? -ECANCELED : 0;
+    return skua__scope_is_cancelled(fiber->scope) ? skua__refused(fiber) : 0;
 }
 
 int skua_checkpoint(void)

@@ -3,9 +3,15 @@
 
 #include "base/futex.h"
 #include "base/panic.h"
+#include "sched/director.h"
 #include "sched/fiber.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
+#include "sched/task.h"
 #include "sched/worker.h"
+
+const char skua__wait_join[] = "the end of a task";
+const char skua__wait_sleep[] = "sleep";
 
 /* A task that goes on in spite of so many -ECANCELED in a row is named. */
 enum { CANCELS_IGNORED_MAX = 1000 };
@@ -18,7 +24,20 @@ static struct skua__fiber *fiber_of(struct skua__parker *parker)
     return SKUA_CONTAINER(parker, struct skua__fiber, parker);
 }
 
-void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
+/* For those who look for long waits; the clock is too dear for all others. */
+SKUA_NOINLINE void skua__wait_note_time(struct skua__fiber *fiber)
+{
+    skua__store(&fiber->waits_since_ns, skua__clock_ns(), relaxed);
+}
+
+void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task)
+{
+    if (!wait->parker->is_thread) {
+        skua__store(&fiber_of(wait->parker)->waits_for_task, task, relaxed);
+    }
+}
+
+void skua__wait_begin_for(struct skua__wait *wait, enum skua__wait_kind kind, const char *what)
 {
     struct skua__fiber *fiber = skua__fiber_self();
     if (SKUA_UNLIKELY(fiber == NULL)) {
@@ -28,6 +47,7 @@ void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind)
         wait->parker = &wait->thread.parker;
     } else {
         wait->parker = &fiber->parker;
+        skua__wait_note(fiber, what);
     }
     uint64_t state = kind == SKUA__SOFT ? SKUA__STATE_WAITING : SKUA__STATE_HARD;
     uint64_t sequence = skua__load(&wait->parker->word, relaxed) >> SKUA__SEQUENCE_SHIFT;
@@ -57,9 +77,30 @@ static uint32_t cause_of(struct skua__parker *parker)
     return (uint32_t)(skua__load(&parker->word, relaxed) >> SKUA__CAUSE_SHIFT) & SKUA__CAUSE_MASK;
 }
 
+_Atomic(struct skua__director *) skua__director_now;
+
+/* Under a virtual clock it is the director who ends the wait at its moment. */
+static SKUA_NOINLINE int park_thread_virtually(struct skua__wait *wait, int64_t deadline_ns)
+{
+    /* acquire: pairs with the release that publishes the director. */
+    struct skua__director *director = skua__load(&skua__director_now, acquire);
+    struct skua__thread_timer timer = {.wait = wait, .deadline_ns = deadline_ns};
+    director->thread_begins(director, &timer);
+    /* acquire: pairs with the release in skua__wake(). */
+    while (skua__load(&wait->thread.bell, acquire) == 0) {
+        skua__futex_wait(&wait->thread.bell, 0, SKUA__NEVER, false);
+    }
+    director->thread_ends(director, &timer);
+    uint32_t cause = cause_of(wait->parker);
+    return cause == SKUA__CAUSE_DEADLINE ? -ETIMEDOUT : (int)cause;
+}
+
 /* A foreign thread has no scopes; its deadline is the futex's. */
 static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
 {
+    if (SKUA_UNLIKELY(deadline_ns != SKUA__NEVER && skua__clock_is_virtual())) {
+        return park_thread_virtually(wait, deadline_ns);
+    }
     /* acquire: pairs with the release in skua__wake(). */
     while (skua__load(&wait->thread.bell, acquire) == 0) {
         if (deadline_ns != SKUA__NEVER && skua__clock_ns() >= deadline_ns) {
@@ -73,6 +114,14 @@ static int park_thread(struct skua__wait *wait, int64_t deadline_ns)
     return (int)cause_of(wait->parker);
 }
 
+int skua__refused(struct skua__fiber *fiber)
+{
+    if (skua__scope_is_cancelled(&skua__fiber_task(fiber)->scope)) {
+        fiber->ends_slowly = fiber->was_refused = true;
+    }
+    return -ECANCELED;
+}
+
 /* The fiber's timer has fired: whose deadline was it? */
 static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadline_ns)
 {
@@ -81,7 +130,7 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
         int64_t scope_deadline = skua__scope_deadline(fiber->scope, now);
         if (scope_deadline <= now && scope_deadline <= deadline_ns &&
             skua__scope_expire(fiber->scope, now, fiber->runnable.runtime)) {
-            return -ECANCELED;
+            return skua__refused(fiber);
         }
     }
     return deadline_ns <= now ? -ETIMEDOUT : SKUA__RECHECK;
@@ -89,14 +138,15 @@ static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadl
 
 int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns)
 {
+    struct skua__fiber *fiber = fiber_of(wait->parker);
     bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
     switch (cause_of(wait->parker)) {
     case SKUA__CAUSE_DEADLINE:
-        return judge_deadline(fiber_of(wait->parker), is_soft, deadline_ns);
+        return judge_deadline(fiber, is_soft, deadline_ns);
     case SKUA__CAUSE_CANCEL:
         /* An inline child runs in the scope of its fork, perhaps inside of one that was opened
            since: the cancel may have meant that one. */
-        return skua__scope_is_cancelled(fiber_of(wait->parker)->scope) ? -ECANCELED : SKUA__RECHECK;
+        return skua__scope_is_cancelled(fiber->scope) ? skua__refused(fiber) : SKUA__RECHECK;
     default:
         return SKUA__RECHECK;
     }
@@ -114,6 +164,11 @@ static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, 
         int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
         timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
     }
+    /* A virtual clock stands still until everybody waits: the past must not move it. */
+    if (skua__runtime_is_virtual(fiber->runnable.runtime) && timer_ns <= skua__clock_ns() &&
+        skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
+        return false;
+    }
     skua__wheel_arm(&skua__worker_self()->wheel, fiber->timer, ticket, timer_ns);
     return true;
 }
@@ -124,17 +179,17 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
     bool is_soft = (wait->ticket & SKUA__STATE_MASK) == SKUA__STATE_WAITING;
     bool needs_timer = deadline_ns != SKUA__NEVER;
     if (is_soft) {
-        /* Our word is WAITING; now look at the flag. Pairs with the heavy fence in
-           skua__scope_cancel(). */
+        /* Our word is WAITING; now look at the flag and the deadlines. Pairs with the heavy fences
+           in scope.c. */
         skua__runtime_light_fence(fiber->runnable.runtime);
         if (SKUA_UNLIKELY(skua__scope_is_cancelled(fiber->scope)) &&
             skua__claim(&fiber->parker, wait->ticket, SKUA__CAUSE_CANCEL)) {
-            return -ECANCELED;
+            return skua__refused(fiber);
         }
         needs_timer = needs_timer || skua__scope_has_deadline(fiber->scope);
     }
     if (needs_timer && !set_timer(fiber, wait->ticket, is_soft, deadline_ns)) {
-        return -ETIMEDOUT;
+        return judge_deadline(fiber, is_soft, deadline_ns);
     }
     skua__fiber_suspend(fiber);
     return skua__wait_outcome(wait, deadline_ns);
@@ -143,6 +198,21 @@ static int park_fiber(struct skua__wait *wait, int64_t deadline_ns)
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns)
 {
     return wait->parker->is_thread ? park_thread(wait, deadline_ns) : park_fiber(wait, deadline_ns);
+}
+
+int skua__wait_park_real(struct skua__wait *wait, int64_t deadline_ns)
+{
+    if (wait->parker->is_thread) {
+        return park_thread(wait, deadline_ns);
+    }
+    struct skua__director *director = fiber_of(wait->parker)->runnable.runtime->director;
+    if (SKUA_LIKELY(director == NULL)) {
+        return park_fiber(wait, deadline_ns);
+    }
+    skua__fetch_add(&director->holds, 1, relaxed);
+    int cause = park_fiber(wait, deadline_ns);
+    skua__fetch_sub(&director->holds, 1, relaxed);
+    return cause;
 }
 
 void skua__wait_abandon(struct skua__wait *wait)
@@ -155,11 +225,13 @@ void skua__wait_abandon(struct skua__wait *wait)
 static SKUA_NOINLINE int refuse(struct skua__fiber *fiber)
 {
     if (++fiber->cancels_ignored == CANCELS_IGNORED_MAX) {
-        skua__report("task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
-                     skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
+        skua__runtime_report(
+            fiber->runnable.runtime, SKUA_REPORT_STUBBORN,
+            "task '%s' was cancelled and has ignored %d results of -ECANCELED in a row",
+            skua_task_name(skua__fiber_task(fiber)), CANCELS_IGNORED_MAX);
     }
     skua__fiber_yield(fiber);
-    return -ECANCELED;
+    return skua__refused(fiber);
 }
 
 /* The budget is used up: others first; and deadlines, which otherwise are looked at only by those

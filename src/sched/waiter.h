@@ -12,6 +12,7 @@
        WAITING   waiting; may be claimed by anybody who knows the sequence
        HARD      waiting; a cancel or a scope's deadline must not claim it
        CLAIMED   somebody has ended the wait and says why in `cause`
+       NOTICE    in tickets only, never in a word: no wait, but a notice (sched/watch.h)
 
        wait_begin   RUNNING/CLAIMED -> WAITING or HARD, with the next sequence    (the parker
        itself) claim        WAITING or HARD -> CLAIMED                                    (anybody,
@@ -50,11 +51,14 @@
 
 #include <skua/base.h>
 
+struct skua__fiber;
+
 enum {
     SKUA__STATE_RUNNING = 0,
     SKUA__STATE_WAITING = 1,
     SKUA__STATE_HARD = 2,
     SKUA__STATE_CLAIMED = 3,
+    SKUA__STATE_NOTICE = 4,
     SKUA__STATE_MASK = 0xf,
     SKUA__CAUSE_SHIFT = 4,
     SKUA__CAUSE_MASK = 0xfff,
@@ -71,6 +75,8 @@ enum {
 /* What skua__wait_park() says when the wait has to be begun again: the scopes' deadlines have
    changed. */
 enum { SKUA__RECHECK = -1000000 };
+
+struct skua_task;
 
 struct skua__parker {
     _Atomic uint64_t word;
@@ -106,7 +112,17 @@ struct skua__waiter {
     void *item;     /* channels: where the item goes or comes from */
 };
 
-void skua__wait_begin(struct skua__wait *wait, enum skua__wait_kind kind);
+/* Begin a wait. `what` is what a list of all tasks says that it is for: a text that stays. */
+void skua__wait_begin_for(struct skua__wait *wait, enum skua__wait_kind kind, const char *what);
+
+/* The texts that are known to who looks. */
+extern const char skua__wait_join[], skua__wait_sleep[];
+
+/* The same where the name of the function that waits says it. */
+#define skua__wait_begin(wait, kind) skua__wait_begin_for((wait), (kind), __func__)
+
+/* The calling fiber, which has begun a wait, waits for the end of the task: for the same list. */
+void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task);
 
 static inline void skua__waiter_init(struct skua__waiter *waiter, const struct skua__wait *wait,
                                      uint32_t cause, void *item)
@@ -119,6 +135,10 @@ static inline void skua__waiter_init(struct skua__waiter *waiter, const struct s
    `deadline_ns` has come, -ECANCELED when the current scope is cancelled, or SKUA__RECHECK. May
    switch. */
 int skua__wait_park(struct skua__wait *wait, int64_t deadline_ns);
+
+/* The same for what the world outside ends: a real fd, a thread that makes a blocking call. A
+   virtual clock does not jump meanwhile. */
+int skua__wait_park_real(struct skua__wait *wait, int64_t deadline_ns);
 
 /* What skua__wait_park() returns, once a fiber has been claimed and goes on. */
 int skua__wait_judge(struct skua__wait *wait, int64_t deadline_ns);
@@ -187,6 +207,10 @@ static inline void skua__wake_list_flush(struct skua__wake_list *list)
    against the task's budget and yields when that is used up. On a foreign thread 0; in a forked
    child -ESHUTDOWN. */
 int skua__cancel_point(void);
+
+/* -ECANCELED, for the running task: noted if the cancel is the task's own, so that it can be told
+   whether the task made nothing of it. */
+int skua__refused(struct skua__fiber *fiber);
 
 /* Deadlines as the library keeps them: nanoseconds, SKUA__NEVER for none. */
 static inline bool skua__is_now(skua_time deadline)

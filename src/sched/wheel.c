@@ -16,34 +16,44 @@
 enum { PREFETCHED = 8 };
 enum { SLOT_BITS = 6, SLOT_MASK = SKUA__WHEEL_SLOTS - 1 };
 
-_Static_assert(SLOT_BITS *SKUA__WHEEL_LEVELS + SKUA__WHEEL_TICK_SHIFT >= 64,
-               "a moment beyond the wheel");
+_Static_assert(SLOT_BITS *SKUA__WHEEL_LEVELS >= 64, "a moment beyond the wheel");
 
 /* Moments later than this are as good as never; their tick, turned back into a moment, does not
    overflow. */
 #define LATEST_NS (SKUA__NEVER - (INT64_C(2) << SKUA__WHEEL_TICK_SHIFT))
 
 /* The first tick that is not before the moment. */
-static uint64_t tick_after(int64_t ns)
+static uint64_t tick_after(const struct skua__wheel *wheel, int64_t ns)
 {
     ns = ns < LATEST_NS ? ns : LATEST_NS;
-    return ((uint64_t)ns + (1u << SKUA__WHEEL_TICK_SHIFT) - 1) >> SKUA__WHEEL_TICK_SHIFT;
+    return ((uint64_t)ns + (1u << wheel->tick_shift) - 1) >> wheel->tick_shift;
 }
 
-static int64_t ns_of(uint64_t tick)
+static int64_t ns_of(const struct skua__wheel *wheel, uint64_t tick)
 {
-    return (int64_t)(tick << SKUA__WHEEL_TICK_SHIFT);
+    return (int64_t)(tick << wheel->tick_shift);
 }
 
-void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns)
+static void init(struct skua__wheel *wheel, int64_t now_ns, uint32_t tick_shift)
 {
-    wheel->elapsed = (uint64_t)now_ns >> SKUA__WHEEL_TICK_SHIFT;
+    wheel->tick_shift = tick_shift;
+    wheel->elapsed = (uint64_t)now_ns >> tick_shift;
     for (int level = 0; level < SKUA__WHEEL_LEVELS; level++) {
         for (int slot = 0; slot < SKUA__WHEEL_SLOTS; slot++) {
             skua__list_init(&wheel->slots[level][slot]);
         }
     }
     skua__store(&wheel->next_ns, SKUA__NEVER, relaxed);
+}
+
+void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns)
+{
+    init(wheel, now_ns, SKUA__WHEEL_TICK_SHIFT);
+}
+
+void skua__wheel_init_exact(struct skua__wheel *wheel, int64_t now_ns)
+{
+    init(wheel, now_ns, 0);
 }
 
 /* Into the level of the highest six bits in which `expiry` differs from now. */
@@ -61,7 +71,7 @@ static void place(struct skua__wheel *wheel, struct skua__timer *timer, uint64_t
 
 static void insert(struct skua__wheel *wheel, struct skua__timer *timer, int64_t deadline_ns)
 {
-    uint64_t expiry = tick_after(deadline_ns);
+    uint64_t expiry = tick_after(wheel, deadline_ns);
     place(wheel, timer, expiry > wheel->elapsed ? expiry : wheel->elapsed + 1);
 }
 
@@ -88,7 +98,9 @@ static bool find_next(const struct skua__wheel *wheel, int *level_out, int *slot
         uint64_t ahead = wheel->occupied[level] >> now_slot;
         skua_assert(ahead != 0);
         uint32_t slot = now_slot + (uint32_t)__builtin_ctzll(ahead);
-        uint64_t turn = wheel->elapsed >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+        uint64_t turn = level + 1 < SKUA__WHEEL_LEVELS
+                            ? wheel->elapsed >> (shift + SLOT_BITS) << (shift + SLOT_BITS)
+                            : 0; /* the highest level is never left */
         *level_out = level;
         *slot_out = (int)slot;
         *tick_out = turn | (uint64_t)slot << shift;
@@ -101,7 +113,7 @@ static void publish_next(struct skua__wheel *wheel)
 {
     int level, slot;
     uint64_t tick;
-    int64_t next = find_next(wheel, &level, &slot, &tick) ? ns_of(tick) : SKUA__NEVER;
+    int64_t next = find_next(wheel, &level, &slot, &tick) ? ns_of(wheel, tick) : SKUA__NEVER;
     skua__store(&wheel->next_ns, next, relaxed);
 }
 
@@ -113,7 +125,7 @@ static bool settle_elsewhere(struct skua__timer *timer, uint64_t ticket, int64_t
     bool is_early = false;
     skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
     if (skua__link_is_linked(&timer->link)) {
-        is_early = timer->expiry_tick <= tick_after(deadline_ns);
+        is_early = timer->expiry_tick <= tick_after(wheel, deadline_ns);
         if (is_early) {
             timer->ticket = ticket;
             timer->deadline_ns = deadline_ns;
@@ -137,13 +149,13 @@ void skua__wheel_arm(struct skua__wheel *wheel, struct skua__timer *timer, uint6
     timer->ticket = ticket;
     timer->deadline_ns = deadline_ns;
     bool is_linked = skua__link_is_linked(&timer->link);
-    if (is_linked && timer->expiry_tick > tick_after(deadline_ns)) {
+    if (is_linked && timer->expiry_tick > tick_after(wheel, deadline_ns)) {
         take_out(wheel, timer);
         is_linked = false;
     }
     if (!is_linked) {
         insert(wheel, timer, deadline_ns);
-        int64_t at = ns_of(timer->expiry_tick);
+        int64_t at = ns_of(wheel, timer->expiry_tick);
         if (at < skua__load(&wheel->next_ns, relaxed)) {
             skua__store(&wheel->next_ns, at, relaxed);
         }
@@ -246,7 +258,7 @@ size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
 {
     struct skua__wake_list due;
     skua__wake_list_init(&due);
-    uint64_t now_tick = (uint64_t)now_ns >> SKUA__WHEEL_TICK_SHIFT;
+    uint64_t now_tick = (uint64_t)now_ns >> wheel->tick_shift;
     size_t woken = 0;
     bool is_done;
     do {
@@ -258,4 +270,38 @@ size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns)
         skua__wake_list_flush(&due);
     } while (!is_done);
     return woken;
+}
+
+/* Leaves in the slot only timers that belong there. False: there are none. */
+static bool prune_slot(struct skua__wheel *wheel, struct skua__list *list)
+{
+    bool is_live = false;
+    struct skua__link *link = list->head.next;
+    while (link != &list->head) {
+        struct skua__timer *timer = SKUA_CONTAINER(link, struct skua__timer, link);
+        link = link->next;
+        bool is_over = skua__load(&timer->parker->word, relaxed) != timer->ticket;
+        bool is_later = timer->expiry_tick < tick_after(wheel, timer->deadline_ns);
+        if (is_over || is_later) {
+            take_out(wheel, timer);
+        }
+        if (!is_over && is_later) {
+            insert(wheel, timer, timer->deadline_ns); /* perhaps in this very slot again */
+        }
+        is_live = is_live || (!is_over && !is_later);
+    }
+    return is_live;
+}
+
+int64_t skua__wheel_next_live(struct skua__wheel *wheel)
+{
+    int level, slot;
+    uint64_t tick;
+    skua__lock(&wheel->lock, SKUA__RANK_WHEEL);
+    while (find_next(wheel, &level, &slot, &tick) &&
+           !prune_slot(wheel, &wheel->slots[level][slot])) {}
+    publish_next(wheel);
+    int64_t next = skua__wheel_next(wheel);
+    skua__unlock(&wheel->lock, SKUA__RANK_WHEEL);
+    return next;
 }

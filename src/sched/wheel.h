@@ -1,5 +1,6 @@
-/* sched/wheel.h: the timers of one worker: a hierarchical wheel, 6 levels of 64 slots, each step of
-   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early.
+/* sched/wheel.h: the timers of one worker: a hierarchical wheel of levels of 64 slots, each step of
+   the lowest level 65.5 us. Arm and cancel are O(1); nothing fires early. Under a test's virtual
+   clock a step is 1 ns, which takes more levels and makes every moment exact.
 
    Each fiber has one timer, and it is lazy: when a wait ends otherwise its timer stays where it is.
    A timer that is found in the way when a later deadline is armed stays too, fires early, sees the
@@ -14,7 +15,7 @@
 #include "base/lock.h"
 #include "sched/waiter.h"
 
-enum { SKUA__WHEEL_LEVELS = 8, SKUA__WHEEL_SLOTS = 64, SKUA__WHEEL_TICK_SHIFT = 16 };
+enum { SKUA__WHEEL_LEVELS = 11, SKUA__WHEEL_SLOTS = 64, SKUA__WHEEL_TICK_SHIFT = 16 };
 
 struct skua__wheel;
 
@@ -35,7 +36,8 @@ _Static_assert(sizeof(struct skua__timer) == SKUA_CACHE_LINE, "see its comment")
 
 struct skua__wheel {
     struct skua__lock lock SKUA_CACHE_ALIGNED;
-    uint64_t elapsed; /* ticks up to here have been dealt with */
+    uint32_t tick_shift; /* constant: log2 of the nanoseconds of a tick */
+    uint64_t elapsed;    /* ticks up to here have been dealt with */
     size_t count;
     uint64_t occupied[SKUA__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
     struct skua__list slots[SKUA__WHEEL_LEVELS][SKUA__WHEEL_SLOTS];
@@ -43,7 +45,11 @@ struct skua__wheel {
     _Atomic int64_t next_ns;
 };
 
+/* Ticks of 65.5 us. */
 void skua__wheel_init(struct skua__wheel *wheel, int64_t now_ns);
+
+/* Ticks of 1 ns. */
+void skua__wheel_init_exact(struct skua__wheel *wheel, int64_t now_ns);
 
 /* Let `timer` end the wait `ticket` of its parker at `deadline_ns`. `wheel` is the calling
    worker's. Call from: the fiber that owns the timer, after skua__wait_begin(). */
@@ -55,6 +61,10 @@ void skua__timer_disarm(struct skua__timer *timer);
 
 /* Claim and wake all whose deadline has come. Returns how many. Call from anywhere but a fiber. */
 size_t skua__wheel_run(struct skua__wheel *wheel, int64_t now_ns);
+
+/* skua__wheel_next(), after dropping the timers of waits that are over and moving those that have
+   become later, as far as they stand in the way: so that somebody waits for what it returns. */
+int64_t skua__wheel_next_live(struct skua__wheel *wheel);
 
 /* When skua__wheel_run() should be called next, or SKUA__NEVER. A hint: never too late for timers
    that were armed before the call. */

@@ -18,7 +18,9 @@
 #include "base/futex.h"
 #include "base/panic.h"
 #include "base/random.h"
+#include "sched/director.h"
 #include "sched/dispatch.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 
@@ -197,6 +199,14 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
     skua__wake_worker(runtime, false);
 }
 
+void skua__worker_expose_woken(struct skua__worker *worker)
+{
+    struct skua__runnable *woken = lifo_take(worker);
+    if (woken != NULL) {
+        ring_put(worker, woken);
+    }
+}
+
 void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable)
 {
     if (SKUA_UNLIKELY(runnable->pin != 0)) {
@@ -204,54 +214,6 @@ void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *run
     } else {
         ring_put(worker, runnable);
     }
-}
-
-/* --- blocking in place ------------------------------------------------------------------------ */
-
-bool skua__worker_is_blocked(const struct skua__worker *worker)
-{
-    uint32_t tick = skua__load(&worker->tick_seen, relaxed);
-    return skua__load(&worker->blocked_tick, relaxed) == tick + 1;
-}
-
-void skua_block_begin(void)
-{
-    struct skua__worker *worker = skua__worker_self();
-    struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber == NULL || skua__forked()) {
-        return;
-    }
-    skua_runtime *runtime = worker->runtime;
-    if (skua__fork_has_private(&worker->forks)) {
-        skua__fork_promote(worker, fiber);
-    }
-    struct skua__runnable *woken = lifo_take(worker);
-    if (woken != NULL) {
-        ring_put(worker, woken); /* where others find it at once */
-    }
-    skua__store(&worker->blocked_tick, worker->tick + 1, relaxed);
-    if (skua__ring_count(&worker->ring) > 0 || skua__inject_any(&runtime->injects)) {
-        skua__runtime_light_fence(runtime);
-        skua__wake_worker(runtime, false);
-        if (skua__idle_parked(&runtime->idle) == 0) {
-            skua__monitor_ring(runtime);
-        }
-    }
-}
-
-int skua_block_end(void)
-{
-    struct skua__worker *worker = skua__worker_self();
-    struct skua__fiber *fiber = skua__fiber_self();
-    if (fiber == NULL || skua__forked()) {
-        return 0;
-    }
-    skua__store(&worker->blocked_tick, 0, relaxed);
-    if (skua__ring_count(&worker->ring) > 0 || skua__inject_any(&worker->runtime->injects) ||
-        skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
-        skua__fiber_yield(fiber);
-    }
-    return skua_cancelled() ? -ECANCELED : 0;
 }
 
 /* --- dispatch --------------------------------------------------------------------------------- */
@@ -473,7 +435,8 @@ static struct skua__runnable *search(struct skua__worker *worker)
 static void sleep_until_woken(struct skua__worker *worker, struct skua__poller *poller)
 {
     struct skua__sleeper *sleeper = &worker->sleeper;
-    int64_t deadline = skua__wheel_next(&worker->wheel);
+    bool is_virtual = skua__runtime_is_virtual(worker->runtime);
+    int64_t deadline = is_virtual ? SKUA__NEVER : skua__wheel_next(&worker->wheel);
     if (poller != NULL) {
         poller->poll(poller, deadline);
         return;
@@ -530,6 +493,9 @@ static bool park(struct skua__worker *worker, bool is_searching)
     skua__fence(seq_cst);
     ask_all(worker); /* from now on whoever forks looks at the idle word */
     bool may = may_sleep(worker, must_recheck);
+    if (SKUA_UNLIKELY(runtime->director != NULL) && may) {
+        may = !runtime->director->idle(runtime->director, worker);
+    }
     if (may) {
         sleep_until_woken(worker, poller);
     }
@@ -554,6 +520,15 @@ static bool is_stand_in(const struct skua__worker *worker)
     return worker->index >= worker->runtime->worker_count;
 }
 
+/* The last one who was busy is a stand-in: a regular worker shall tell the director. */
+static void wake_for_director(skua_runtime *runtime)
+{
+    struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->idle);
+    if (sleeper != NULL) {
+        skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
+    }
+}
+
 /* A stand-in has nothing more to do: it sleeps until the monitor needs it again. It has no timers
    of its own while nothing runs on it, except for fibers that went elsewhere: the monitor looks
    after those. */
@@ -561,6 +536,9 @@ static void stand_by(struct skua__worker *worker)
 {
     skua_runtime *runtime = worker->runtime;
     skua__idle_park(&runtime->reserve, &worker->sleeper, false, false);
+    if (SKUA_UNLIKELY(runtime->director != NULL)) {
+        wake_for_director(runtime);
+    }
     if (skua__load(&runtime->workers_must_end, relaxed)) {
         if (skua__idle_unpark(&runtime->reserve, &worker->sleeper, false)) {
             return;
@@ -653,14 +631,15 @@ static void postpone(struct skua__worker *worker, struct skua__runnable *runnabl
 {
     static _Atomic bool was_reported;
     if (!skua__exchange(&was_reported, true, relaxed)) {
-        skua__report("no memory for another stack: tasks wait until others have ended");
+        skua__runtime_report(worker->runtime, SKUA_REPORT_MEMORY,
+                             "no memory for another stack: tasks wait until others have ended");
     }
     struct skua__inject *queue = runnable->pin != 0
                                      ? &worker->inbox
                                      : skua__inject_of(&worker->runtime->injects, worker->group);
     skua__inject_push(queue, runnable, runnable, 1);
     _Atomic uint32_t never_rung = 0;
-    skua__futex_wait(&never_rung, 0, skua__clock_ns() + NO_STACK_NAP_NS, false);
+    skua__futex_wait(&never_rung, 0, skua__clock_real_ns() + NO_STACK_NAP_NS, false);
 }
 
 static void run(struct skua__worker *worker, struct skua__runnable *runnable)
@@ -682,7 +661,9 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
             return;
         }
     }
-    worker->budget = SKUA__BUDGET;
+    worker->budget = skua__runtime_is_seeded(worker->runtime)
+                         ? worker->runtime->director->budget(worker->runtime->director)
+                         : SKUA__BUDGET;
     skua__store(&worker->is_running_task, true, relaxed);
     skua__fiber_switch(worker, &worker->root, fiber);
     skua__store(&worker->is_running_task, false, relaxed);
@@ -719,8 +700,30 @@ static struct skua__runnable *upkeep(struct skua__worker *worker)
     return take_from_inject(worker);
 }
 
+/* In a test run the seed decides at each dispatch: fibers that suspend always come to the root,
+   since upkeep is always due. */
+static SKUA_NOINLINE struct skua__runnable *next_seeded(struct skua__worker *worker)
+{
+    struct skua__director *director = worker->runtime->director;
+    worker->upkeep_in = 0;
+    struct skua__runnable *next = director->next(director, worker);
+    if (next == NULL) {
+        poll_without_waiting(worker->runtime);
+        next = director->next(director, worker);
+    }
+    if (next == NULL) {
+        if (park(worker, false)) {
+            skua__idle_search_end(&worker->runtime->idle);
+        }
+    }
+    return next;
+}
+
 static struct skua__runnable *next_for_root(struct skua__worker *worker)
 {
+    if (skua__runtime_is_seeded(worker->runtime)) {
+        return next_seeded(worker);
+    }
     struct skua__runnable *next = worker->pending;
     worker->pending = NULL;
     if (next == NULL && worker->upkeep_in <= 0) {

@@ -116,6 +116,10 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
 void skua__ready_many(skua_runtime *runtime, struct skua__runnable *first,
                       struct skua__runnable *last, uint32_t count);
 
+/* Move what the LIFO slot holds into the ring, where others find it at once. Call from: the worker.
+   */
+void skua__worker_expose_woken(struct skua__worker *worker);
+
 /* Put the running fiber, which is about to suspend, behind all that is ready. Nobody need be woken
    for it. */
 void skua__ready_yielded(struct skua__worker *worker, struct skua__runnable *runnable);

@@ -29,6 +29,10 @@
    nothing. If the mutex is taken meanwhile, the waiter begins another wait, and a cancel ends that
    one, with nothing to pass on, because of the argument above.
 
+   *The holder's end.* A fiber counts the locks that it holds, in its own memory, and a task that
+   ends with one panics (fiber.h); nobody could ever unlock it. So nobody waits for a task that is
+   gone, and the next task of the same fiber is not taken for the holder.
+
    *Fairness.* Barging is cheap: the running task takes a free mutex rather than wait for a task
    that has to be scheduled first. A waiter that has lost such a race stands first in the list
    again, and is handed the mutex by the next unlock. So it is passed by those only who run before
@@ -39,6 +43,7 @@
    bound); a spin before the wait (nothing gained where the mutex is held for a moment, since to
    wait costs little more than that; ten times slower where a hundred tasks hold it over a yield,
    with two workers: 1170 ns a lock instead of 119). */
+#include "sync/mutex.h"
 #include "base/futex.h"
 #include "base/list.h"
 #include "base/panic.h"
@@ -63,6 +68,7 @@ enum { HANDED = 0, WOKEN = 1, HAS_TO_RECHECK = 2 };
 struct mutex {
     _Atomic uint64_t word;
     struct skua__list waiters; /* skua__waiter, oldest first; valid while there are any */
+    bool is_fair;              /* constant: every unlock hands it over */
 };
 
 _Static_assert(sizeof(struct mutex) <= sizeof(skua_mutex), "skua_mutex is too small");
@@ -152,11 +158,15 @@ static void leave_list(struct mutex *mutex, struct skua__waiter *waiter)
    back. `service` is what the unlock is to do for us: HANDED for one who was woken in vain. Returns
    0 (it was handed over), what the lock returns (< 0), or how to try again. */
 static int wait_in_list(struct mutex *mutex, struct skua__fiber *self, uint64_t word, int service,
-                        skua_time deadline)
+                        enum skua__wait_kind kind, skua_time deadline)
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
-    skua__wait_begin_inline(&wait, self);
+    if (SKUA_LIKELY(kind == SKUA__SOFT)) {
+        skua__wait_begin_inline_for(&wait, self, "a mutex");
+    } else {
+        skua__wait_begin_for(&wait, kind, "a mutex");
+    }
     skua__waiter_init(&waiter, &wait, 0, NULL);
     waiter.result = service;
     if ((word & HAS_WAITERS) == 0) {
@@ -168,9 +178,11 @@ static int wait_in_list(struct mutex *mutex, struct skua__fiber *self, uint64_t 
         skua__list_push_back(&mutex->waiters, &waiter.link);
     }
     list_unlock(mutex, holder_of(word), false);
-    int cause = skua__wait_park_inline(&wait, self, skua__deadline_ns(deadline));
+    int cause = SKUA_LIKELY(kind == SKUA__SOFT)
+                    ? skua__wait_park_inline(&wait, self, skua__deadline_ns(deadline))
+                    : skua__wait_park(&wait, skua__deadline_ns(deadline));
     if (SKUA_LIKELY(cause >= 0)) {
-        return service;
+        return waiter.result;
     }
     leave_list(mutex, &waiter);
     if (cause != SKUA__RECHECK) {
@@ -181,7 +193,7 @@ static int wait_in_list(struct mutex *mutex, struct skua__fiber *self, uint64_t 
 }
 
 static SKUA_NOINLINE int lock_slow(struct mutex *mutex, struct skua__fiber *self,
-                                   skua_time deadline)
+                                   enum skua__wait_kind kind, skua_time deadline)
 {
     int service = WOKEN;
     uint32_t list_turn = 0;
@@ -195,14 +207,16 @@ static SKUA_NOINLINE int lock_slow(struct mutex *mutex, struct skua__fiber *self
         } else if (holder_of(word) == 0) {
             /* acquire: pairs with the releases of the unlock. */
             if (skua__cas(&mutex->word, &word, word | (uintptr_t)self, acquire, relaxed)) {
+                self->locks_held++;
                 return 0;
             }
         } else if (skua__is_now(deadline)) {
             return -EAGAIN;
             /* acquire: pairs with the release in list_unlock(). */
         } else if (skua__cas(&mutex->word, &word, word | LIST, acquire, relaxed)) {
-            int status = wait_in_list(mutex, self, word, service, deadline);
+            int status = wait_in_list(mutex, self, word, service, kind, deadline);
             if (status <= 0) {
+                self->locks_held += status == HANDED;
                 return status;
             }
             service = status == WOKEN ? HANDED : service;
@@ -221,7 +235,7 @@ static SKUA_NOINLINE int lock_in_full(struct mutex *mutex, skua_time deadline)
     if (self == NULL) {
         skua__panic("a mutex is locked by a thread that is not a task");
     }
-    return lock_slow(mutex, self, deadline);
+    return lock_slow(mutex, self, SKUA__SOFT, deadline);
 }
 
 int skua_mutex_lock(skua_mutex *mutex, skua_time deadline)
@@ -234,9 +248,10 @@ int skua_mutex_lock(skua_mutex *mutex, skua_time deadline)
     uint64_t is_free = 0;
     /* acquire: pairs with the releases of the unlock. */
     if (SKUA_LIKELY(skua__cas(&self->word, &is_free, (uintptr_t)fiber, acquire, relaxed))) {
+        fiber->locks_held++;
         return 0;
     }
-    return lock_slow(self, fiber, deadline);
+    return lock_slow(self, fiber, SKUA__SOFT, deadline);
 }
 
 /* --- unlocking -------------------------------------------------------------------------------- */
@@ -262,6 +277,7 @@ static SKUA_NOINLINE void unlock_slow(struct mutex *mutex, struct skua__fiber *s
         return;
     }
     check_holder(mutex, self);
+    self->locks_held--;
     uint64_t word = list_lock(mutex);
     if ((word & HAS_WAITERS) == 0) {
         list_unlock(mutex, 0, true);
@@ -270,7 +286,8 @@ static SKUA_NOINLINE void unlock_slow(struct mutex *mutex, struct skua__fiber *s
     struct skua__waiter *waiter = claim_first(&mutex->waiters);
     struct skua__parker *parker = waiter != NULL ? waiter->parker : NULL;
     uint64_t holder = 0;
-    if (waiter != NULL && waiter->result == HANDED) {
+    if (waiter != NULL && (waiter->result == HANDED || mutex->is_fair)) {
+        waiter->result = HANDED;
         holder = (uintptr_t)SKUA_CONTAINER(parker, struct skua__fiber, parker);
     }
     list_unlock(mutex, holder, skua__list_is_empty(&mutex->waiters));
@@ -288,5 +305,26 @@ void skua_mutex_unlock(skua_mutex *mutex)
        (X4). */
     if (SKUA_UNLIKELY(fiber == NULL || !skua__cas(&self->word, &word, 0, release, relaxed))) {
         unlock_slow(self, fiber);
+    } else {
+        fiber->locks_held--;
     }
+}
+
+void skua_mutex_init_fair(skua_mutex *mutex)
+{
+    *inside(mutex) = (struct mutex){.is_fair = true};
+}
+
+/* --- for conditions --------------------------------------------------------------------------- */
+
+bool skua__mutex_is_mine(skua_mutex *mutex)
+{
+    const struct skua__fiber *self = skua__fiber_self();
+    return self != NULL && holder_of(skua__load(&inside(mutex)->word, relaxed)) == (uintptr_t)self;
+}
+
+void skua__mutex_relock(skua_mutex *mutex)
+{
+    int status = lock_slow(inside(mutex), skua__fiber_self(), SKUA__HARD, SKUA_FOREVER);
+    skua_require(status == 0);
 }

@@ -2,8 +2,8 @@
    does not depend on how a channel does it. No item is lost or comes twice, nobody waits for ever,
    and what the sender did before is seen.
 
-   Sources: chan/chan.c chan/cells.c sched/waiter.c sched/scope.c sched/wheel.c
-   Mutates: chan/chan.c chan/cells.c chan/cells.h sched/fastpath.h(skua__wait_begin_inline) */
+   Sources: chan/chan.c chan/cells.c chan/waiters.c sched/waiter.c sched/scope.c sched/wheel.c
+   Mutates: chan/chan.c chan/cells.c chan/cells.h sched/fastpath.h(skua__wait_begin_inline_for) */
 #include "chan_model.h"
 
 enum { NOTE_GOT, NOTE_CLOSED, NOTE_CANCELLED, NOTE_REFUSED };

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "mem/forked.h"
+#include "sched/limit.h"
+#include "sched/report.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -133,6 +135,13 @@ void explore_clock_set(int64_t ns)
     clock_ns = ns > clock_ns || !explorer.is_running ? ns : clock_ns;
 }
 
+_Atomic int64_t skua__clock_virtual_ns;
+
+int64_t skua__clock_real_ns(void)
+{
+    return clock_ns;
+}
+
 int64_t skua__clock_ns(void)
 {
     return clock_ns;
@@ -190,6 +199,24 @@ void skua__report(const char *format, ...)
     va_start(arguments, format);
     explorer_trace("a report: %.80s", format);
     va_end(arguments);
+}
+
+void skua__runtime_report(const skua_runtime *runtime, skua_report_kind kind, const char *format,
+                          ...)
+{
+    (void)runtime, (void)kind;
+    explorer_trace("a report: %.80s", format);
+}
+
+void skua__runtime_report_failure(const struct skua_task *task)
+{
+    (void)task;
+    explorer_trace("a report of a failure");
+}
+
+void skua__room_wake(struct skua__room *room)
+{
+    (void)room; /* no limit on tasks: nobody waits for room */
 }
 
 void skua__thread_wait_exactly(void) {}

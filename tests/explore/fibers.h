@@ -10,6 +10,7 @@
 #include "explore.h"
 
 #include "base/futex.h"
+#include "sched/defer.h"
 #include "sched/fiber.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -133,6 +134,30 @@ __attribute__((weak)) void skua__fork_check_synced(struct skua__worker *worker,
                                                    struct skua__fiber *fiber)
 {
     (void)worker, (void)fiber;
+}
+
+/* Nobody defers. */
+__attribute__((weak)) void skua__defers_run_all(struct skua__fiber *fiber,
+                                                struct skua__scope *scope)
+{
+    (void)fiber, (void)scope;
+}
+
+__attribute__((weak)) struct skua__defer *skua__defers_hand_over(struct skua__fiber *fiber,
+                                                                 struct skua__scope *scope)
+{
+    (void)fiber, (void)scope;
+    return NULL;
+}
+
+__attribute__((weak)) void skua__defers_adopt(struct skua__fiber *fiber, struct skua__defer *defers)
+{
+    (void)fiber, (void)defers;
+}
+
+__attribute__((weak)) void skua__fiber_check_locks(const struct skua__fiber *self)
+{
+    (void)self;
 }
 
 /* Weak: models that have the real task.c use those. */

@@ -6,10 +6,11 @@
    child that was taken runs on the taker's own stack.
 
    Sources: sched/fork.c sched/deque.c sched/idle.c sched/ring.c sched/inject.c sched/runtime.c
-     sched/scope.c sched/waiter.c sched/wheel.c sched/fiber_cache.c
+     sched/scope.c sched/waiter.c sched/wheel.c sched/fiber_cache.c sched/defer.c
    Mutates: sched/fork.c(queue_forks answer unqueue skua__fork_run is_done wait_for) */
 #include "explore.h"
 
+#include "sched/defer.h"
 #include "sched/worker.c"
 
 enum { WORKERS = 3, CHILDREN = 3, FORKS = 3 };
@@ -21,6 +22,8 @@ struct work {
     int input, output;
     int times_run;
     bool gives_signal; /* to the parent, which waits for it */
+    bool defers;
+    int times_deferred; /* what it deferred has run so often */
 };
 
 struct shared {
@@ -116,6 +119,13 @@ void skua__monitor_ring(skua_runtime *runtime) {}
 void skua__sanitize_thread(struct skua__sanitize *context) {}
 void skua__stack_check(const struct skua__stack *stack) {}
 
+void skua__fiber_check_locks(const struct skua__fiber *self) {}
+
+skua_time skua_after(int64_t duration_ns)
+{
+    return skua_time_at(skua__clock_ns() + duration_ns);
+}
+
 skua_task *skua_self(void)
 {
     return &shared->task;
@@ -184,6 +194,12 @@ static void setup_three(void)
     make(3);
 }
 
+static void setup_defer(void)
+{
+    make(2);
+    shared->work[0].defers = true;
+}
+
 static void setup_signal(void)
 {
     make(2);
@@ -230,6 +246,11 @@ static void wait_for_signal(void)
 
 /* --- the threads ------------------------------------------------------------------------------ */
 
+static void count_deferred(void *arg)
+{
+    ((struct work *)arg)->times_deferred++;
+}
+
 static int child_main(void *arg)
 {
     struct work *work = arg;
@@ -240,6 +261,7 @@ static int child_main(void *arg)
     if (work->gives_signal) {
         give_signal();
     }
+    EXPLORE_CHECK(!work->defers || skua_defer(count_deferred, work) == 0);
     return 100 + work->input;
 }
 
@@ -262,6 +284,17 @@ static void forks_one(void)
 {
     fork_child(0);
     sync_child(0);
+}
+
+/* What the child deferred is the parent's after the sync, whoever ran the child. */
+static void forks_one_that_defers(void)
+{
+    fork_child(0);
+    sync_child(0);
+    EXPLORE_CHECK(shared->work[0].times_deferred == 0);
+    skua__defers_run(&shared->parent, &shared->task.scope);
+    EXPLORE_CHECK(shared->work[0].times_deferred == 1);
+    EXPLORE_CHECK(shared->parent.defers == NULL);
 }
 
 static void forks_two(void)
@@ -342,6 +375,7 @@ int main(void)
     explore_forks("fork: one", setup_two, finish, forks_one, NULL);
     EXPLORE_CHECK(explore_happened(NOTE_TAKEN) > 0 && explore_happened(NOTE_OWN) > 0 &&
                   explore_happened(NOTE_WAITED) > 0);
+    explore_forks("fork: one that defers", setup_defer, finish, forks_one_that_defers, NULL);
     explore_forks("fork: two", setup_two, finish, forks_two, NULL);
     explore_forks("fork: promotion", setup_signal, finish, forks_and_waits, NULL);
     explore_forks("fork: promotion of two", setup_signal, finish, forks_two_and_waits, NULL);

@@ -1,6 +1,7 @@
 /* Select over two channels, against plain senders and receivers, closes, and other selects.
 
-   Sources: chan/chan.c chan/cells.c chan/select.c sched/waiter.c sched/scope.c sched/wheel.c
+   Sources: chan/chan.c chan/cells.c chan/waiters.c chan/select.c sched/waiter.c sched/scope.c
+   sched/wheel.c
    Mutates: chan/select.c */
 #include "chan_model.h"
 

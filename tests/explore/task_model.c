@@ -1,6 +1,6 @@
 /* The end of a task against those who join it, cancel the join, and release it.
 
-   Sources: sched/task.c sched/waiter.c sched/scope.c sched/wheel.c
+   Sources: sched/task.c sched/watch.c sched/member.c sched/waiter.c sched/scope.c sched/wheel.c
    Mutates: sched/task.c(mark_done claim_joiner wake_joiners leave skua_task_release release_shared
        skua__task_run) sched/task.h */
 #include "explore.h"

@@ -3,9 +3,9 @@
    The waiting fiber stands in the queue of an object under the object's lock, as channels do it.
 
    Sources: sched/waiter.c sched/scope.c sched/wheel.c
-   Mutates: sched/waiter.c(skua__wait_begin skua__wake park_thread park_fiber)
+   Mutates: sched/waiter.c(skua__wait_begin_for skua__wake park_thread park_fiber)
      sched/waiter.h
-     sched/scope.c(skua__scope_cancel claim_wait) */
+     sched/scope.c(cancel_inside skua__scope_move_deadline claim_wait) */
 #include "explore.h"
 #include "fibers.h"
 
@@ -26,6 +26,7 @@ struct shared {
     struct object objects[OBJECTS];
     skua_scope scope;
     int payload;
+    _Atomic uint32_t is_over;
 };
 static struct shared *shared;
 
@@ -161,6 +162,19 @@ static void waits_twice_until_cancelled(void)
     EXPLORE_CHECK(result == -ECANCELED);
 }
 
+/* In the root scope, whose deadline somebody moves: from never into what will soon be the past. */
+static void waits_until_moved(void)
+{
+    int result;
+    do {
+        result = object_wait(&shared->objects[FIRST], SKUA__NEVER);
+    } while (result == SKUA__RECHECK);
+    note(result);
+    EXPLORE_CHECK(result == -ECANCELED);
+    /* release: orders the wait before what the mover does next. */
+    skua__store(&shared->is_over, 1, release);
+}
+
 /* --- those who end them ----------------------------------------------------------------------- */
 
 static void sets_both(void)
@@ -206,6 +220,22 @@ static void cancels_task(void)
     skua__scope_cancel(&fibers->tasks[0].scope, SKUA__SCOPE_REQUESTED, &fibers->runtime);
 }
 
+/* And then runs the timers for as long as the wait lasts: so either the move was told, or the timer
+   was armed for the new moment. */
+static void moves_deadline(void)
+{
+    skua__scope_move_deadline(&fibers->tasks[0].scope, DEADLINE_NS, false, &fibers->runtime);
+    /* acquire: pairs with the release in waits_until_moved(). */
+    while (skua__load(&shared->is_over, acquire) == 0) {
+        int64_t next_ns = skua__load(&fibers->workers[0].wheel.next_ns, relaxed);
+        if (next_ns != SKUA__NEVER) {
+            explore_clock_set(next_ns + DEADLINE_NS);
+            skua__wheel_run(&fibers->workers[0].wheel, skua__clock_ns());
+        }
+        skua__thread_yield();
+    }
+}
+
 int main(void)
 {
     EXPLORE("waiter: wake and wake", setup, finish, waits_with_deadline, sets_both);
@@ -219,6 +249,8 @@ int main(void)
     EXPLORE_CHECK(explore_happened(NOTE_WOKEN) > 0 && explore_happened(NOTE_CANCELLED) > 0);
     EXPLORE("waiter: wake, late cancel", setup, finish, waits_in_scope, sets_both, cancels_scope);
     EXPLORE_CHECK(explore_happened(NOTE_WOKEN) > 0 && explore_happened(NOTE_CANCELLED) > 0);
+    EXPLORE("waiter: a deadline is moved", setup, finish, waits_until_moved, moves_deadline);
+    EXPLORE_CHECK(explore_happened(NOTE_CANCELLED) > 0);
     EXPLORE("waiter: wake, late timer", setup, finish, waits_with_deadline, sets_both,
             runs_timers_twice);
     EXPLORE_CHECK(explore_happened(NOTE_WOKEN) > 0 && explore_happened(NOTE_LATE) > 0);

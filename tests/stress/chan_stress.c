@@ -88,6 +88,7 @@ static int sum_of_all(void *arg)
     return 0;
 }
 
+/* covers: D18 */
 static void many_consumers(void **state)
 {
     static size_t capacities[] = {0, 1, 10, 128};
