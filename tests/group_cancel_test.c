@@ -252,6 +252,148 @@ static void an_outer_cancel_reaches_all_leaves(void **state)
     run_on_1_2_4(leaves_body);
 }
 
+/* A tree that is deeper than the canceller's stack. */
+typedef struct chain {
+    gate left, ready;
+    skua_task *top;
+} chain;
+
+static int live_in_chain(void *arg)
+{
+    chain *self = arg;
+    SKUA_GROUP(group);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    int status = 0;
+    if (atomic_fetch_sub(&self->left, 1) > 0) {
+        add(&group, live_in_chain, self);
+    } else {
+        atomic_store(&self->ready, 1);
+        status = skua_sleep(SKUA_FOREVER);
+    }
+    return skua_group_close(&group, status);
+}
+
+static int cancel_chain(void *arg)
+{
+    chain *self = arg;
+    await(&self->ready, 1);
+    skua_task_cancel(self->top);
+    return 0;
+}
+
+static int chain_body(void *arg)
+{
+    chain self = {.left = 400};
+    const skua_spawn_opts opts = {.stack_bytes = 8 << 10};
+    self.top = spawn(live_in_chain, &self);
+    CHECK_INT(finish(spawn_with(cancel_chain, &self, &opts)), 0);
+    CHECK_INT(finish(self.top), -ECANCELED);
+    return 0;
+}
+
+static void a_cancel_reaches_deeper_than_its_stack(void **state)
+{
+    run_on_1_2_4(chain_body);
+}
+
+static int moved_body(void *arg)
+{
+    gate cancelled = 0;
+    SKUA_GROUP(group);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    for (int i = 0; i < MEMBERS; i++) {
+        add(&group, count_and_sleep, &cancelled);
+    }
+    CHECK_INT(skua_sleep(skua_after(SKUA_US(200))), 0);
+    skua_scope_deadline(skua_group_scope(&group), skua_after(SKUA_MS(2)));
+    CHECK_INT(skua_group_close(&group, 0), -ETIMEDOUT);
+    CHECK_INT(cancelled, MEMBERS);
+    return 0;
+}
+
+static void a_deadline_that_is_moved_reaches_members(void **state)
+{
+    run_on_1_2_4(moved_body);
+}
+
+typedef struct told {
+    gate reason, stopping;
+} told;
+
+static int tell_reason(void *arg)
+{
+    told *self = arg;
+    int status = skua_sleep(SKUA_FOREVER);
+    atomic_store(&self->reason, skua_cancel_reason());
+    return status;
+}
+
+static int stop_softly(void *arg)
+{
+    told *self = arg;
+    while (!skua_stopping()) {
+        CHECK_INT(skua_sleep(skua_after(SKUA_US(100))), 0);
+    }
+    atomic_store(&self->stopping, 1);
+    return 0;
+}
+
+static int reasons_body(void *arg)
+{
+    told self = {0};
+    int failed = -EPROTO;
+    SKUA_GROUP(group);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    add(&group, tell_reason, &self);
+    CHECK_INT(skua_yield(), 0);
+    add(&group, return_arg, &failed);
+    CHECK_INT(skua_group_close(&group, 0), -EPROTO);
+    CHECK_INT(self.reason, -EPROTO); /* why it was cancelled */
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    add(&group, tell_reason, &self);
+    skua_scope_cancel_because(skua_group_scope(&group), -EBUSY);
+    CHECK_INT(skua_group_close(&group, 0), -EBUSY);
+    CHECK_INT(self.reason, -EBUSY);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    add(&group, stop_softly, &self);
+    CHECK_INT(skua_yield(), 0);
+    skua_scope_stop(skua_group_scope(&group), SKUA_FOREVER);
+    CHECK_INT(skua_group_close(&group, 0), 0);
+    CHECK_INT(self.stopping, 1);
+    return 0;
+}
+
+static void members_are_told_why(void **state)
+{
+    run_on_1_2_4(reasons_body);
+}
+
+static void note_defer(void *arg)
+{
+    CHECK_INT(*((gate **)arg)[0], 1); /* after the members */
+    CHECK_INT(skua_sleep(skua_after(SKUA_US(50))), 0);
+    atomic_store(((gate **)arg)[1], 1);
+}
+
+static int defers_body(void *arg)
+{
+    gate ended = 0, deferred = 0;
+    void *gates[] = {&ended, &deferred};
+    slow member = {&ended, 300};
+    SKUA_GROUP(group);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    CHECK_INT(skua_defer(note_defer, gates), 0);
+    add(&group, end_slowly, &member);
+    CHECK_INT(skua_group_close(&group, 0), 0);
+    CHECK_INT(deferred, 1);
+    return 0;
+}
+
+static void what_is_deferred_in_a_group_runs_after_its_members(void **state)
+{
+    run_on_1_2_4(defers_body);
+}
+
 static int in_shield_body(void *arg)
 {
     gate ended = 0;
@@ -309,6 +451,10 @@ int main(void)
         TEST(members_spawn_siblings_while_the_owner_closes),
         TEST(a_member_of_a_cancelled_scope_starts_cancelled),
         TEST(an_outer_cancel_reaches_all_leaves),
+        TEST(a_cancel_reaches_deeper_than_its_stack),
+        TEST(a_deadline_that_is_moved_reaches_members),
+        TEST(members_are_told_why),
+        TEST(what_is_deferred_in_a_group_runs_after_its_members),
         TEST(a_shield_holds_for_members),
     };
     return TEST_RUN(tests);

@@ -60,6 +60,10 @@ void skua_group_open(skua_group *group, skua_policy policy, skua_time deadline);
    open. Never switches. Cost: a spawn and a lock. */
 int skua_group_spawn(skua_group *group, skua_fn fn, void *arg) SKUA_MUST_CHECK;
 
+/* It is a macro, too, which passes on where it stands; see SKUA_SITE. */
+#define skua_group_spawn(...) skua_group_spawn_at(__VA_ARGS__, SKUA_SITE)
+int skua_group_spawn_at(skua_group *group, skua_fn fn, void *arg, const char *site) SKUA_MUST_CHECK;
+
 /* Start fn(arg) as a member and wait until it has called skua_started(), for servers that must
    listen before others connect. *value, unless `value` is NULL, is what it passed.
    Returns 0; the status (< 0) of a member that ended before, which then does not count as the

@@ -126,7 +126,7 @@ static void judge_failure(struct skua__group *group, struct skua_task *task,
     }
     note_failure(group, task->status);
     if (group->policy == SKUA_FAIL_FAST && !group->members.is_shut) {
-        skua__members_shut(&group->members, &end->wakes);
+        skua__members_shut(&group->members, task->status, &end->wakes);
     }
 }
 
@@ -135,7 +135,7 @@ static void judge_success(struct skua__group *group, const struct skua_task *tas
 {
     if (group->policy == SKUA_ANY_SUCCESS && group->winner < 0) {
         group->winner = task->status;
-        skua__members_shut(&group->members, &end->wakes);
+        skua__members_shut(&group->members, -ECANCELED, &end->wakes);
     }
 }
 
@@ -201,9 +201,17 @@ void skua_group_open(skua_group *storage, skua_policy policy, skua_time deadline
     skua_scope_open(skua_group_scope(storage), deadline);
 }
 
+int skua_group_spawn_at(skua_group *group, skua_fn fn, void *arg, const char *site)
+{
+    const struct skua__birth birth = {.site = site};
+    return skua__member_spawn(&skua__group_inside(group)->members, NULL, fn, arg, &birth);
+}
+
+/* For those who take its address, and for other languages; see SKUA_SITE. */
+#undef skua_group_spawn
 int skua_group_spawn(skua_group *group, skua_fn fn, void *arg)
 {
-    return skua__member_spawn(&skua__group_inside(group)->members, NULL, fn, arg, NULL);
+    return skua_group_spawn_at(group, fn, arg, NULL);
 }
 
 /* Waits until it is settled; then, or when it gives up, nobody knows the frame any more (G3). */
@@ -248,7 +256,8 @@ int skua_group_start(skua_group *storage, skua_fn fn, void *arg, void **value, s
     if (status < 0 || skua__is_now(deadline)) {
         return status < 0 ? status : -EAGAIN;
     }
-    status = skua__member_spawn(&group->members, &task, fn, arg, &start);
+    const struct skua__birth birth = {.start = &start};
+    status = skua__member_spawn(&group->members, &task, fn, arg, &birth);
     if (status < 0) {
         return status;
     }
@@ -367,7 +376,7 @@ static void judge_body(struct skua__group *group, int status)
             note_failure(group, status);
         }
         if ((is_alone || group->policy == SKUA_FAIL_FAST) && !group->members.is_shut) {
-            skua__members_shut(&group->members, &wakes);
+            skua__members_shut(&group->members, status, &wakes);
         }
     }
     unlock(group);

@@ -66,7 +66,7 @@ static int spawn_runner(struct map *map)
 {
     const skua_spawn_opts opts = {.group = map->group, .name = map->opts->name};
     skua__fetch_add(&map->free_runners, 1, relaxed);
-    int status = skua_spawn(NULL, run_items, map, &opts);
+    int status = (skua_spawn)(NULL, run_items, map, &opts);
     if (status < 0) {
         skua__fetch_sub(&map->free_runners, 1, relaxed);
     }

@@ -8,6 +8,7 @@
 #include "sched/waiter.h"
 
 #include <stdbool.h>
+#include <skua/runtime.h>
 
 struct skua_task;
 struct skua__runnable;

@@ -175,10 +175,10 @@ void skua__members_close(struct skua__members *members)
     }
 }
 
-void skua__members_shut(struct skua__members *members, struct skua__wake_list *wakes)
+void skua__members_shut(struct skua__members *members, int reason, struct skua__wake_list *wakes)
 {
     members->is_shut = true;
-    skua__scope_cancel_locked(&members->scope, 0, members->runtime, wakes);
+    skua__scope_cancel_locked(&members->scope, 0, reason, members->runtime, wakes);
 }
 
 /* --- the end of a member ---------------------------------------------------------------------- */
@@ -247,8 +247,11 @@ void skua__kept_add(struct skua__kept *kept, struct skua_task *task)
 {
     skua__roomy(task)->next_kept = NULL;
     if (task->status < 0 && task->error == NULL) {
-        *record_of(task) = (struct skua__error_record){
-            .error = {.code = task->status, .text = "", .task_name = skua_task_name(task)}};
+        *record_of(task) =
+            (struct skua__error_record){.error = {.code = task->status,
+                                                  .text = "",
+                                                  .task_name = skua_task_name(task),
+                                                  .task_site = skua_task_site(task)}};
     }
     if (kept->first == NULL) {
         kept->first = task;

@@ -37,10 +37,13 @@ void skua__members_init(struct skua__members *members, skua_runtime *runtime,
                         void (*ended)(struct skua__members *members, struct skua_task *task,
                                       struct skua__member_end *end));
 
-/* Start fn(arg) as a member, with `start` as the task's starter (or NULL); else like skua_spawn().
-   In spawn.c. */
+/* Start fn(arg) as a member; else like skua_spawn(). In spawn.c. */
+struct skua__birth {
+    const char *site;          /* where in the program, or NULL */
+    struct skua__start *start; /* who waits until it is ready, or NULL */
+};
 int skua__member_spawn(struct skua__members *members, struct skua_task **out, skua_fn fn, void *arg,
-                       struct skua__start *start);
+                       const struct skua__birth *birth);
 
 /* Take the lock, to add members. -ECANCELED or -EPERM, without the lock: it takes none. */
 int skua__members_lock(struct skua__members *members, const skua_runtime *runtime);
@@ -57,9 +60,9 @@ int skua__members_wait(struct skua__members *members, size_t limit, enum skua__w
 /* For the owner, whose wait this is: wait until none is alive, and take none from then on. */
 void skua__members_close(struct skua__members *members);
 
-/* Cancel all that is inside and take no new members. Under the lock; what is claimed goes to
-   `wakes`. */
-void skua__members_shut(struct skua__members *members, struct skua__wake_list *wakes);
+/* Cancel all that is inside, for a reason < 0, and take no new members. Under the lock; what is
+   claimed goes to `wakes`. */
+void skua__members_shut(struct skua__members *members, int reason, struct skua__wake_list *wakes);
 
 /* The task, a member, has come to its end: tell the set, joiners and waiters, and give the task's
    own reference away. Returns like skua__task_run(). */

@@ -313,16 +313,44 @@ bool skua_stopping(void)
 
 /* --- cancelling ------------------------------------------------------------------------------- */
 
-static void mark(struct skua__scope *scope, uint32_t flags)
+/* Trees of scopes are walked without recursion: groups inside of groups make them deeper than any
+   stack. A walk holds the locks of all scopes from its top down to the one that it is at. */
+static struct skua__scope *scope_at(struct skua__link *link)
+{
+    return SKUA_CONTAINER(link, struct skua__scope, sibling);
+}
+
+/* Up from a scope, which is not the top: what follows it among its siblings. */
+static struct skua__link *leave_scope(struct skua__scope **scope)
+{
+    struct skua__scope *left = *scope;
+    struct skua__link *next = left->sibling.next;
+    *scope = left->parent;
+    skua__unlock(&left->lock, SKUA__RANK_SCOPE);
+    return next;
+}
+
+static void set_flags(struct skua__scope *scope, uint32_t flags)
 {
     skua__store(&scope->flags, skua__load(&scope->flags, relaxed) | flags, relaxed);
-    struct skua__link *head = &scope->children.head;
-    for (struct skua__link *link = head->next; link != head; link = link->next) {
-        struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
-        if (!has_flag(child, SKUA__SCOPE_SHIELD)) {
-            skua__lock(&child->lock, SKUA__RANK_SCOPE);
-            mark(child, SKUA__SCOPE_CANCELLED);
-            skua__unlock(&child->lock, SKUA__RANK_SCOPE);
+}
+
+/* Sets CANCELLED in all that no shield protects. Under the lock of the top. */
+static void mark(struct skua__scope *top)
+{
+    struct skua__scope *scope = top;
+    struct skua__link *link = top->children.head.next;
+    set_flags(top, SKUA__SCOPE_CANCELLED);
+    while (scope != top || link != &top->children.head) {
+        if (link == &scope->children.head) {
+            link = leave_scope(&scope);
+        } else if (has_flag(scope_at(link), SKUA__SCOPE_SHIELD)) {
+            link = link->next;
+        } else {
+            scope = scope_at(link);
+            skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+            set_flags(scope, SKUA__SCOPE_CANCELLED);
+            link = scope->children.head.next;
         }
     }
 }
@@ -356,27 +384,55 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
     }
 }
 
-/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its scope and its
-   deadlines again: the shield's grace counts from now on; and a fiber that has opened a shield may
-   wait outside of it, in an inline child that was forked before. */
-static void claim_tree(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
+/* Whether no scope inside is one of the same fiber. Under the lock. */
+static bool is_innermost(const struct skua__scope *scope)
 {
-    bool is_innermost = true;
-    struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
-    struct skua__link *head = &scope->children.head;
-    for (struct skua__link *link = head->next; link != head; link = link->next) {
-        struct skua__scope *child = SKUA_CONTAINER(link, struct skua__scope, sibling);
-        bool is_shield = has_flag(child, SKUA__SCOPE_SHIELD);
-        bool is_own = skua__load(&child->fiber, relaxed) == fiber;
-        is_innermost = is_innermost && !is_own;
-        if (!is_shield || is_own || skua__load(&child->deadline_ns, relaxed) != SKUA__NEVER) {
-            skua__lock(&child->lock, SKUA__RANK_SCOPE);
-            claim_tree(child, is_shield ? SKUA__CAUSE_RECHECK : cause, list);
-            skua__unlock(&child->lock, SKUA__RANK_SCOPE);
-        }
+    const struct skua__fiber *fiber = skua__load(&scope->fiber, relaxed);
+    struct skua__link *link = scope->children.head.next;
+    while (link != &scope->children.head && skua__load(&scope_at(link)->fiber, relaxed) != fiber) {
+        link = link->next;
     }
-    if (is_innermost) {
+    return link == &scope->children.head;
+}
+
+/* Whether somebody inside of `child` may have to be told. A fiber that has opened a shield may wait
+   outside of it, in an inline child that was forked before. */
+static bool concerns(const struct skua__scope *child, const struct skua__scope *scope)
+{
+    return !has_flag(child, SKUA__SCOPE_SHIELD) ||
+           skua__load(&child->fiber, relaxed) == skua__load(&scope->fiber, relaxed) ||
+           skua__load(&child->deadline_ns, relaxed) != SKUA__NEVER;
+}
+
+static void claim_if_innermost(struct skua__scope *scope, uint32_t cause,
+                               struct skua__wake_list *list)
+{
+    if (is_innermost(scope)) {
         claim_wait(scope, cause, list);
+    }
+}
+
+/* Claims the waits in the tree. Inside a shield a waiter is only told to look at its scope and its
+   deadlines again: the shield's grace counts from now on. Under the lock of the top. */
+static void claim_tree(struct skua__scope *top, uint32_t cause, struct skua__wake_list *list)
+{
+    struct skua__scope *scope = top;
+    struct skua__link *link = top->children.head.next;
+    uint32_t shields = 0; /* between here and the top, which does not count */
+    claim_if_innermost(top, cause, list);
+    while (scope != top || link != &top->children.head) {
+        if (link == &scope->children.head) {
+            shields -= has_flag(scope, SKUA__SCOPE_SHIELD);
+            link = leave_scope(&scope);
+        } else if (!concerns(scope_at(link), scope)) {
+            link = link->next;
+        } else {
+            scope = scope_at(link);
+            skua__lock(&scope->lock, SKUA__RANK_SCOPE);
+            shields += has_flag(scope, SKUA__SCOPE_SHIELD);
+            claim_if_innermost(scope, shields > 0 ? SKUA__CAUSE_RECHECK : cause, list);
+            link = scope->children.head.next;
+        }
     }
 }
 
@@ -392,7 +448,7 @@ void skua__scope_mark_cancelled(struct skua__scope *scope, int reason)
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (is_open(scope)) {
         note_cause(scope, SKUA__SCOPE_REQUESTED, reason);
-        mark(scope, SKUA__SCOPE_CANCELLED);
+        mark(scope);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
 }
@@ -409,12 +465,12 @@ void skua__scope_claim_cancelled(struct skua__scope *scope)
     skua__wake_list_flush(&list);
 }
 
-/* Cancels an open scope: marks, fences, claims. Under the lock. */
-static void cancel_inside(struct skua__scope *scope, uint32_t flag, int reason,
-                          skua_runtime *runtime, struct skua__wake_list *list)
+/* Cancels an open scope: marks, fences, claims. */
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, int reason,
+                               skua_runtime *runtime, struct skua__wake_list *list)
 {
     note_cause(scope, flag, reason);
-    mark(scope, SKUA__SCOPE_CANCELLED);
+    mark(scope);
     skua__runtime_heavy_fence(runtime);
     claim_tree(scope, SKUA__CAUSE_CANCEL, list);
 }
@@ -426,27 +482,17 @@ static void cancel_scope(struct skua__scope *scope, uint32_t flag, int reason,
     skua__wake_list_init(&list);
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (has_flag(scope, SKUA__SCOPE_OPEN)) {
-        cancel_inside(scope, flag, reason, runtime, &list);
+        skua__scope_cancel_locked(scope, flag, reason, runtime, &list);
     }
     /* From here on the scope may be closed and gone. */
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
     skua__wake_list_flush(&list);
 }
 
-static int reason_of(uint32_t flag)
-{
-    return flag == SKUA__SCOPE_EXPIRED ? -ETIMEDOUT : flag != 0 ? -ECANCELED : 0;
-}
-
 void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime)
 {
-    cancel_scope(scope, flag, reason_of(flag), runtime);
-}
-
-void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
-                               struct skua__wake_list *list)
-{
-    cancel_inside(scope, flag, reason_of(flag), runtime, list);
+    int reason = flag == SKUA__SCOPE_EXPIRED ? -ETIMEDOUT : flag != 0 ? -ECANCELED : 0;
+    cancel_scope(scope, flag, reason, runtime);
 }
 
 void skua__scope_cancel_because(struct skua__scope *scope, int reason, skua_runtime *runtime)
@@ -505,8 +551,8 @@ static void expire_one(struct skua__scope *scope, int64_t now_ns, skua_runtime *
     skua__lock(&scope->lock, SKUA__RANK_SCOPE);
     if (!skua__scope_is_cancelled(scope) && skua__load(&scope->deadline_ns, relaxed) <= now_ns) {
         bool is_stop = has_flag(scope, SKUA__SCOPE_STOP_DUE);
-        cancel_inside(scope, is_stop ? SKUA__SCOPE_REQUESTED : SKUA__SCOPE_EXPIRED,
-                      is_stop ? -ECANCELED : -ETIMEDOUT, runtime, &list);
+        skua__scope_cancel_locked(scope, is_stop ? SKUA__SCOPE_REQUESTED : SKUA__SCOPE_EXPIRED,
+                                  is_stop ? -ECANCELED : -ETIMEDOUT, runtime, &list);
     }
     skua__unlock(&scope->lock, SKUA__RANK_SCOPE);
     skua__wake_list_flush(&list);

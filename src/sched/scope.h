@@ -81,9 +81,10 @@ void skua__scope_cancel(struct skua__scope *scope, uint32_t flag, skua_runtime *
 /* REQUESTED, for a reason < 0. */
 void skua__scope_cancel_because(struct skua__scope *scope, int reason, skua_runtime *runtime);
 
-/* The same under the scope's lock; who was claimed and not woken yet is in `list`. */
-void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, skua_runtime *runtime,
-                               struct skua__wake_list *list);
+/* Cancel an open scope for a reason < 0, under its lock. Who was claimed and not woken yet is in
+   `list`. */
+void skua__scope_cancel_locked(struct skua__scope *scope, uint32_t flag, int reason,
+                               skua_runtime *runtime, struct skua__wake_list *list);
 
 /* The two halves of it, for cancelling many with one heavy fence between the halves. */
 void skua__scope_mark_cancelled(struct skua__scope *scope, int reason);

@@ -104,8 +104,8 @@ static SKUA_NOINLINE int make_with_options(struct skua_task **out, skua_runtime 
 {
     static const skua_spawn_opts defaults;
     opts = opts != NULL ? opts : &defaults;
-    bool is_roomy = opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL ||
-                    runtime->is_debugging;
+    bool is_roomy =
+        opts->name != NULL || opts->arg_bytes > 0 || opts->group != NULL || runtime->is_debugging;
     struct skua_task *task = is_roomy ? take_roomy(runtime, worker) : take_plain(runtime, worker);
     if (task == NULL) {
         return -ENOMEM;
@@ -300,7 +300,7 @@ static SKUA_NOINLINE int spawn_unusual(skua_task **out, skua_fn fn, void *arg,
 }
 
 int skua__member_spawn(struct skua__members *members, struct skua_task **out, skua_fn fn, void *arg,
-                       struct skua__start *start)
+                       const struct skua__birth *birth)
 {
     if (SKUA_UNLIKELY(skua__forked())) {
         return -ESHUTDOWN;
@@ -314,12 +314,12 @@ int skua__member_spawn(struct skua__members *members, struct skua_task **out, sk
     }
     struct skua_task *task;
     const skua_spawn_opts opts = {.group = (struct skua_group *)(void *)members};
-    int status = prepare(&task, worker->runtime, worker, arg, &opts, NULL);
+    int status = prepare(&task, worker->runtime, worker, arg, &opts, birth->site);
     if (SKUA_UNLIKELY(status < 0)) {
         return status;
     }
     task->fn = fn;
-    return launch_member(members, task, out, start);
+    return launch_member(members, task, out, birth->start);
 }
 
 int skua_spawn_at(skua_task **out, skua_fn fn, void *arg, const skua_spawn_opts *opts,

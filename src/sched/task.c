@@ -103,11 +103,16 @@ static void settle_error(struct skua_task *task, int status)
     }
 }
 
-/* Marks the task done and takes it out of reach of cancels. Under the lock. */
+/* Marks the task done and takes it out of reach of cancels. Under the lock. Once: from then on
+   joiners may mark it seen, without the lock. */
 static void mark_done(struct skua_task *task)
 {
+    uint32_t flags = skua__load(&task->scope.flags, relaxed);
+    if (SKUA_UNLIKELY((flags & SKUA__TASK_DONE) != 0)) {
+        return;
+    }
     skua__store(&task->scope.fiber, NULL, relaxed);
-    uint32_t flags = skua__load(&task->scope.flags, relaxed) & ~(uint32_t)SKUA__SCOPE_OPEN;
+    flags &= ~(uint32_t)SKUA__SCOPE_OPEN;
     /* release: publishes status, error and all that the task did; pairs with the acquire in
        skua__task_is_done(). */
     skua__store(&task->scope.flags, flags | SKUA__TASK_DONE, release);
@@ -139,8 +144,7 @@ static SKUA_NOINLINE struct skua__parker *deliver(struct skua_task *task,
 }
 
 /* Claims the oldest joiner that still waits, or gives NULL. Under the lock. */
-static inline struct skua__parker *claim_joiner(struct skua_task *task,
-                                                struct skua__list *joiners)
+static inline struct skua__parker *claim_joiner(struct skua_task *task, struct skua__list *joiners)
 {
     struct skua__link *link;
     while ((link = skua__list_pop_front(joiners)) != NULL) {
@@ -179,12 +183,12 @@ void skua__task_finish(struct skua_task *task, struct skua__wake_list *wakes)
 {
     struct skua__parker *joiner;
     skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
-    while ((joiner = claim_joiner(task, skua__task_joiners(task))) != NULL) {
+    mark_done(task);
+    while ((joiner = claim_joiner(task, &skua__roomy(task)->joiners)) != NULL) {
         if (skua__wake_list_add(wakes, joiner)) {
             skua__wake_list_flush(wakes); /* under the locks, like a canceller */
         }
     }
-    mark_done(task);
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
 }
 

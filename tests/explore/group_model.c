@@ -1,7 +1,7 @@
 /* The ends of a group's members against its owner, who closes it and gives its memory away, and
    against cancels from outside.
 
-   Sources: group/group.c sched/member.c sched/task.c sched/waiter.c sched/scope.c
+   Sources: group/group.c sched/member.c sched/task.c sched/watch.c sched/waiter.c sched/scope.c
        sched/wheel.c
    Mutates: sched/member.c group/group.c */
 #include "explore.h"
