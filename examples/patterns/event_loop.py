@@ -12,7 +12,7 @@ async def second():
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 loop.call_soon(lambda: print("callback"))
-loop.call_later(1.0, lambda: print("too late"))
+loop.call_later(60, lambda: print("too late"))
 loop.run_until_complete(first())
 
 
