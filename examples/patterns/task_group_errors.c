@@ -1,6 +1,7 @@
 /* A group that fails cancels the rest; all of its failures are there, to be handled by kind. */
 #include <skua/skua.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { HTTP = 1 };
 
@@ -35,6 +36,12 @@ static int fetch_all(skua_group *group, struct page pages[], int count)
     return skua_group_close(group, status);
 }
 
+static int compare(const void *a, const void *b)
+{
+    const skua_error *const *first = a, *const *second = b;
+    return skua_error_detail((*first)->code) - skua_error_detail((*second)->code);
+}
+
 static int run(void *arg)
 {
     struct page pages[] = {{"one", SKUA_ERR(HTTP, 404)},
@@ -42,19 +49,24 @@ static int run(void *arg)
                            {"three", -ETIMEDOUT},
                            {"four", 0}};
     SKUA_GROUP(group);
-    if (fetch_all(&group, pages, 4) == 0) {
-        return 0;
-    }
+    int status = fetch_all(&group, pages, 4);
     const skua_error *errors[4];
     size_t count = skua_group_errors(&group, errors, 4);
+    if (count == 0) {
+        return status;
+    }
     size_t http = skua_errors_split(errors, count, skua_error_has_class, &(int){HTTP});
     size_t late =
         skua_errors_split(errors + http, count - http, skua_error_has_code, &(int){-ETIMEDOUT});
+    qsort(errors, http, sizeof errors[0], compare);
     printf("http:");
     for (size_t i = 0; i < http; i++) {
         printf(" %d", skua_error_detail(errors[i]->code));
     }
-    puts(late > 0 ? "\ntimeout: too late" : "");
+    puts("");
+    if (late > 0) {
+        puts("timeout: too late");
+    }
     return http + late < count ? errors[http + late]->code : 0;
 }
 
