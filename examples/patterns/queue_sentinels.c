@@ -1,4 +1,4 @@
-/* A producer and two consumers share a bounded queue; a sentinel among the items ends a consumer. */
+/* A producer and two consumers share a bounded queue; a sentinel in it ends a consumer. */
 #include <skua/skua.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* A semaphore lets three in at a time. */
+/* A semaphore lets three in at a time; for a mere limit, skua_map() has one of its own. */
 #include <skua/skua.h>
 #include <stdio.h>
 
