@@ -8,7 +8,7 @@
 
 #include <skua/testing.h>
 
-enum { SCHEDULE_SEEDS = TEST_SCALE > 1 ? 6 : 25 };
+enum { SCHEDULE_SEEDS = TEST_SCALE > 1 ? 6 : 16 };
 
 static inline void in_all_schedules(skua_fn fn)
 {
