@@ -22,8 +22,7 @@ enum sweep_flag {
     SWEEP_NO_NOW = 2,      /* SKUA_NOW means something else */
     SWEEP_ALONE = 4,       /* two at once are not allowed */
     SWEEP_AWAITS = 8,      /* a cancel does not end it: it waits for what ends by itself */
-    SWEEP_ENDLESS = 16,    /* nothing lets it go on */
-    SWEEP_REAL = 32,       /* waits for what is outside of the clock, which then is the real one */
+    SWEEP_REAL = 16,       /* waits for what is outside of the clock, which then is the real one */
 };
 
 /* Any result >= 0. */
@@ -240,7 +239,7 @@ static void sweep_round(void)
     const skua_time later = sweep.way == SCOPE_LATE || sweep.way == LATE
                                 ? skua_after(sweep_deadline_ns())
                                 : SKUA_FOREVER;
-    const bool has_rival = (entry->flags & (SWEEP_ALONE | SWEEP_ENDLESS)) == 0 && sweep.way != NOW;
+    const bool has_rival = (entry->flags & SWEEP_ALONE) == 0 && sweep.way != NOW;
     entry->setup();
     sweep_settle();
     sweep_start(&sweep.victim,
@@ -284,20 +283,15 @@ static void sweep_round(void)
 
 static bool sweep_applies(const swept *entry, sweep_way way)
 {
-    if ((way == LATE && (entry->flags & SWEEP_NO_DEADLINE)) ||
-        (way == NOW && (entry->flags & (SWEEP_NO_DEADLINE | SWEEP_NO_NOW)))) {
-        return false;
-    }
-    const bool steps = way == UNDISTURBED || way == CANCEL_THEN_STEP || way == STEP_THEN_CANCEL;
-    return !((entry->flags & SWEEP_ENDLESS) && steps);
+    return !((way == LATE && (entry->flags & SWEEP_NO_DEADLINE)) ||
+             (way == NOW && (entry->flags & (SWEEP_NO_DEADLINE | SWEEP_NO_NOW))));
 }
 
 /* All ways at all moments, in one test run. */
 static int sweep_all_ways(void *arg)
 {
     const swept *entry = sweep.entry;
-    sweep.moments = (entry->flags & SWEEP_ENDLESS) ? 1 : 0;
-    sweep.times_ns[0] = 0;
+    sweep.moments = 0;
     for (sweep.way = UNDISTURBED; sweep.way < SWEEP_WAYS; sweep.way++) {
         const bool is_once = sweep.way <= BEFORE || sweep.way == NOW;
         const bool is_chance =
