@@ -8,6 +8,7 @@
 source=${1:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
 build=${2:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
 shift 2
+pages=$source/examples/patterns
 programs=$build/patterns
 [ -d "$programs" ] || exit 77
 command -v python3 >/dev/null || exit 77
@@ -35,32 +36,38 @@ ours() {
         complain "$1: ended with $? on $2 workers"
 }
 
-compare() {
-    script=$source/examples/patterns/$1.py
-    for file in "$script" "${script%.py}.c" "$programs/$1"; do
-        [ -e "$file" ] || { complain "$1: there is no $file" && return; }
+# theirs NAME...: runs all scripts; what NAME.py prints is in the file "theirs/NAME".
+theirs() {
+    mkdir "$scratch/theirs"
+    for name; do
+        shift
+        set -- "$@" "$pages/$name.py"
     done
-    timeout 20 python3 "$source/tests/patterns/virtual.py" "$script" >"$scratch/theirs" 2>&1 ||
-        complain "$1: Python ended with $?"
-    [ -s "$scratch/theirs" ] || complain "$1: Python printed nothing"
-    sort "$scratch/theirs" >"$scratch/theirs.sorted"
-    ours "$1" 1
-    same "$1" 'Python (-) and one worker (+)' "$scratch/theirs" "$scratch/ours"
-    ours "$1" 4
-    sort "$scratch/ours" >"$scratch/ours.sorted"
-    same "$1" 'Python (-) and four workers (+), sorted,' "$scratch/theirs.sorted" "$scratch/ours.sorted"
+    timeout 40 python3 "$source/tests/patterns/virtual.py" "$scratch/theirs" "$@" >"$scratch/ended" 2>&1
+    [ -s "$scratch/ended" ] && complain "$(cat "$scratch/ended")"
 }
 
-if [ $# -gt 0 ]; then
-    for name; do
-        compare "$name"
+compare() {
+    for file in "$pages/$1.py" "$pages/$1.c" "$programs/$1"; do
+        [ -e "$file" ] || { complain "$1: there is no $file" && return; }
     done
-else
-    for script in "$source"/examples/patterns/*.py; do
-        compare "$(basename "$script" .py)"
-    done
-    for page in "$source"/examples/patterns/*.c; do
-        [ -e "${page%.c}.py" ] || complain "$page has no Python beside it"
-    done
-fi
+    expected=$scratch/theirs/$1
+    [ -s "$expected" ] || complain "$1: Python printed nothing"
+    ours "$1" 1
+    same "$1" 'Python (-) and one worker (+)' "$expected" "$scratch/ours"
+    ours "$1" 4
+    sort "$expected" >"$scratch/expected.sorted"
+    sort "$scratch/ours" >"$scratch/ours.sorted"
+    same "$1" 'Python (-) and four workers (+), sorted,' "$scratch/expected.sorted" "$scratch/ours.sorted"
+}
+
+# names SUFFIX: of all pages in that language. No name has a space.
+names() { (cd "$pages" && printf '%s\n' *."$1" | sed "s|[.]$1\$||"); }
+
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $( (names c && names py) | sort -u)
+theirs "$@"
+for name; do
+    compare "$name"
+done
 [ "$failures" -eq 0 ]
