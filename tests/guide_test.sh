@@ -1,6 +1,7 @@
 # Chapters of the guide and their programs: sh guide_test.sh SOURCE BUILD. Every block of C in
 # docs/guide/NAME.md stands in examples/guide_NAME.c, word for word, and the program prints what the
 # chapter says it prints.
+# covers: A30
 
 source=${1:?usage: guide_test.sh SOURCE BUILD}
 build=${2:?usage: guide_test.sh SOURCE BUILD}
