@@ -48,13 +48,12 @@ static int consume(void *arg)
 
 static int run_all(skua_queue *queue)
 {
-    struct consumer a = {queue, 'A'}, b = {queue, 'B'};
+    struct consumer consumers[] = {{queue, 'A'}, {queue, 'B'}};
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
-    int status = skua_group_spawn(&group, consume, &a);
-    if (status == 0) {
-        status = skua_group_spawn(&group, consume, &b);
-    }
+    /* Both start on the first worker, one after the other: A is the first to wait. */
+    const skua_spawn_opts opts = {.group = &group, .pin = 1};
+    int status = skua_spawn_many(NULL, consume, consumers, sizeof consumers[0], 2, &opts);
     if (status == 0) {
         status = produce(queue);
     }

@@ -165,6 +165,14 @@ static SKUA_NOINLINE bool set_timer(struct skua__fiber *fiber, uint64_t ticket, 
         int64_t scope_ns = skua__scope_deadline(fiber->scope, skua__clock_ns());
         timer_ns = scope_ns < timer_ns ? scope_ns : timer_ns;
     }
+    /* The reason of a cancel in the place of a scope's deadline (S6) is no moment for the wheel. If
+       that was the deadline's own doing it is over; else who cancels ends the wait. */
+    if (timer_ns < 0) {
+        return !skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE);
+    }
+    if (timer_ns == SKUA__NEVER) {
+        return true;
+    }
     /* A virtual clock stands still until everybody waits: the past must not move it. */
     if (skua__runtime_is_virtual(fiber->runnable.runtime) && timer_ns <= skua__clock_ns() &&
         skua__claim(&fiber->parker, ticket, SKUA__CAUSE_DEADLINE)) {
