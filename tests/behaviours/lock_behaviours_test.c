@@ -365,6 +365,61 @@ static void who_wants_many_permits_is_not_overtaken(void **state)
 {
     in_all_schedules(weights);
 }
+/* Six wait for a permit. Three of them are cancelled while three permits come, in whatever order. */
+static struct {
+    skua_task *tasks[6];
+    _Atomic int had, left;
+} race;
+
+static int acquire_or_leave(void *arg)
+{
+    const int status = skua_sem_acquire(&turnstile.sem, 1, SKUA_FOREVER);
+    CHECK(status == 0 || status == -ECANCELED);
+    atomic_fetch_add(status == 0 ? &race.had : &race.left, 1);
+    return 0;
+}
+
+static int cancel_three(void *arg)
+{
+    for (int i = 0; i < 6; i += 2) {
+        skua_task_cancel(race.tasks[i]);
+        (void)skua_yield();
+    }
+    return 0;
+}
+
+static int release_while_cancelling(void *arg)
+{
+    memset(&race, 0, sizeof race);
+    skua_sem_init(&turnstile.sem, 0);
+    for (int i = 0; i < 6; i++) {
+        race.tasks[i] = spawn(acquire_or_leave, NULL);
+    }
+    settle();
+    skua_task *canceller = spawn(cancel_three, NULL);
+    for (int i = 0; i < 3; i++) {
+        (void)skua_yield();
+        skua_sem_release(&turnstile.sem, 1);
+    }
+    CHECK_INT(finish(canceller), 0);
+    settle();
+    CHECK_INT(race.had, 3);
+    CHECK_INT(skua_sem_available(&turnstile.sem), 0);
+    skua_sem_release(&turnstile.sem, (size_t)(3 - race.left)); /* for those who still wait */
+    for (int i = 0; i < 6; i++) {
+        CHECK_INT(finish(race.tasks[i]), 0);
+    }
+    CHECK_INT(race.had + race.left, 6);
+    CHECK_INT(skua_sem_available(&turnstile.sem), 0);
+    return 0;
+}
+
+/* covers: A60 D24 */
+static void permits_and_cancels_in_any_order_lose_nothing(void **state)
+{
+    in_all_schedules(release_while_cancelling);
+}
+
 /* --- readers and writers --- */
 
 static skua_rwlock lock;
@@ -500,6 +555,7 @@ int main(void)
         TEST(a_writer_enters_when_the_last_reader_leaves),
         TEST(readers_and_writers_stand_in_one_line),
         TEST(a_limiter_that_is_lowered_waits_for_its_places),
+        TEST(permits_and_cancels_in_any_order_lose_nothing),
     };
     return TEST_RUN(tests);
 }

@@ -84,6 +84,61 @@ static void a_signal_wakes_one_and_a_broadcast_all(void **state)
 {
     in_all_schedules(signal_and_broadcast);
 }
+/* Six wait. Three of them are cancelled while three signals come, in whatever order: three are woken
+   by signals, not fewer. */
+static _Atomic int signalled;
+
+static int count_signals(void *arg)
+{
+    const int status = wait_for_signal(arg);
+    CHECK(status == 0 || status == -ECANCELED);
+    if (status == 0) {
+        atomic_fetch_add(&signalled, 1);
+    }
+    return 0;
+}
+
+static int cancel_three(void *arg)
+{
+    const visit *visits = arg;
+    for (int i = 0; i < 6; i += 2) {
+        skua_task_cancel(visits[i].task);
+        (void)skua_yield();
+    }
+    return 0;
+}
+
+static int signal_while_cancelling(void *arg)
+{
+    visit visits[6];
+    memset(&room, 0, sizeof room);
+    atomic_store(&signalled, 0);
+    for (int i = 0; i < 6; i++) {
+        visits[i] = (visit){0};
+        start_waiting(&visits[i], count_signals);
+    }
+    skua_task *canceller = spawn(cancel_three, visits);
+    for (int i = 0; i < 3; i++) {
+        (void)skua_yield();
+        skua_cond_signal(&room.cond);
+    }
+    CHECK_INT(finish(canceller), 0);
+    settle();
+    CHECK_INT(signalled, 3);
+    skua_cond_broadcast(&room.cond);
+    for (int i = 0; i < 6; i++) {
+        CHECK_INT(finish(visits[i].task), 0);
+    }
+    CHECK_INT(room.awake, 6);
+    return 0;
+}
+
+/* covers: A62 D28 D34 */
+static void signals_and_cancels_in_any_order_lose_nothing(void **state)
+{
+    in_all_schedules(signal_while_cancelling);
+}
+
 /* --- events --- */
 
 static skua_event event;
@@ -263,6 +318,7 @@ int main(void)
         TEST(a_barrier_opens_when_who_left_is_replaced),
         TEST(a_barrier_opens_with_the_last_and_is_used_again),
         TEST(a_wait_group_ends_with_its_last_eight_times_over),
+        TEST(signals_and_cancels_in_any_order_lose_nothing),
     };
     return TEST_RUN(tests);
 }
