@@ -33,6 +33,7 @@ static int block_for_spawned(void *arg)
     return 0;
 }
 
+/* covers: B29 */
 static void who_blocks_may_wait_for_who_is_ready(void **state)
 {
     run_on_1_2_4(block_for_spawned);
@@ -54,6 +55,7 @@ static int block_for_child(void *arg)
     return 0;
 }
 
+/* covers: B29 */
 static void who_blocks_may_wait_for_its_forked_child(void **state)
 {
     run_on_1_2_4(block_for_child);
@@ -81,6 +83,7 @@ static int block_for_woken(void *arg)
     return 0;
 }
 
+/* covers: B29 */
 static void who_blocks_may_wait_for_whom_it_woke(void **state)
 {
     run_on_1_2_4(block_for_woken);
@@ -150,6 +153,7 @@ static int rude_body(void *arg)
     return 0;
 }
 
+/* covers: B45 */
 static void who_keeps_its_worker_from_others_is_named(void **state)
 {
     struct said caught;
@@ -176,6 +180,7 @@ static int compute_body(void *arg)
     return 0;
 }
 
+/* covers: B45 */
 static void of_those_that_compute_one_is_named(void **state)
 {
     struct said caught;
@@ -197,6 +202,7 @@ static int polite_body(void *arg)
     return 0;
 }
 
+/* covers: B29 */
 static void who_says_that_it_blocks_is_not_named(void **state)
 {
     struct said caught;

@@ -80,6 +80,7 @@ static int call_one(void *arg)
     return 0;
 }
 
+/* covers: A65 */
 static void a_call_runs_on_another_thread(void **state)
 {
     run(call_one, NULL, 0);
@@ -97,6 +98,7 @@ static int call_in_sequence(void *arg)
     return 0;
 }
 
+/* covers: D78 */
 static void calls_in_sequence_share_one_thread(void **state)
 {
     run(call_in_sequence, NULL, 0);
@@ -147,6 +149,7 @@ static int make_crowd(void *arg)
     return 0;
 }
 
+/* covers: A66 D78 */
 static void there_are_never_more_threads_than_allowed(void **state)
 {
     struct crowd crowd = {0};
@@ -191,6 +194,7 @@ static int cancel_queued(void *arg)
     return 0;
 }
 
+/* covers: D80 */
 static void a_queued_call_can_be_cancelled(void **state)
 {
     run(cancel_queued, NULL, 1);
@@ -420,6 +424,7 @@ static int make_storm(void *arg)
 }
 
 /* Threads that grow old all the time, while calls are handed to them. */
+/* covers: A64 */
 static void every_call_runs_exactly_once_or_not_at_all(void **state)
 {
     const int64_t before = atomic_exchange(&skua__blocking_idle_ns, SKUA_US(20));

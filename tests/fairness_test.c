@@ -61,6 +61,7 @@ static int yield_until(void *arg)
     return 0;
 }
 
+/* covers: B53 */
 static void a_yielding_task_lets_the_inject_queue_run(void **state)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
@@ -151,6 +152,7 @@ static int ping_pong_body(void *arg)
     return 0;
 }
 
+/* covers: B53 */
 static void two_who_wake_each_other_do_not_starve_a_third(void **state)
 {
     run_on_1_2_4(ping_pong_body);
@@ -235,6 +237,7 @@ static int slot_body(void *arg)
     return 0;
 }
 
+/* covers: B53 */
 static void a_woken_task_does_not_wait_for_who_woke_it(void **state)
 {
     run_on_1_2_4(slot_body);

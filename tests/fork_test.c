@@ -497,6 +497,7 @@ static int cancel_body(void *arg)
     return 0;
 }
 
+/* covers: B24 */
 static void a_cancel_reaches_all_children(void **state)
 {
     run_on_all(cancel_body);

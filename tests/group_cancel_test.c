@@ -246,7 +246,7 @@ static int leaves_body(void *arg)
     return 0;
 }
 
-/* covers: D65 */
+/* covers: B24 D65 */
 static void an_outer_cancel_reaches_all_leaves(void **state)
 {
     run_on_1_2_4(leaves_body);
@@ -291,6 +291,7 @@ static int chain_body(void *arg)
     return 0;
 }
 
+/* covers: B24 */
 static void a_cancel_reaches_deeper_than_its_stack(void **state)
 {
     run_on_1_2_4(chain_body);

@@ -72,6 +72,7 @@ static int read_and_write(void *arg)
     return 0;
 }
 
+/* covers: D81 */
 static void reader_and_writer_are_independent(void **state)
 {
     run(read_and_write, NULL);
@@ -93,6 +94,7 @@ static int read_twice(void *arg)
     return 0;
 }
 
+/* covers: D81 */
 static void a_second_reader_is_refused(void **state)
 {
     run(read_twice, NULL);

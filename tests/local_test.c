@@ -190,6 +190,7 @@ static int descend_body(void *arg)
     return 0;
 }
 
+/* covers: B47 */
 static void each_generation_has_its_own_value(void **state)
 {
     run_on_1_2_4(descend_body);

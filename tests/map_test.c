@@ -63,7 +63,7 @@ static int each_once_body(void *arg)
     return 0;
 }
 
-/* covers: A28 */
+/* covers: A20 A28 */
 static void every_item_is_run_once(void **state)
 {
     run_on_1_2_4(each_once_body);
@@ -375,6 +375,7 @@ static int invalid_body(void *arg)
     return 0;
 }
 
+/* covers: D67 */
 static void invalid_maps_are_refused(void **state)
 {
     CHECK_INT(skua_map(never_called, NULL, 0, 3, NULL), -EPERM);

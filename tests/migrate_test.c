@@ -171,6 +171,7 @@ static void visit_with_locals(int number, journey *all)
     CHECK_INT(call(check_inherited, values), 0);
 }
 
+/* covers: A13 */
 static void task_locals_go_along(void **state)
 {
     journeys(visit_with_locals);
@@ -193,6 +194,7 @@ static void visit_with_registers(int number, journey *all)
     CHECK(x == number + 8.5 && y == 2 * x && z == 4 * x);
 }
 
+/* covers: A7 */
 static void registers_go_along(void **state)
 {
     journeys(visit_with_registers);
@@ -377,6 +379,7 @@ static int pinned_body(void *arg)
     return 0;
 }
 
+/* covers: B30 */
 static void thread_locals_are_safe_in_pinned_tasks(void **state)
 {
     run_on(WORKERS, pinned_body);

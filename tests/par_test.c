@@ -73,6 +73,7 @@ static int each_index_body(void *arg)
     return 0;
 }
 
+/* covers: A71 */
 static void a_loop_calls_each_index_once(void **state)
 {
     run_everywhere(each_index_body);
@@ -257,6 +258,7 @@ static int help_body(void *arg)
     return 0;
 }
 
+/* covers: A71 */
 static void idle_workers_take_part(void **state)
 {
     run_on(2, help_body);

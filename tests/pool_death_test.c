@@ -144,6 +144,7 @@ static int crashes_main(void *arg)
     return 0;
 }
 
+/* covers: D79 */
 static void a_crash_fails_one_job(void **state)
 {
     CHECK_INT(run_with(crashes_main), 0);
@@ -175,6 +176,7 @@ static int killed_main(void *arg)
     return 0;
 }
 
+/* covers: A67 D79 */
 static void a_kill_fails_one_job(void **state)
 {
     CHECK_INT(run_with(killed_main), 0);
@@ -308,6 +310,7 @@ static int storm_main(void *arg)
     return 0;
 }
 
+/* covers: D79 */
 static void every_job_has_one_outcome(void **state)
 {
     CHECK_INT(run_with(storm_main), 0);
@@ -384,6 +387,7 @@ static int busy_destroy_main(void *arg)
     return 0;
 }
 
+/* covers: D80 */
 static void destroy_ends_running_jobs(void **state)
 {
     CHECK_INT(run_with(busy_destroy_main), 0);

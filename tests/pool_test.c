@@ -109,6 +109,7 @@ static int statuses_main(void *arg)
     return 0;
 }
 
+/* covers: D79 */
 static void statuses_come_with_answers(void **state)
 {
     CHECK_INT(run_with(statuses_main), 0);
@@ -141,6 +142,7 @@ static int processes_main(void *arg)
     return 0;
 }
 
+/* covers: A67 */
 static void jobs_run_in_processes(void **state)
 {
     CHECK_INT(run_with(processes_main), 0);
@@ -330,6 +332,7 @@ static int deadline_main(void *arg)
     return 0;
 }
 
+/* covers: A67 */
 static void deadlines_kill(void **state)
 {
     CHECK_INT(run_with(deadline_main), 0);
@@ -358,6 +361,7 @@ static int cancel_main(void *arg)
     return 0;
 }
 
+/* covers: A67 */
 static void cancels_kill(void **state)
 {
     CHECK_INT(run_with(cancel_main), 0);

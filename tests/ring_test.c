@@ -16,6 +16,7 @@ static struct skua__ring *ring_create(void)
     return ring;
 }
 
+/* covers: B53 */
 static void the_ring_is_first_in_first_out(void **state)
 {
     struct skua__ring *ring = ring_create();
@@ -37,6 +38,7 @@ static void the_ring_is_first_in_first_out(void **state)
     free(ring);
 }
 
+/* covers: B53 */
 static void a_thief_takes_the_older_half_rounded_up(void **state)
 {
     struct skua__ring *ring = ring_create();
@@ -110,6 +112,7 @@ static void *steal_until_empty(void *arg)
     return NULL;
 }
 
+/* covers: B53 */
 static void each_item_of_the_ring_is_taken_once(void **state)
 {
     enum { ITEMS = 2000000 / TEST_SCALE / TEST_SCALE, THIEVES = 3 };

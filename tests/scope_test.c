@@ -307,7 +307,7 @@ static int both_body(void *arg)
     return 0;
 }
 
-/* covers: A37 */
+/* covers: A37 B24 */
 static void an_outer_cancel_wins(void **state)
 {
     run_on(2, both_body);
@@ -328,6 +328,7 @@ static int inherit_body(void *arg)
     return call(open_inside_cancelled, NULL);
 }
 
+/* covers: B24 */
 static void a_scope_inherits_the_cancel_around_it(void **state)
 {
     run_on(2, inherit_body);
@@ -357,7 +358,7 @@ static int deep_body(void *arg)
     return 0;
 }
 
-/* covers: B10 D68 */
+/* covers: B10 B24 D68 */
 static void a_cancel_reaches_the_innermost_of_many_scopes(void **state)
 {
     run_on_1_2_4(deep_body);

@@ -73,6 +73,7 @@ static int pins_body(void *arg)
     return 0;
 }
 
+/* covers: B30 */
 static void a_pinned_task_stays_on_its_thread(void **state)
 {
     run_on_1_2_4(pins_body);
@@ -96,6 +97,7 @@ static int same_pin_body(void *arg)
     return 0;
 }
 
+/* covers: B30 */
 static void equal_pins_mean_equal_threads(void **state)
 {
     run_on(2, same_pin_body);
@@ -200,7 +202,7 @@ static int cancel_body(void *arg)
     return 0;
 }
 
-/* covers: A31 */
+/* covers: A31 B12 */
 static void cancel_ends_every_wait_and_goes_on_doing_so(void **state)
 {
     run_on_1_2_4(cancel_body);
@@ -356,6 +358,7 @@ static int sleeps_body(void *arg)
     return 0;
 }
 
+/* covers: A8 */
 static void sleep_is_never_early(void **state)
 {
     run_on_1_2_4(sleeps_body);
@@ -380,6 +383,7 @@ static int many_sleepers_body(void *arg)
     return 0;
 }
 
+/* covers: A8 */
 static void ten_thousand_sleep_at_the_same_time(void **state)
 {
     run_on(4, many_sleepers_body);

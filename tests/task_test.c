@@ -34,6 +34,7 @@ static int results_body(void *arg)
     return 0;
 }
 
+/* covers: A11 */
 static void join_gives_each_result(void **state)
 {
     run_on_1_2_4(results_body);
@@ -86,6 +87,7 @@ static int many_joiners_body(void *arg)
     return 0;
 }
 
+/* covers: A11 */
 static void any_number_of_tasks_and_threads_join_repeatedly(void **state)
 {
     run_on_1_2_4(many_joiners_body);
@@ -112,6 +114,7 @@ static int timeout_body(void *arg)
     return 0;
 }
 
+/* covers: A11 */
 static void join_timeout_leaves_the_task_alone(void **state)
 {
     run_on_1_2_4(timeout_body);

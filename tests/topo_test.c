@@ -62,6 +62,7 @@ static void quota_without_cgroups_is_no_limit(void **state)
     tree_close();
 }
 
+/* covers: B44 */
 static void quota_of_version_2_is_rounded_down(void **state)
 {
     tree_open();
@@ -78,6 +79,7 @@ static void quota_of_version_2_is_rounded_down(void **state)
     tree_close();
 }
 
+/* covers: B44 */
 static void quota_is_the_tightest_of_all_levels(void **state)
 {
     tree_open();
@@ -92,6 +94,7 @@ static void quota_is_the_tightest_of_all_levels(void **state)
     tree_close();
 }
 
+/* covers: B44 */
 static void quota_of_version_1_stands_in_two_files(void **state)
 {
     tree_open();
@@ -120,6 +123,7 @@ static void quota_of_both_versions_counts(void **state)
 }
 
 /* In a container the path may be that of the host, or lead out of the namespace. */
+/* covers: B44 */
 static void quota_in_a_container_is_that_of_the_root(void **state)
 {
     tree_open();
@@ -144,6 +148,7 @@ static void quota_ignores_damaged_files(void **state)
     tree_close();
 }
 
+/* covers: B44 */
 static void worker_count_follows_the_affinity_mask(void **state)
 {
     cpu_set_t before, one;

@@ -249,7 +249,7 @@ static int input_body(void *arg)
     return 0;
 }
 
-/* covers: D43 */
+/* covers: A24 D43 */
 static void bad_input_is_refused(void **state)
 {
     run_on_1_2_4(input_body);

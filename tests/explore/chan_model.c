@@ -140,6 +140,7 @@ static void setup_full(void)
     chan_send(0);
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("chan 0: one to one", setup_0, chan_model_check, sends_two, receives_two);

@@ -124,6 +124,7 @@ static void thief_of_two(void)
     thief();
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("deque: the last item", setup_small, finish, owner_pops_the_last, thief, thief);

@@ -122,6 +122,7 @@ static void cancels_first(void)
     skua__scope_cancel(&fibers->tasks[0].scope, SKUA__SCOPE_REQUESTED, &fibers->runtime);
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("flight: two calls", setup, finish, calls, calls);

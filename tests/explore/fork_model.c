@@ -370,6 +370,7 @@ static void explore_forks(const char *name, void (*setup)(void), void (*finished
                                           .ends_asleep = true});
 }
 
+/* covers: B37 */
 int main(void)
 {
     explore_forks("fork: one", setup_two, finish, forks_one, NULL);

@@ -221,6 +221,7 @@ static void explore_with_cancel(const char *name, void (*setup)(void), void (*ow
     explore(&cancelled);
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE_LARGE("group: both end", setup_both_end, finish, closes_well, run_member, run_member);

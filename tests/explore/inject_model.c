@@ -69,6 +69,7 @@ static void finish(void)
     }
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("inject: two push, two take", setup, finish, push_chain, push_one, take, take);

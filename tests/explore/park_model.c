@@ -238,6 +238,7 @@ static void submits_pinned(void)
     submit(0, 1, SKUA__READY_SPAWNED);
 }
 
+/* covers: B37 */
 int main(void)
 {
     explore_parking("park: a stuck worker has spawned", setup_two, spawns_and_is_stuck, run_worker,

@@ -121,6 +121,7 @@ static void setup_full(void)
     chan_send(0);
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("permit 1: one to one", setup_1, chan_model_check, commits_one, receives_one);

@@ -121,6 +121,7 @@ static void owner_pushes_if_there_is_room(void)
     pop();
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("ring: filling", setup_empty, finish, owner_fills, thief, thief);

@@ -142,6 +142,7 @@ static void setup_1(void)
     chan_model_make(1);
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE_LARGE("select 0: two senders", setup_0, chan_model_check, receives_twice_from_either,

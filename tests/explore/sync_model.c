@@ -244,6 +244,7 @@ static void explore_fewer(const char *name, void (*first)(void), void (*second)(
                                           .preemptions_less = 1});
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE_LARGE("sem: a release, a cancel", setup, sem_finish, acquires_or_is_cancelled,

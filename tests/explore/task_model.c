@@ -146,6 +146,7 @@ static void retains_and_cancels(void)
     skua_task_release(task());
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("task: join", setup_one, finish, runs, joins);

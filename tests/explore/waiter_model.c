@@ -236,6 +236,7 @@ static void moves_deadline(void)
     }
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("waiter: wake and wake", setup, finish, waits_with_deadline, sets_both);

@@ -205,6 +205,7 @@ static void runs_timers(void)
     skua__wheel_run(&fibers->workers[1].wheel, skua__clock_ns());
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("watch: ends are taken one by one", setup_two, finish, runs, runs, takes_both);

@@ -169,6 +169,7 @@ static void explore_three(const char *name, void (*setup_)(void), void (*first)(
                                           .preemptions_less = 1});
 }
 
+/* covers: B37 */
 int main(void)
 {
     EXPLORE("wheel: cancel against fire", setup_one, finish, gives_up, runs_wheels);
