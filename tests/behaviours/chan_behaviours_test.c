@@ -288,6 +288,85 @@ static void without_a_buffer_both_sides_meet(void **state)
     in_all_schedules(meet);
 }
 
+/* Six senders and six receivers come to meet, while three of each are cancelled, in whatever order:
+   both sides agree on how many have met, and on what was handed over. */
+typedef struct side {
+    skua_chan *chan;
+    skua_task *tasks[6];
+    _Atomic int next, met, sum;
+} side;
+
+static int send_or_leave(void *arg)
+{
+    side *self = arg;
+    const int value = 1 << atomic_fetch_add(&self->next, 1);
+    const int status = send(self->chan, value, SKUA_FOREVER);
+    CHECK(status == 0 || status == -ECANCELED);
+    if (status == 0) {
+        atomic_fetch_add(&self->met, 1);
+        atomic_fetch_add(&self->sum, value);
+    }
+    return 0;
+}
+
+static int recv_or_leave(void *arg)
+{
+    side *self = arg;
+    int value = -1;
+    const int status = recv(self->chan, &value, SKUA_FOREVER);
+    CHECK(status == 1 || status == -ECANCELED);
+    if (status == 1) {
+        atomic_fetch_add(&self->met, 1);
+        atomic_fetch_add(&self->sum, value);
+    }
+    return 0;
+}
+
+static int cancel_three(void *arg)
+{
+    side *self = arg;
+    for (int i = 0; i < 6; i += 2) {
+        (void)skua_yield();
+        skua_task_cancel(self->tasks[i]);
+    }
+    return 0;
+}
+
+static int meet_while_cancelling(void *arg)
+{
+    skua_chan *chan = make(0);
+    side sides[2] = {{.chan = chan}, {.chan = chan}};
+    for (int i = 0; i < 6; i++) {
+        sides[0].tasks[i] = spawn(send_or_leave, &sides[0]);
+        sides[1].tasks[i] = spawn(recv_or_leave, &sides[1]);
+    }
+    skua_task *cancellers[2] = {spawn(cancel_three, &sides[0]), spawn(cancel_three, &sides[1])};
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(finish(cancellers[i]), 0);
+    }
+    settle();
+    CHECK_INT(sides[0].met, sides[1].met);
+    CHECK_INT(sides[0].sum, sides[1].sum);
+    CHECK(sides[0].met >= 3);
+    CHECK(stats(chan).waiting_senders == 0 || stats(chan).waiting_receivers == 0);
+    for (int i = 0; i < 2; i++) {
+        skua_task_cancel_all(sides[i].tasks, 6);
+        for (int k = 0; k < 6; k++) {
+            CHECK_INT(finish(sides[i].tasks[k]), 0);
+        }
+    }
+    CHECK_INT(stats(chan).waiting_senders, 0);
+    CHECK_INT(stats(chan).waiting_receivers, 0);
+    free_both(chan);
+    return 0;
+}
+
+/* covers: D13 D14 */
+static void both_sides_agree_on_who_has_met(void **state)
+{
+    in_all_schedules(meet_while_cancelling);
+}
+
 /* A sieve: each filter lets through what its prime does not divide, and starts the next one. */
 typedef struct filter {
     skua_chan *from, *to;
@@ -639,6 +718,7 @@ int main(void)
         TEST(a_select_over_nine_kinds_follows_time),
         TEST(who_is_slow_knows_what_it_has_missed),
         TEST(an_item_moves_on_only_when_there_is_room),
+        TEST(both_sides_agree_on_who_has_met),
     };
     return TEST_RUN(tests);
 }

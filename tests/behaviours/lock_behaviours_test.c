@@ -1,11 +1,10 @@
-/* Locks and meeting places as programs use them: exclusion over suspension points, order, and who
-   goes on at which moment, whatever the schedule. Times are exact, since they are virtual. */
-#include "schedules.h"
+/* Locks as programs use them: exclusion over suspension points, order, who goes on at which moment,
+   and that nobody is left behind by those who leave, whatever the schedule. Times are exact, since
+   they are virtual. */
+#include "visits.h"
 
 #include <skua/chan.h>
-#include <skua/group.h>
 #include <skua/limit.h>
-#include <skua/meet.h>
 #include <skua/sync.h>
 
 /* --- exclusion: the same for all that lets in one at a time --- */
@@ -13,7 +12,7 @@
 typedef struct generic_lock {
     const char *name;
     void (*init)(void);
-    int (*lock)(skua_borrower *borrower);
+    int (*lock)(skua_borrower *borrower, skua_time deadline);
     void (*unlock)(skua_borrower *borrower);
 } generic_lock;
 
@@ -34,9 +33,9 @@ static void init_fair(void)
     skua_mutex_init_fair(&shared.mutex);
 }
 
-static int lock_mutex(skua_borrower *borrower)
+static int lock_mutex(skua_borrower *borrower, skua_time deadline)
 {
-    return skua_mutex_lock(&shared.mutex, SKUA_FOREVER);
+    return skua_mutex_lock(&shared.mutex, deadline);
 }
 
 static void unlock_mutex(skua_borrower *borrower)
@@ -44,9 +43,9 @@ static void unlock_mutex(skua_borrower *borrower)
     skua_mutex_unlock(&shared.mutex);
 }
 
-static int lock_rwlock(skua_borrower *borrower)
+static int lock_rwlock(skua_borrower *borrower, skua_time deadline)
 {
-    return skua_rwlock_write(&shared.rwlock, SKUA_FOREVER);
+    return skua_rwlock_write(&shared.rwlock, deadline);
 }
 
 static void unlock_rwlock(skua_borrower *borrower)
@@ -59,9 +58,9 @@ static void init_sem(void)
     skua_sem_init_bounded(&shared.sem, 1);
 }
 
-static int lock_sem(skua_borrower *borrower)
+static int lock_sem(skua_borrower *borrower, skua_time deadline)
 {
-    return skua_sem_acquire(&shared.sem, 1, SKUA_FOREVER);
+    return skua_sem_acquire(&shared.sem, 1, deadline);
 }
 
 static void unlock_sem(skua_borrower *borrower)
@@ -74,9 +73,9 @@ static void init_limiter(void)
     skua_limiter_init(&shared.limiter, 1);
 }
 
-static int lock_limiter(skua_borrower *borrower)
+static int lock_limiter(skua_borrower *borrower, skua_time deadline)
 {
-    return skua_limiter_borrow(&shared.limiter, borrower, SKUA_FOREVER);
+    return skua_limiter_borrow(&shared.limiter, borrower, deadline);
 }
 
 static void unlock_limiter(skua_borrower *borrower)
@@ -90,14 +89,17 @@ static void init_chan(void)
     CHECK_INT(skua_chan_create(&shared.chan, 0, 1), 0);
 }
 
-static int lock_chan(skua_borrower *borrower)
+static int lock_chan(skua_borrower *borrower, skua_time deadline)
 {
-    return skua_chan_send(shared.chan, NULL, 0, SKUA_FOREVER);
+    return skua_chan_send(shared.chan, NULL, 0, deadline);
 }
 
 static void unlock_chan(skua_borrower *borrower)
 {
+    SKUA_SCOPE(shield); /* one who was cancelled meanwhile gives it back all the same */
+    skua_shield_open(&shield, SKUA_FOREVER);
     CHECK_INT(skua_chan_recv(shared.chan, NULL, 0, SKUA_NOW), 1);
+    CHECK_INT(skua_scope_close(&shield, 0), 0);
 }
 
 static const generic_lock generic_locks[] = {
@@ -114,7 +116,7 @@ static int ten_rounds(void *arg)
     const generic_lock *kind = arg;
     for (int i = 0; i < 10; i++) {
         skua_borrower borrower = {{0}};
-        CHECK_INT(kind->lock(&borrower), 0);
+        CHECK_INT(kind->lock(&borrower, SKUA_FOREVER), 0);
         CHECK_INT(shared.inside++, 0);
         const long sum = shared.sum; /* read, wait, write: lost if anybody else is inside */
         sleep_ms(1);
@@ -151,34 +153,6 @@ static void five_tasks_are_never_inside_together(void **state)
 {
     in_all_schedules(five_by_ten);
 }
-
-/* --- one call in a task, and the moment when it returned --- */
-
-typedef struct visit {
-    skua_time deadline, end;
-    int status, stay_ms;
-    size_t amount;
-    skua_task *task;
-} visit;
-
-static void end_visit(visit *self, int status)
-{
-    self->status = status;
-    self->end = skua_clock();
-}
-
-static void start_waiting(visit *self, skua_fn fn)
-{
-    self->task = spawn(fn, self);
-    settle();
-}
-
-static void check_ended_at(visit *self, int status, skua_time begin, int64_t ms)
-{
-    CHECK_INT(finish(self->task), status);
-    CHECK_INT(self->end.ns - begin.ns, SKUA_MS(ms));
-}
-
 /* --- who was cancelled has left the line --- */
 
 static int visit_lock(void *arg)
@@ -186,7 +160,7 @@ static int visit_lock(void *arg)
     visit *self = arg;
     skua_borrower borrower = {{0}};
     const generic_lock *kind = &generic_locks[self->amount];
-    const int status = kind->lock(&borrower);
+    const int status = kind->lock(&borrower, self->deadline);
     end_visit(self, status);
     if (status == 0) {
         kind->unlock(&borrower);
@@ -205,7 +179,7 @@ static int cancel_in_line(void *arg)
         visit visits[3] = {{.amount = i}, {.amount = i}, {.amount = i}};
         memset(&shared, 0, sizeof shared);
         kind->init();
-        CHECK_INT(kind->lock(&borrower), 0);
+        CHECK_INT(kind->lock(&borrower, SKUA_FOREVER), 0);
         for (int k = 0; k < 3; k++) {
             start_waiting(&visits[k], visit_lock);
         }
@@ -218,7 +192,7 @@ static int cancel_in_line(void *arg)
         CHECK_INT(skua_task_state(visits[1].task), SKUA_RUNNING);
         kind->unlock(&borrower);
         check_ended_at(&visits[1], 0, begin, 2);
-        CHECK_INT(kind->lock(&borrower), 0);
+        CHECK_INT(kind->lock(&borrower, SKUA_FOREVER), 0);
         check_ms_since(begin, 2);
         kind->unlock(&borrower);
         skua_chan_release(shared.chan, SKUA_SENDER | SKUA_RECEIVER);
@@ -230,6 +204,76 @@ static int cancel_in_line(void *arg)
 static void who_is_cancelled_in_line_holds_up_nobody(void **state)
 {
     in_all_schedules(cancel_in_line);
+}
+/* Six tasks come eight times, with deadlines that may be too short, and are cancelled at any time:
+   those who stay in line are served, and in the end it is free. A wake that went to one who had
+   left would leave the others waiting for ever. */
+typedef struct regular {
+    const generic_lock *kind;
+    uint64_t random;
+    int served, late;
+    skua_task *task;
+} regular;
+
+static int come_often(void *arg)
+{
+    regular *self = arg;
+    for (int i = 0; i < 8; i++) {
+        skua_borrower borrower = {{0}};
+        const bool is_patient = test_random(&self->random) % 2 == 0;
+        const skua_time deadline =
+            is_patient ? SKUA_FOREVER : skua_after(SKUA_MS(test_random(&self->random) % 4));
+        const int status = self->kind->lock(&borrower, deadline);
+        if (status == -ECANCELED) {
+            return status;
+        }
+        if (status == -ETIMEDOUT) {
+            CHECK(!is_patient);
+            self->late++;
+            continue;
+        }
+        CHECK_INT(status, 0);
+        CHECK_INT(shared.inside++, 0);
+        (void)!skua_sleep(skua_after(SKUA_MS(test_random(&self->random) % 3)));
+        CHECK_INT(--shared.inside, 0);
+        self->kind->unlock(&borrower);
+        self->served++;
+    }
+    return 0;
+}
+
+static int strand_nobody(void *arg)
+{
+    uint64_t random = skua_test_seed() + 1;
+    for (size_t i = 0; i < sizeof generic_locks / sizeof *generic_locks; i++) {
+        regular regulars[6];
+        memset(&shared, 0, sizeof shared);
+        generic_locks[i].init();
+        for (int k = 0; k < 6; k++) {
+            regulars[k] = (regular){.kind = &generic_locks[i], .random = test_random(&random)};
+            regulars[k].task = spawn(come_often, &regulars[k]);
+        }
+        for (int k = 0; k < 3; k++) {
+            sleep_ms((int)(test_random(&random) % 5));
+            skua_task_cancel(regulars[k].task);
+        }
+        for (int k = 0; k < 6; k++) {
+            const int status = finish(regulars[k].task);
+            CHECK(status == 0 || (k < 3 && status == -ECANCELED));
+            CHECK(status < 0 || regulars[k].served + regulars[k].late == 8);
+        }
+        skua_borrower borrower = {{0}};
+        CHECK_INT(generic_locks[i].lock(&borrower, SKUA_NOW), 0);
+        generic_locks[i].unlock(&borrower);
+        skua_chan_release(shared.chan, SKUA_SENDER | SKUA_RECEIVER);
+    }
+    return 0;
+}
+
+/* covers: A59 D24 */
+static void cancels_and_deadlines_strand_nobody_in_line(void **state)
+{
+    in_all_schedules(strand_nobody);
 }
 
 /* --- semaphores --- */
@@ -321,256 +365,59 @@ static void who_wants_many_permits_is_not_overtaken(void **state)
 {
     in_all_schedules(weights);
 }
-
-/* --- conditions --- */
-
+/* Six wait for a permit. Three of them are cancelled while three permits come, in whatever order. */
 static struct {
-    skua_mutex mutex;
-    skua_cond cond;
-    int awake;
-} room;
+    skua_task *tasks[6];
+    _Atomic int had, left;
+} race;
 
-static int wait_for_signal(void *arg)
+static int acquire_or_leave(void *arg)
 {
-    visit *self = arg;
-    CHECK_INT(skua_mutex_lock(&room.mutex, SKUA_FOREVER), 0);
-    const int status = skua_cond_wait(&room.cond, &room.mutex, self->deadline);
-    end_visit(self, status);
-    room.awake++;
-    skua_mutex_unlock(&room.mutex); /* panics unless it is held */
-    return status;
+    const int status = skua_sem_acquire(&turnstile.sem, 1, SKUA_FOREVER);
+    CHECK(status == 0 || status == -ECANCELED);
+    atomic_fetch_add(status == 0 ? &race.had : &race.left, 1);
+    return 0;
 }
 
-static int cancel_under_lock(void *arg)
+static int cancel_three(void *arg)
 {
-    for (int is_late = 0; is_late < 2; is_late++) {
-        const skua_time begin = skua_clock();
-        visit waiter = {.deadline = is_late ? skua_after(SKUA_MS(1)) : SKUA_FOREVER};
-        memset(&room, 0, sizeof room);
-        start_waiting(&waiter, wait_for_signal);
-        CHECK_INT(skua_mutex_lock(&room.mutex, SKUA_NOW), 0); /* the wait has given it back */
-        if (!is_late) {
-            skua_task_cancel(waiter.task);
-        }
-        sleep_ms(5);
-        CHECK_INT(room.awake, 0);
-        skua_mutex_unlock(&room.mutex);
-        check_ended_at(&waiter, is_late ? -ETIMEDOUT : -ECANCELED, begin, 5);
-        CHECK_INT(room.awake, 1);
+    for (int i = 0; i < 6; i += 2) {
+        skua_task_cancel(race.tasks[i]);
+        (void)skua_yield();
     }
     return 0;
 }
 
-/* covers: D28 */
-static void a_wait_that_is_given_up_has_the_lock_again(void **state)
+static int release_while_cancelling(void *arg)
 {
-    in_all_schedules(cancel_under_lock);
-}
-
-/* Ten wait: a signal each millisecond for the first five, then one broadcast for the rest. */
-static int signal_and_broadcast(void *arg)
-{
-    const skua_time begin = skua_clock();
-    visit visits[10];
-    memset(&room, 0, sizeof room);
-    for (int i = 0; i < 10; i++) {
-        visits[i] = (visit){0};
-        start_waiting(&visits[i], wait_for_signal);
+    memset(&race, 0, sizeof race);
+    skua_sem_init(&turnstile.sem, 0);
+    for (int i = 0; i < 6; i++) {
+        race.tasks[i] = spawn(acquire_or_leave, NULL);
     }
-    for (int i = 1; i <= 5; i++) {
-        sleep_ms(1);
-        skua_cond_signal(&room.cond);
-        settle();
-        CHECK_INT(room.awake, i);
-    }
-    sleep_ms(1);
-    skua_cond_broadcast(&room.cond);
-    for (int i = 0; i < 10; i++) {
-        check_ended_at(&visits[i], 0, begin, i < 5 ? i + 1 : 6);
-    }
-    CHECK_INT(room.awake, 10);
-    skua_cond_signal(&room.cond); /* for nobody, and not kept */
-    visit late = {.deadline = skua_after(SKUA_MS(1))};
-    late.task = spawn(wait_for_signal, &late);
-    check_ended_at(&late, -ETIMEDOUT, begin, 7);
-    return 0;
-}
-
-/* covers: A62 D34 */
-static void a_signal_wakes_one_and_a_broadcast_all(void **state)
-{
-    in_all_schedules(signal_and_broadcast);
-}
-
-/* --- events --- */
-
-static skua_event event;
-
-static int wait_for_event(void *arg)
-{
-    visit *self = arg;
-    const int status = skua_event_wait(&event, self->deadline);
-    end_visit(self, status);
-    return status;
-}
-
-static int set_and_clear(void *arg)
-{
-    const skua_time begin = skua_clock();
-    visit visits[5];
-    memset(&event, 0, sizeof event);
-    for (int i = 0; i < 5; i++) {
-        visits[i] = (visit){.deadline = i == 0 ? skua_after(SKUA_MS(3)) : SKUA_FOREVER};
-        start_waiting(&visits[i], wait_for_event);
-    }
-    sleep_ms(4);
-    skua_task_cancel(visits[1].task);
     settle();
-    sleep_ms(1);
-    skua_event_set(&event);
-    skua_event_clear(&event); /* who waited goes on all the same */
-    check_ended_at(&visits[0], -ETIMEDOUT, begin, 3);
-    check_ended_at(&visits[1], -ECANCELED, begin, 4);
-    for (int i = 2; i < 5; i++) {
-        check_ended_at(&visits[i], 0, begin, 5);
+    skua_task *canceller = spawn(cancel_three, NULL);
+    for (int i = 0; i < 3; i++) {
+        (void)skua_yield();
+        skua_sem_release(&turnstile.sem, 1);
     }
-    CHECK_INT(skua_event_wait(&event, SKUA_NOW), -EAGAIN);
-    skua_event_set(&event);
-    CHECK_INT(skua_event_wait(&event, SKUA_FOREVER), 0);
-    check_ms_since(begin, 5);
-    return 0;
-}
-
-/* covers: A62 */
-static void an_event_lets_all_go_on_who_wait_for_it(void **state)
-{
-    in_all_schedules(set_and_clear);
-}
-
-/* --- barriers and wait groups --- */
-
-static skua_barrier barrier;
-
-/* Comes `stay_ms` from now. */
-static int come_to_barrier(void *arg)
-{
-    visit *self = arg;
-    sleep_ms(self->stay_ms);
-    const int status = skua_barrier_wait(&barrier, self->deadline);
-    end_visit(self, status);
-    return status;
-}
-
-/* Three parties come at 1, 2 and 3. The first one gives up at `leave_ms`, before the last one is
-   there; another one comes in its place at 6. */
-static int replace_a_party(void *arg)
-{
-    for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
-        const skua_time begin = skua_clock();
-        visit visits[4] = {{.stay_ms = 1}, {.stay_ms = 2}, {.stay_ms = 4}, {.stay_ms = 6}};
-        visits[0].deadline = is_cancelled ? SKUA_FOREVER : skua_after(SKUA_MS(3));
-        skua_barrier_init(&barrier, 3);
-        for (int i = 0; i < 4; i++) {
-            visits[i].task = spawn(come_to_barrier, &visits[i]);
-        }
-        sleep_ms(3);
-        if (is_cancelled) {
-            CHECK_INT(skua_barrier_waiting(&barrier), 2);
-            skua_task_cancel(visits[0].task);
-        }
-        check_ended_at(&visits[0], is_cancelled ? -ECANCELED : -ETIMEDOUT, begin, 3);
-        CHECK_INT(skua_barrier_waiting(&barrier), 1);
-        check_ended_at(&visits[1], 0, begin, 6);
-        check_ended_at(&visits[2], 1, begin, 6);
-        check_ended_at(&visits[3], 2, begin, 6);
-        CHECK_INT(skua_barrier_waiting(&barrier), 0);
+    CHECK_INT(finish(canceller), 0);
+    settle();
+    CHECK_INT(race.had, 3);
+    CHECK_INT(skua_sem_available(&turnstile.sem), 0);
+    skua_sem_release(&turnstile.sem, (size_t)(3 - race.left)); /* for those who still wait */
+    for (int i = 0; i < 6; i++) {
+        CHECK_INT(finish(race.tasks[i]), 0);
     }
+    CHECK_INT(race.had + race.left, 6);
+    CHECK_INT(skua_sem_available(&turnstile.sem), 0);
     return 0;
 }
 
-/* covers: B7 D29 */
-static void a_barrier_opens_when_who_left_is_replaced(void **state)
+/* covers: A60 D24 */
+static void permits_and_cancels_in_any_order_lose_nothing(void **state)
 {
-    in_all_schedules(replace_a_party);
-}
-
-/* It opens with the fifth, twice; then one of them says that it will not come. */
-static int open_twice_and_abort(void *arg)
-{
-    const skua_time begin = skua_clock();
-    visit visits[5];
-    skua_barrier_init(&barrier, 5);
-    for (int round = 0; round < 3; round++) {
-        const int parties = round < 2 ? 5 : 4;
-        for (int i = 0; i < parties; i++) {
-            visits[i] = (visit){.stay_ms = i + 1};
-            visits[i].task = spawn(come_to_barrier, &visits[i]);
-        }
-        sleep_ms(5);
-        if (round == 2) {
-            skua_barrier_abort(&barrier);
-        }
-        for (int i = 0; i < parties; i++) {
-            check_ended_at(&visits[i], round < 2 ? i : -ECONNABORTED, begin, 5 * (round + 1));
-        }
-    }
-    CHECK_INT(skua_barrier_wait(&barrier, SKUA_FOREVER), -ECONNABORTED);
-    skua_barrier_reset(&barrier);
-    CHECK_INT(skua_barrier_wait(&barrier, SKUA_NOW), -EAGAIN);
-    return 0;
-}
-
-/* covers: B7 */
-static void a_barrier_opens_with_the_last_and_is_used_again(void **state)
-{
-    in_all_schedules(open_twice_and_abort);
-}
-
-static skua_wait_group wait_group;
-
-static int work_then_done(void *arg)
-{
-    sleep_ms((int)((visit *)arg)->amount);
-    skua_wait_group_done(&wait_group);
-    return 0;
-}
-
-static int wait_for_group(void *arg)
-{
-    visit *self = arg;
-    const int status = skua_wait_group_wait(&wait_group, self->deadline);
-    end_visit(self, status);
-    return status;
-}
-
-static int eight_times_over(void *arg)
-{
-    skua_time begin = skua_clock();
-    memset(&wait_group, 0, sizeof wait_group);
-    for (int round = 0; round < 8; round++) {
-        visit workers[16], waiters[2] = {{.status = 0}, {.deadline = skua_after(SKUA_MS(15))}};
-        skua_wait_group_add(&wait_group, 16);
-        for (size_t i = 0; i < 16; i++) {
-            workers[i] = (visit){.amount = i + 1};
-            workers[i].task = spawn(work_then_done, &workers[i]);
-        }
-        for (int i = 0; i < 2; i++) {
-            waiters[i].task = spawn(wait_for_group, &waiters[i]);
-        }
-        check_ended_at(&waiters[0], 0, begin, 16); /* not before the last one */
-        check_ended_at(&waiters[1], -ETIMEDOUT, begin, 15);
-        for (int i = 0; i < 16; i++) {
-            CHECK_INT(finish(workers[i].task), 0);
-        }
-        begin = skua_clock();
-    }
-    return 0;
-}
-
-/* covers: B38 D33 */
-static void a_wait_group_ends_with_its_last_eight_times_over(void **state)
-{
-    in_all_schedules(eight_times_over);
+    in_all_schedules(release_while_cancelling);
 }
 
 /* --- readers and writers --- */
@@ -649,7 +496,6 @@ static void readers_and_writers_stand_in_one_line(void **state)
 {
     in_all_schedules(one_line);
 }
-
 /* --- limiters --- */
 
 static skua_limiter limiter;
@@ -703,17 +549,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(five_tasks_are_never_inside_together),
         TEST(who_is_cancelled_in_line_holds_up_nobody),
+        TEST(cancels_and_deadlines_strand_nobody_in_line),
         TEST(a_semaphore_goes_round_in_order),
         TEST(who_wants_many_permits_is_not_overtaken),
-        TEST(a_wait_that_is_given_up_has_the_lock_again),
-        TEST(a_signal_wakes_one_and_a_broadcast_all),
-        TEST(an_event_lets_all_go_on_who_wait_for_it),
-        TEST(a_barrier_opens_when_who_left_is_replaced),
-        TEST(a_barrier_opens_with_the_last_and_is_used_again),
-        TEST(a_wait_group_ends_with_its_last_eight_times_over),
         TEST(a_writer_enters_when_the_last_reader_leaves),
         TEST(readers_and_writers_stand_in_one_line),
         TEST(a_limiter_that_is_lowered_waits_for_its_places),
+        TEST(permits_and_cancels_in_any_order_lose_nothing),
     };
     return TEST_RUN(tests);
 }

@@ -333,6 +333,68 @@ static void who_has_left_is_passed_over(void **state)
     in_all_schedules(leave_the_line);
 }
 
+/* Six wait for items. Three of them are cancelled while three items come: one after the other, in
+   whatever order. Whoever is told of the cancel has none, and no item goes to who has left. */
+typedef struct race {
+    skua_queue *queue;
+    skua_task *tasks[6];
+    _Atomic int got, left;
+} race;
+
+static int get_or_leave(void *arg)
+{
+    race *self = arg;
+    int value;
+    const int status = skua_queue_get(self->queue, SKUA_ITEM(value), SKUA_FOREVER);
+    CHECK(status == 1 || status == -ECANCELED);
+    atomic_fetch_add(status == 1 ? &self->got : &self->left, 1);
+    return 0;
+}
+
+static int cancel_three(void *arg)
+{
+    race *self = arg;
+    for (int i = 0; i < 6; i += 2) {
+        skua_task_cancel(self->tasks[i]);
+        (void)skua_yield();
+    }
+    return 0;
+}
+
+static int put_while_cancelling(void *arg)
+{
+    race all = {.queue = make(0)};
+    for (int i = 0; i < 6; i++) {
+        all.tasks[i] = spawn(get_or_leave, &all);
+    }
+    settle();
+    skua_task *canceller = spawn(cancel_three, &all);
+    for (int i = 0; i < 3; i++) {
+        (void)skua_yield();
+        put_now(all.queue, i);
+    }
+    CHECK_INT(finish(canceller), 0);
+    settle();
+    CHECK_INT(all.got, 3);
+    CHECK_INT(stats(all.queue).count, 0);
+    CHECK_INT(stats(all.queue).getters, 3 - all.left);
+    for (int i = all.left; i < 3; i++) {
+        put_now(all.queue, i); /* for those who still wait */
+    }
+    for (int i = 0; i < 6; i++) {
+        CHECK_INT(finish(all.tasks[i]), 0);
+    }
+    CHECK_INT(all.got + all.left, 6);
+    skua_queue_destroy(all.queue);
+    return 0;
+}
+
+/* covers: A57 D9 */
+static void items_and_cancels_in_any_order_lose_nothing(void **state)
+{
+    in_all_schedules(put_while_cancelling);
+}
+
 /* --- consumers that are cancelled --- */
 
 /* The usual end of a team: join, then cancel those who wait for more. */
@@ -492,6 +554,7 @@ int main(void)
         TEST(consumers_are_cancelled_after_the_join),
         TEST(consumers_that_are_cancelled_lose_no_item),
         TEST(one_null_that_is_passed_on_ends_a_team),
+        TEST(items_and_cancels_in_any_order_lose_nothing),
     };
     return TEST_RUN(tests);
 }
