@@ -1,5 +1,5 @@
-/* tests/behaviours/virtual_runs.h: runs on the virtual clock, for suites whose times are exact. They
-   hold in every order of the tasks, hence under seeded schedules, too. */
+/* tests/behaviours/virtual_runs.h: runs on the virtual clock, for suites whose times are exact.
+   They hold in every order of the tasks, hence under seeded schedules, too. */
 #ifndef SKUA_TESTS_VIRTUAL_RUNS_H
 #define SKUA_TESTS_VIRTUAL_RUNS_H
 
