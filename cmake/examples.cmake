@@ -9,6 +9,29 @@ foreach(source IN LISTS sources)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
 
+# Mistakes, each of which is diagnosed: mistakes/NAME, but for those that do not compile.
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/mistakes/*.c)
+foreach(source IN LISTS sources)
+    file(STRINGS ${source} refused REGEX "Compiler says:")
+    if(NOT refused)
+        get_filename_component(name ${source} NAME_WE)
+        skua_program(mistake_${name} ${source})
+        target_link_libraries(mistake_${name} PRIVATE skua::skua)
+        set_target_properties(mistake_${name} PROPERTIES
+            OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mistakes)
+    endif()
+endforeach()
+
+# The patterns of asyncio, each beside its Python: patterns/NAME in the build folder.
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/patterns/*.c)
+foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    skua_program(pattern_${name} ${source})
+    target_link_libraries(pattern_${name} PRIVATE skua::skua)
+    set_target_properties(pattern_${name} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/patterns)
+endforeach()
+
 # The main example has a folder of its own.
 find_package(ZLIB REQUIRED)
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/wordfreq/*.c)

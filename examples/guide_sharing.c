@@ -1,4 +1,5 @@
-/* The examples of docs/guide/sharing.md. */
+/* The examples of docs/guide/sharing.md, which the tests run with
+   SKUA_CLOCK=virtual. */
 #include <skua/skua.h>
 #include <stdio.h>
 

@@ -251,6 +251,7 @@ static void thread_to_thread(void **state)
     }
 }
 
+/* covers: D12 */
 static void close_wakes_threads(void **state)
 {
     skua_chan *chan = make_chan(sizeof(int), 0);

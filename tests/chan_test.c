@@ -461,6 +461,7 @@ static int cancel_waiters(void *arg)
     return 0;
 }
 
+/* covers: D9 */
 static void cancelled_waiters_leave(void **state)
 {
     run_all(cancel_waiters, NULL);

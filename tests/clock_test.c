@@ -115,6 +115,43 @@ static void all_deadlines_follow_the_one_clock(void **state)
     run_virtually_on_1_2_4(expect_timeout);
 }
 
+typedef struct rival {
+    skua_task *other;
+    int *over;
+} rival;
+
+static int sleep_and_cancel_other(void *arg)
+{
+    const rival *self = arg;
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(1))), 0);
+    skua_task_cancel(self->other);
+    if (++*self->over == 1) {
+        return 0;
+    }
+    return skua_sleep(skua_after(SKUA_SEC(1))); /* here the cancel is not too late */
+}
+
+static int cancel_each_other(void *arg)
+{
+    int over = 0, statuses[2];
+    rival rivals[2] = {{NULL, &over}, {NULL, &over}};
+    skua_task *tasks[2] = {spawn(sleep_and_cancel_other, &rivals[0]),
+                           spawn(sleep_and_cancel_other, &rivals[1])};
+    rivals[0].other = tasks[1];
+    rivals[1].other = tasks[0];
+    statuses[0] = status_of(tasks[0]);
+    statuses[1] = status_of(tasks[1]);
+    CHECK_INT(over, 2);
+    CHECK_INT(statuses[0] + statuses[1], -ECANCELED);
+    skua_task_release_all(tasks, 2);
+    return 0;
+}
+
+static void a_cancel_is_too_late_for_a_sleep_that_is_over(void **state)
+{
+    run_virtually(1, cancel_each_other, NULL);
+}
+
 static int send_one(void *arg)
 {
     const int item = 3;
@@ -581,6 +618,7 @@ int main(void)
         TEST(long_sleeps_pass_at_once_and_are_exact),
         TEST(every_sleeper_wakes_at_its_very_nanosecond),
         TEST(all_deadlines_follow_the_one_clock),
+        TEST(a_cancel_is_too_late_for_a_sleep_that_is_over),
         TEST(the_clock_moves_only_for_those_who_wait),
         TEST(callbacks_and_drains_follow_the_clock),
         TEST(settling_waits_for_everybody_else),

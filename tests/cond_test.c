@@ -96,7 +96,7 @@ static int broadcast_body(void *arg)
     return 0;
 }
 
-/* covers: D34 */
+/* covers: D34 A62 */
 static void a_broadcast_wakes_each_once(void **state)
 {
     run_on_1_2_4(broadcast_body);
@@ -144,6 +144,7 @@ static int deadline_body(void *arg)
     return status;
 }
 
+/* covers: D28 */
 static void late_ones_have_the_mutex_too(void **state)
 {
     run_on_1_2_4(deadline_body);
@@ -237,6 +238,7 @@ static int buffer_body(void *arg)
     return 0;
 }
 
+/* covers: A62 A88 */
 static void a_bounded_buffer(void **state)
 {
     run_on_1_2_4(buffer_body);

@@ -27,6 +27,7 @@ static int plain_body(void *arg)
     return 0;
 }
 
+/* covers: A62 */
 static void set_and_cleared(void **state)
 {
     run_on_1_2_4(plain_body);

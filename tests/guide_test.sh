@@ -1,6 +1,7 @@
 # Chapters of the guide and their programs: sh guide_test.sh SOURCE BUILD. Every block of C in
 # docs/guide/NAME.md stands in examples/guide_NAME.c, word for word, and the program prints what the
 # chapter says it prints.
+# covers: A30
 
 source=${1:?usage: guide_test.sh SOURCE BUILD}
 build=${2:?usage: guide_test.sh SOURCE BUILD}
@@ -33,7 +34,9 @@ for program in "$source"/examples/guide_*.c; do
         failures=$((failures + 1))
     fi
     [ -x "$build/guide_$name" ] || continue
-    said=$("$build/guide_$name" 2>&1)
+    # On that clock what it prints does not depend on how busy the machine is.
+    clock=$(grep -q 'SKUA_CLOCK=virtual' "$program" && echo virtual)
+    said=$(SKUA_CLOCK=$clock "$build/guide_$name" 2>&1)
     expected=$(blocks text "$chapter" | sed '/^@@$/d')
     if [ -n "$expected" ] && [ "$said" != "$expected" ]; then
         printf 'guide_%s prints:\n%s\n\nand not:\n%s\n' "$name" "$said" "$expected"

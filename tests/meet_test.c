@@ -150,6 +150,7 @@ static int race_body(void *arg)
     return 0;
 }
 
+/* covers: B7 */
 static void cancelled_while_it_opens(void **state)
 {
     run_on_1_2_4(race_body);

@@ -86,6 +86,7 @@ static int fail_body(void *arg)
     return 0;
 }
 
+/* covers: B28 */
 static void a_failure_lets_the_next_one_try(void **state)
 {
     run_on_1_2_4(fail_body);
@@ -108,6 +109,7 @@ static int cancel_body(void *arg)
     return 0;
 }
 
+/* covers: B28 */
 static void a_cancelled_runner_hands_over(void **state)
 {
     run_on_1_2_4(cancel_body);

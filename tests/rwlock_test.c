@@ -49,6 +49,7 @@ static int plain_body(void *arg)
     return 0;
 }
 
+/* covers: B28 */
 static void many_readers_or_one_writer(void **state)
 {
     run_on_1_2_4(plain_body);
@@ -97,6 +98,7 @@ static int fair_body(void *arg)
     return 0;
 }
 
+/* covers: B28 */
 static void one_line_for_both(void **state)
 {
     run_on(1, fair_body);
@@ -120,6 +122,7 @@ static int writer_leaves_body(void *arg)
     return 0;
 }
 
+/* covers: D24 */
 static void a_cancelled_writer_holds_up_nobody(void **state)
 {
     run_on_1_2_4(writer_leaves_body);
@@ -140,6 +143,7 @@ static int downgrade_body(void *arg)
     return 0;
 }
 
+/* covers: B28 */
 static void a_writer_becomes_a_reader(void **state)
 {
     run_on_1_2_4(downgrade_body);
@@ -206,6 +210,7 @@ static int crowd_body(void *arg)
     return 0;
 }
 
+/* covers: B28 A63 */
 static void nobody_reads_what_is_written(void **state)
 {
     run_on_1_2_4(crowd_body);

@@ -94,7 +94,7 @@ static int select_all(void *arg)
         [GET] = SKUA_GET(all->from, all->got),
         [PUT] = SKUA_PUT(all->to, all->put),
         [NEWS] = SKUA_NEWS(all->subscriber, all->heard),
-        [CHANGED] = SKUA_CHANGED(all->watch, all->version, all->seen),
+        [CHANGED] = SKUA_CHANGED(all->watch, all->version),
         [RECV] = SKUA_RECV(all->chan, all->received),
         [READY] = SKUA_READY(all->fds[0], SKUA_READABLE),
     };
@@ -102,6 +102,11 @@ static int select_all(void *arg)
     all->index = skua_select(cases, count, 0, all->deadline);
     if (all->index >= 0) {
         all->result = cases[all->index].result;
+    }
+    if (all->index == CHANGED) {
+        const int status =
+            skua_watch_wait(all->watch, &all->version, SKUA_ITEM(all->seen), SKUA_NOW);
+        CHECK_INT(status, all->result);
     }
     return 0;
 }
@@ -322,7 +327,7 @@ static int nil_things(void *arg)
     uint64_t version = 0;
     skua_case cases[] = {
         SKUA_GET(NULL, value),    SKUA_PUT(NULL, value),
-        SKUA_NEWS(NULL, value),   SKUA_CHANGED(NULL, version, value),
+        SKUA_NEWS(NULL, value),   SKUA_CHANGED(NULL, version),
         SKUA_ENDED(NULL),         SKUA_READY(-1, SKUA_READABLE | SKUA_WRITABLE),
         {.kind = SKUA_CASE_NONE},
     };

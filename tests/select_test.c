@@ -260,6 +260,7 @@ static int fair_choice_in_a_crowd(void *arg)
     return 0;
 }
 
+/* covers: B23 D20 */
 static void fairness_in_a_crowd(void **state)
 {
     on_thread_and_workers(fair_choice_in_a_crowd);
@@ -281,6 +282,7 @@ static int all_in_order(void *arg)
     return 0;
 }
 
+/* covers: B23 */
 static void in_order(void **state)
 {
     on_thread_and_workers(all_in_order);
@@ -418,6 +420,7 @@ static int cancel_while_waiting(void *arg)
     return 0;
 }
 
+/* covers: B23 D19 */
 static void cancels(void **state)
 {
     run_all(cancel_while_waiting, NULL);

@@ -120,6 +120,7 @@ static int fifo_body(void *arg)
     return 0;
 }
 
+/* covers: B38 */
 static void many_are_not_overtaken_by_few(void **state)
 {
     run_on_1_2_4(fifo_body);
@@ -200,6 +201,7 @@ static int head_leaves_body(void *arg)
     return 0;
 }
 
+/* covers: D24 */
 static void who_leaves_lets_in_those_behind(void **state)
 {
     run_on_1_2_4(head_leaves_body);

@@ -55,7 +55,8 @@ typedef struct skua_config {
    restored at the end. If main_fn returned -ECANCELED after such a signal, skua_run() returns
    -EINTR; skua_run_signal() tells which it was.
    With SKUA_CLOCK=virtual in the environment the clock jumps to the next deadline whenever no task
-   can go on: a program of sleeps runs through at once, at exact times (skua/testing.h).
+   can go on: a program of sleeps runs through at once, at exact times (skua/testing.h). Runtimes
+   that are made by hand keep the real clock.
    Call from: a thread that is not a worker. Blocks it. */
 int skua_run(const skua_config *config, skua_fn main_fn, void *arg) SKUA_MUST_CHECK;
 

@@ -28,12 +28,18 @@ typedef struct skua_case {
     skua_case_kind kind;
     int result;   /* of the case that fired: what the plain call would have returned */
     void *object; /* NULL: never fires */
-    void *item;
-    size_t item_bytes;
-    skua_time at;
-    const struct skua__waitable *waitable; /* of SKUA_CASE_WAITABLE */
-    void *extra;                           /* some waitables' own */
-    int fd, events;                        /* of SKUA_READY */
+    union {
+        void *item;
+        int fd; /* of SKUA_READY */
+    };
+    union {
+        size_t item_bytes;
+        int events; /* of SKUA_READY */
+    };
+    union {
+        skua_time at;                          /* of SKUA_CASE_TIME */
+        const struct skua__waitable *waitable; /* of SKUA_CASE_WAITABLE */
+    };
 } skua_case;
 
 #define SKUA_RECV(chan_, x)                                                                        \

@@ -99,13 +99,13 @@ void skua_watch_close(skua_watch *watch);
    */
 void skua_watch_destroy(skua_watch *watch);
 
-/* A case for skua_select(): a change since `version_` (a uint64_t variable, which is updated); its
-   result is that of skua_watch_wait(). */
+/* A case for skua_select(): there is another version than `version_` (a uint64_t variable), or the
+   watch is closed; result 1 or 0. It reads nothing: skua_watch_wait() then returns at once. */
 extern const struct skua__waitable skua_watch_changes;
-#define SKUA_CHANGED(watch_, version_, x)                                                          \
+#define SKUA_CHANGED(watch_, version_)                                                             \
     {                                                                                              \
-        .kind = SKUA_CASE_WAITABLE, .object = (watch_), .item = &(x), .item_bytes = sizeof(x),     \
-        .waitable = &skua_watch_changes, .extra = &(version_)                                      \
+        .kind = SKUA_CASE_WAITABLE, .object = (watch_), .item = &(version_),                       \
+        .item_bytes = sizeof(version_), .waitable = &skua_watch_changes                            \
     }
 
 /* --- one-shot: one value, once --- */

@@ -37,8 +37,9 @@ typedef struct skua_test_opts {
 
 /* Run fn(arg) as the main task of a fresh runtime and take the runtime down again. Returns what fn
    returned; SKUA_TEST_FAILED if a check has failed; -ENOTEMPTY if all was well but something was
-   left behind: tasks that still ran when fn returned (unless it drains), handles that were not released, open fds,
-   threads, memory (each is named on standard error); -EBUSY while another test run is under way;
+   left behind: tasks that still ran when fn returned (unless it drains), handles that were not
+   released, open fds, threads, memory (each is named on standard error); -EBUSY while another test
+   run is under way;
    -EINVAL for options that contradict each other; else as skua_run(). Whatever fails, the seed is
    printed as SKUA_SEED=..., which in the environment repeats the schedule.
    Call from: a foreign thread. Blocks it. */

@@ -111,21 +111,10 @@ static const struct skua__waitable *waitable_of(const skua_case *entry)
     return entry->kind == SKUA_CASE_TASK ? &task_ends : NULL;
 }
 
-/* The lock that guards the case, or NULL. */
-static struct skua__lock *lock_of(const skua_case *entry)
+/* It has operations, and no lock. */
+static bool is_lockless(const struct skua__candidate *candidate)
 {
-    if (is_channel_case(entry)) {
-        return &((skua_chan *)entry->object)->lock;
-    }
-    const struct skua__waitable *waitable = waitable_of(entry);
-    return waitable != NULL ? waitable->lock(entry) : NULL;
-}
-
-/* The operations of a case if it has no lock, else NULL. */
-static const struct skua__waitable *lockless_of(const skua_case *entry)
-{
-    const struct skua__waitable *waitable = waitable_of(entry);
-    return waitable != NULL && waitable->lock(entry) == NULL ? waitable : NULL;
+    return candidate->waitable != NULL && candidate->lock == NULL;
 }
 
 static struct skua__list *queue_of(const skua_case *entry)
@@ -134,33 +123,40 @@ static struct skua__list *queue_of(const skua_case *entry)
     return entry->kind == SKUA_CASE_SEND ? &chan->waiting_senders : &chan->waiting_receivers;
 }
 
-static int check_case(const skua_case *entry)
+/* Notes what a case is, once for all steps. 0, or what the select returns instead. */
+static int prepare(const skua_case *entry, struct skua__candidate *candidate)
 {
-    if ((unsigned)entry->kind > SKUA_CASE_WAITABLE) {
-        return -EINVAL;
-    }
+    candidate->waitable = NULL;
+    candidate->lock = NULL;
     if (is_channel_case(entry)) {
         skua__chan_check_size(entry->object, entry->item_bytes);
+        candidate->lock = &((skua_chan *)entry->object)->lock;
         return 0;
+    }
+    if ((unsigned)entry->kind > SKUA_CASE_WAITABLE) {
+        return -EINVAL;
     }
     const struct skua__waitable *waitable = waitable_of(entry);
     if (waitable == NULL) {
         return entry->kind == SKUA_CASE_WAITABLE && entry->object != NULL ? -EINVAL : 0;
     }
-    return waitable->check != NULL ? waitable->check(entry) : 0;
+    candidate->waitable = waitable;
+    int status = waitable->check != NULL ? waitable->check(entry) : 0;
+    if (status == 0) {
+        candidate->lock = waitable->lock(entry);
+    }
+    return status;
 }
 
-static int check_cases(struct selection *selection)
+static int prepare_all(struct selection *selection)
 {
     selection->has_lockless = false;
     for (uint32_t i = 0; i < selection->count; i++) {
-        int status = check_case(&selection->cases[i]);
+        int status = prepare(&selection->cases[i], &selection->candidates[i]);
         if (status < 0) {
             return status;
         }
-        if (lockless_of(&selection->cases[i]) != NULL) {
-            selection->has_lockless = true;
-        }
+        selection->has_lockless |= is_lockless(&selection->candidates[i]);
     }
     return 0;
 }
@@ -180,11 +176,11 @@ static struct skua__wake_list *wakes_of(struct selection *selection)
 static void sort_locks(struct selection *selection)
 {
     for (uint32_t i = 0; i < selection->count; i++) {
-        uintptr_t address = (uintptr_t)lock_of(&selection->cases[i]);
+        uintptr_t address = (uintptr_t)selection->candidates[i].lock;
         uint32_t at = i;
         while (at > 0) {
             uint32_t before = selection->candidates[at - 1].order;
-            if ((uintptr_t)lock_of(&selection->cases[before]) <= address) {
+            if ((uintptr_t)selection->candidates[before].lock <= address) {
                 break;
             }
             selection->candidates[at].order = before;
@@ -197,11 +193,9 @@ static void sort_locks(struct selection *selection)
 /* The i-th different lock in order, or NULL (no lock, or the same as before). */
 static struct skua__lock *lock_in_order(const struct selection *selection, uint32_t i)
 {
-    struct skua__lock *lock = lock_of(&selection->cases[selection->candidates[i].order]);
-    if (i > 0 && lock == lock_of(&selection->cases[selection->candidates[i - 1].order])) {
-        return NULL;
-    }
-    return lock;
+    const struct skua__candidate *candidates = selection->candidates;
+    struct skua__lock *lock = candidates[candidates[i].order].lock;
+    return i > 0 && lock == candidates[candidates[i - 1].order].lock ? NULL : lock;
 }
 
 static void lock_all(const struct selection *selection)
@@ -230,11 +224,10 @@ static void unlock_all(const struct selection *selection)
 static void attempt_lockless(struct selection *selection)
 {
     for (uint32_t i = 0; selection->has_lockless && i < selection->count; i++) {
-        const struct skua__waitable *waitable = lockless_of(&selection->cases[i]);
-        if (waitable != NULL) {
-            struct skua__candidate *candidate = &selection->candidates[i];
+        struct skua__candidate *candidate = &selection->candidates[i];
+        if (is_lockless(candidate)) {
             candidate->early =
-                waitable->attempt(&selection->cases[i], candidate, wakes_of(selection));
+                candidate->waitable->attempt(&selection->cases[i], candidate, wakes_of(selection));
         }
     }
 }
@@ -253,14 +246,13 @@ static int attempt_channel(struct selection *selection, const skua_case *entry)
 
 static int attempt_waitable(struct selection *selection, uint32_t index)
 {
-    const skua_case *entry = &selection->cases[index];
-    const struct skua__waitable *waitable = waitable_of(entry);
-    if (waitable == NULL) {
+    struct skua__candidate *candidate = &selection->candidates[index];
+    if (candidate->waitable == NULL) {
         return SKUA__WOULD_WAIT;
     }
-    struct skua__candidate *candidate = &selection->candidates[index];
-    return waitable->lock(entry) == NULL ? candidate->early
-                                         : waitable->attempt(entry, candidate, wakes_of(selection));
+    return candidate->lock == NULL ? candidate->early
+                                   : candidate->waitable->attempt(&selection->cases[index],
+                                                                  candidate, wakes_of(selection));
 }
 
 /* Lets the case happen if it can, under its lock. */
@@ -331,9 +323,8 @@ static void link_locked(struct selection *selection, const struct skua__wait *wa
             skua__list_push_back(queue_of(entry), &candidate->waiter.link);
             continue;
         }
-        const struct skua__waitable *waitable = waitable_of(entry);
-        if (waitable != NULL && waitable->lock(entry) != NULL) {
-            waitable->link(entry, candidate);
+        if (candidate->waitable != NULL && candidate->lock != NULL) {
+            candidate->waitable->link(entry, candidate);
         }
     }
 }
@@ -344,9 +335,9 @@ static int link_lockless(struct selection *selection, uint32_t *failed)
 {
     int status = 1;
     for (uint32_t i = 0; selection->has_lockless && i < selection->count; i++) {
-        const struct skua__waitable *waitable = lockless_of(&selection->cases[i]);
-        if (waitable != NULL) {
-            int linked = waitable->link(&selection->cases[i], &selection->candidates[i]);
+        struct skua__candidate *candidate = &selection->candidates[i];
+        if (is_lockless(candidate)) {
+            int linked = candidate->waitable->link(&selection->cases[i], candidate);
             if (linked < status) {
                 status = linked;
                 *failed = i;
@@ -368,9 +359,8 @@ static void unlink_some(struct selection *selection, bool locked)
             }
             continue;
         }
-        const struct skua__waitable *waitable = waitable_of(entry);
-        if (waitable != NULL && (waitable->lock(entry) != NULL) == locked) {
-            waitable->unlink(entry, candidate, wakes_of(selection));
+        if (candidate->waitable != NULL && (candidate->lock != NULL) == locked) {
+            candidate->waitable->unlink(entry, candidate, wakes_of(selection));
         }
     }
 }
@@ -425,7 +415,7 @@ static bool may_wait_all(const struct selection *selection)
             }
             continue;
         }
-        const struct skua__waitable *waitable = waitable_of(entry);
+        const struct skua__waitable *waitable = selection->candidates[i].waitable;
         if (waitable != NULL && waitable->may_wait != NULL && !waitable->may_wait(entry)) {
             return false;
         }
@@ -438,10 +428,9 @@ static int finish(struct selection *selection, int index)
 {
     skua_case *entry = &selection->cases[index];
     struct skua__candidate *candidate = &selection->candidates[index];
-    const struct skua__waitable *waitable = waitable_of(entry);
     int result = candidate->waiter.result;
-    if (waitable != NULL && waitable->finish != NULL) {
-        result = waitable->finish(entry, candidate);
+    if (candidate->waitable != NULL && candidate->waitable->finish != NULL) {
+        result = candidate->waitable->finish(entry, candidate);
         if (result == SKUA__WOULD_WAIT) {
             return SKUA__RECHECK;
         }
@@ -500,6 +489,32 @@ static int select_once(struct selection *selection, skua_time deadline)
     return index < 0 ? -EAGAIN : index;
 }
 
+/* Until one happens, or none will. */
+static int select_in(struct selection *selection, skua_time deadline)
+{
+    int status = prepare_all(selection);
+    if (status < 0) {
+        return status;
+    }
+    skua__wake_list_init(&selection->wakes);
+    sort_locks(selection);
+    do {
+        status = select_once(selection, deadline);
+    } while (status == SKUA__RECHECK);
+    return status;
+}
+
+static SKUA_NOINLINE int select_many(struct selection *selection, skua_time deadline)
+{
+    selection->candidates = skua__alloc(selection->count * sizeof *selection->candidates);
+    if (selection->candidates == NULL) {
+        return -ENOMEM;
+    }
+    int status = select_in(selection, deadline);
+    skua__free(selection->candidates);
+    return status;
+}
+
 int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline)
 {
     if (skua__forked()) {
@@ -512,25 +527,10 @@ int skua_select(skua_case cases[], size_t count, int flags, skua_time deadline)
     selection.cases = cases;
     selection.count = (uint32_t)count;
     selection.flags = flags;
-    int status = check_cases(&selection);
-    if (status < 0) {
-        return status;
+    if (count > INLINE_CASES) {
+        return select_many(&selection, deadline);
     }
     struct skua__candidate inline_candidates[INLINE_CASES];
     selection.candidates = inline_candidates;
-    if (count > INLINE_CASES) {
-        selection.candidates = skua__alloc(count * sizeof *selection.candidates);
-        if (selection.candidates == NULL) {
-            return -ENOMEM;
-        }
-    }
-    skua__wake_list_init(&selection.wakes);
-    sort_locks(&selection);
-    do {
-        status = select_once(&selection, deadline);
-    } while (status == SKUA__RECHECK);
-    if (selection.candidates != inline_candidates) {
-        skua__free(selection.candidates);
-    }
-    return status;
+    return select_in(&selection, deadline);
 }

@@ -185,10 +185,10 @@ int skua_watch_wait(skua_watch *watch, uint64_t *version, void *item, size_t ite
 
 /* --- select ----------------------------------------------------------------------------------- */
 
+/* The case's item is the version that was seen. */
 static int check_entry(const skua_case *entry)
 {
-    check_size(entry->object, entry->item_bytes);
-    return 0;
+    return entry->item_bytes == sizeof(uint64_t) ? 0 : -EINVAL;
 }
 
 static struct skua__lock *lock_of_entry(const skua_case *entry)
@@ -201,7 +201,11 @@ static int attempt_entry(const skua_case *entry, struct skua__candidate *candida
 {
     (void)candidate;
     (void)wakes;
-    return try_read(entry->object, entry->extra, entry->item);
+    const skua_watch *watch = entry->object;
+    if (watch->version != *(const uint64_t *)entry->item) {
+        return 1;
+    }
+    return watch->is_closed ? 0 : SKUA__WOULD_WAIT;
 }
 
 static int link_entry(const skua_case *entry, struct skua__candidate *candidate)
@@ -210,10 +214,13 @@ static int link_entry(const skua_case *entry, struct skua__candidate *candidate)
     return 1;
 }
 
+/* Woken by a change, or by the close: which of them? */
 static int finish_entry(const skua_case *entry, struct skua__candidate *candidate)
 {
-    (void)candidate;
-    return read_again(entry->object, entry->extra, entry->item);
+    lock(entry->object);
+    int status = attempt_entry(entry, candidate, NULL);
+    unlock(entry->object);
+    return status;
 }
 
 const struct skua__waitable skua_watch_changes = {

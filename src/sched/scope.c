@@ -580,8 +580,11 @@ int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns)
             int64_t outer = shield_deadline(scope, now_ns);
             return outer < earliest ? outer : earliest;
         }
+        /* Where a reason has replaced the deadline there is none any more, except for the one that
+           has fired. */
         int64_t deadline_ns = skua__load(&scope->deadline_ns, relaxed);
-        earliest = deadline_ns < earliest ? deadline_ns : earliest;
+        bool is_one = deadline_ns >= 0 || has_flag(scope, SKUA__SCOPE_EXPIRED);
+        earliest = is_one && deadline_ns < earliest ? deadline_ns : earliest;
     }
     return earliest;
 }

@@ -102,7 +102,8 @@ static inline int64_t skua__scope_moment(skua_time moment)
     return moment.ns < 0 ? 1 : moment.ns == 0 ? SKUA__NEVER : moment.ns;
 }
 
-/* The earliest deadline that holds for a wait in `scope`. `now_ns` matters only inside shields. */
+/* The earliest deadline that holds for a wait in `scope`; cancels do not count. `now_ns` matters
+   only inside shields. */
 int64_t skua__scope_deadline(const struct skua__scope *scope, int64_t now_ns);
 
 /* True if the chain has any deadline at all, so that the clock must be read. */

@@ -47,6 +47,7 @@
 #include "sched/waiter.h"
 
 struct skua_case; /* skua/select.h */
+struct skua__waitable;
 
 /* What an attempt gives when the case cannot happen now. */
 enum { SKUA__WOULD_WAIT = -2000000 };
@@ -59,6 +60,8 @@ struct skua__candidate {
     struct skua__waiter waiter;
     uint64_t notes[3]; /* the waitable's own, from attempt to finish; unset before the first one */
     /* Select's own. */
+    const struct skua__waitable *waitable; /* NULL: a channel, a moment, or nothing */
+    struct skua__lock *lock;               /* NULL: it has none */
     uint32_t order; /* candidates[i].order: the case whose lock is i-th in address order */
     uint32_t turn;  /* candidates[i].turn: the case that is tried as the i-th */
     int early;      /* without a lock: what the attempt gave */

@@ -122,7 +122,8 @@ int skua__refused(struct skua__fiber *fiber)
     return -ECANCELED;
 }
 
-/* The fiber's timer has fired: whose deadline was it? */
+/* The fiber's timer has fired: whose deadline was it? A cancel that came after that is too late for
+   this wait: a sleep that is over, say, was not cancelled. */
 static int judge_deadline(struct skua__fiber *fiber, bool is_soft, int64_t deadline_ns)
 {
     int64_t now = skua__clock_ns();

@@ -1,7 +1,8 @@
 /* Single flights: calls for one key, of which one runs, against cancels of the one that runs and of
    the ones that wait.
 
-   Sources: group/flight.c sched/task.c sched/watch.c sched/member.c sched/waiter.c sched/scope.c sched/wheel.c
+   Sources: group/flight.c sched/task.c sched/watch.c sched/member.c sched/waiter.c
+       sched/scope.c sched/wheel.c
    Mutates: group/flight.c(find unlink_runner leave give_up follow skua__flight_enter
        skua__flight_attempt serve skua__flight_finish move_all claim_heir skua__flight_hand_over run
        skua_flight_run) */

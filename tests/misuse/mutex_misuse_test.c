@@ -42,7 +42,7 @@ static int unlock_of_another(void *arg)
     return finish(spawn_with(unlock_free, NULL, &opts));
 }
 
-/* covers: A45 */
+/* covers: A45 D23 */
 static void in_tasks(void **state)
 {
     skua_fn fn = lock_twice;

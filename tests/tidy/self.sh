@@ -139,6 +139,7 @@ add src/chan/a.c 'x = skua__load(&a->release, relaxed);'; silent comments
 
 add include/skua/a.h 'int skua_new(void);';       expect docs 'skua_new is named nowhere'
 add include/skua/a.h '#define SKUA_A skua_new()'; silent docs
+mkdir -p docs/guide && add docs/guide/a.md "Call \`skua_gone()\`."; expect docs "skua_gone is in no header"
 
 add docs/a.md "See /wo""rk/main.";                expect words 'docs/a.md:1'
 add docs/a.md "from cra""tes.io";                 expect words 'docs/a.md:1'
