@@ -1,5 +1,5 @@
 # What the public headers promise about results and deadlines: sh results_test.sh SOURCE [BUILD].
-# covers: A17 A43
+# covers: A17 A24 A43
 # The lists of functions are read from the headers, so that a new one cannot be forgotten.
 #
 #   1. A function whose result is an int or a ssize_t is SKUA_MUST_CHECK, or stands in `may_ignore`
@@ -164,6 +164,7 @@ fails() {
     fails 'skua_spawn(NULL, fn, item, &(skua_spawn_opts){.name = "a", .pin = 1})'
     fails 'skua_spawn_many(NULL, fn, item, sizeof *item, 1, NULL)'
     fails 'skua_join(task, NULL, SKUA_FOREVER)'
+    fails 'skua_wait(&task, 1, SKUA_FIRST_DONE, (bool[1]){false}, SKUA_FOREVER)'
     fails 'skua_mutex_lock(mutex, SKUA_FOREVER)'
     fails 'skua_chan_send(chan, item, sizeof *item, SKUA_FOREVER)'
     fails 'skua_scope_close(scope, 0)'

@@ -120,6 +120,7 @@ static void join_timeout_leaves_the_task_alone(void **state)
     run_on_1_2_4(timeout_body);
 }
 
+/* covers: A70 */
 static void join_timeout_in_a_foreign_thread(void **state)
 {
     skua_runtime *runtime;

@@ -102,6 +102,7 @@ static void hang(void *arg)
     CHECK_INT(skua_test_run(opts, start_and_hang, NULL), 0);
 }
 
+/* covers: A89 */
 static void a_hang_lists_the_tasks_and_aborts(void **state)
 {
     skua_test_opts opts = {.virtual_clock = true, .timeout_ns = SKUA_MS(30), .name = "stuck"};

@@ -22,7 +22,8 @@ typedef struct skua_local {
    Call from: a task. Never switches. Cost: O(number of bindings). */
 int skua_local_set(const skua_local *key, void *value) SKUA_MUST_CHECK;
 
-/* The value bound to `key`, or NULL. Call from anywhere (NULL on a foreign thread). */
+/* The value bound to `key`, or NULL. Call from anywhere (NULL on a foreign thread); a function that
+   skua_blocking() runs sees the values of the task that called it. */
 void *skua_local_get(const skua_local *key);
 
 SKUA_END_DECLS

@@ -34,6 +34,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/local.h"
 #include "sched/service.h"
 #include "sched/waiter.h"
 
@@ -57,6 +58,7 @@ struct call {
     struct skua__link link; /* in the queue while QUEUED */
     skua_fn fn;
     void *arg;
+    skua_task *task;
     enum call_state state;
     int result;                  /* DONE: fn's; REFUSED: why */
     struct skua__waiter *waiter; /* NULL: the caller does not wait (yet, or any more) */
@@ -106,7 +108,7 @@ int skua_blocking(skua_fn fn, void *arg, skua_time start_by)
         return status;
     }
     struct pool *pool = SKUA_CONTAINER(service, struct pool, service);
-    struct call call = {.fn = fn, .arg = arg};
+    struct call call = {.fn = fn, .arg = arg, .task = skua_self()};
     status = submit(pool, &call, skua__is_now(start_by));
     return status < 0 ? status : await(pool, &call, skua__deadline_ns(start_by));
 }
@@ -203,6 +205,15 @@ static struct call *rest(struct thread *self)
     return self->call;
 }
 
+/* The task waits for it: so its task-locals are there to be read. */
+static int make_call(const struct call *call)
+{
+    skua__locals_lend(call->task);
+    int result = call->fn(call->arg);
+    skua__locals_lend(NULL);
+    return result;
+}
+
 static void *thread_main(void *arg)
 {
     struct thread *self = arg;
@@ -210,7 +221,7 @@ static void *thread_main(void *arg)
     pthread_setname_np(pthread_self(), self->name);
     while (call != NULL) {
         while (call != NULL) {
-            call = finish(self, call, call->fn(call->arg));
+            call = finish(self, call, make_call(call));
         }
         call = rest(self);
     }

@@ -2,6 +2,9 @@
    makes a new set. Tasks have few locals and set them rarely, so an array that is searched from the
    front is best.
 
+   A thread that makes a blocking call for a task reads the task's locals; it must not set them,
+   since the task's forked children go on meanwhile, and share them.
+
    A task's forked children share its set. So it is looked into, and replaced, under the lock of the
    task's scope; tasks without any locals, which are most, are spared the lock. */
 #include "sched/local.h"
@@ -115,6 +118,9 @@ int skua_local_set(const skua_local *key, void *value)
 void *skua_local_get(const skua_local *key)
 {
     skua_task *task = skua_self();
+    if (SKUA_UNLIKELY(task == NULL)) {
+        task = skua__locals_lender();
+    }
     if (task == NULL || skua__load(&task->locals, relaxed) == NULL) {
         return NULL;
     }

@@ -15,4 +15,10 @@ struct skua__locals *skua__locals_of(skua_task *task);
 /* One reference less. Not for NULL: most tasks have none, and see so by themselves. */
 void skua__locals_release(struct skua__locals *locals);
 
+/* From now on the calling thread, a foreign one, reads the locals of `task`, which waits for it
+   until it has said NULL again. And whose they are now, or NULL. In worker.c, with all that belongs
+   to a thread. */
+void skua__locals_lend(skua_task *task);
+skua_task *skua__locals_lender(void);
+
 #endif

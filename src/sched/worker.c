@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "sched/director.h"
 #include "sched/dispatch.h"
+#include "sched/local.h"
 #include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -55,6 +56,19 @@ __attribute__((used, visibility("hidden"))) _Thread_local struct skua__worker *s
 /* Read by skua__fork_line_self(), in assembly and in programs. */
 __attribute__((used, visibility("default"))) _Thread_local struct skua__fork_line *skua__fork_line =
     &skua__fork_nobodys_line;
+
+static _Thread_local skua_task *lender;
+
+void skua__locals_lend(skua_task *task)
+{
+    lender = task;
+}
+
+/* A forked process has this thread, and no right to the lock that its locals are read under. */
+skua_task *skua__locals_lender(void)
+{
+    return skua__forked() ? NULL : lender;
+}
 
 #if !SKUA__TLS_HAS_LOAD
 SKUA_OPAQUE struct skua__worker *skua__worker_self(void)

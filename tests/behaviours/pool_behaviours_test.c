@@ -163,6 +163,51 @@ static void a_blocking_call_and_a_task_talk_over_channels(void **state)
     run_on_1_2_4(1, talk_body);
 }
 
+static const skua_local user_key = {"user"};
+static int user;
+
+/* A nested call is made on the same thread. */
+static int look_for_user(void *arg)
+{
+    CHECK_PTR(skua_local_get(&user_key), arg);
+    CHECK_INT(skua_local_set(&user_key, NULL), -EPERM);
+    CHECK_PTR(skua_local_get(&user_key), arg);
+    return 0;
+}
+
+static int look_twice(void *arg)
+{
+    CHECK_INT(look_for_user(arg), 0);
+    return skua_blocking(look_for_user, arg, FOREVER);
+}
+
+static int call_look(void *arg)
+{
+    return skua_blocking(look_twice, NULL, FOREVER);
+}
+
+static int locals_body(void *arg)
+{
+    skua_task *without;
+    int status = -1;
+    CHECK_INT(skua_spawn(&without, call_look, NULL, NULL), 0); /* before they are there */
+    CHECK_INT(skua_local_set(&user_key, &user), 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK_INT(skua_blocking(look_twice, &user, FOREVER), 0);
+    }
+    CHECK_INT(skua_join(without, &status, FOREVER), 0);
+    CHECK_INT(status, 0);
+    skua_task_release(without);
+    CHECK_INT(skua_local_set(&user_key, NULL), 0);
+    return skua_blocking(look_twice, NULL, FOREVER);
+}
+
+/* covers: A65 */
+static void a_blocking_call_sees_the_locals_of_its_task(void **state)
+{
+    run_on_1_2_4(1, locals_body); /* one thread for all */
+}
+
 /* --- so many threads -------------------------------------------------------------------------- */
 
 enum { THREADS = 3, CALLS = 5 };
@@ -411,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(tasks_go_on_while_sixty_four_calls_block),
         TEST(a_blocking_call_and_a_task_talk_over_channels),
+        TEST(a_blocking_call_sees_the_locals_of_its_task),
         TEST(five_calls_share_three_threads),
         TEST(four_sums_of_squares_in_four_processes),
         TEST(a_jobs_complaint_comes_back_and_a_killed_worker_is_replaced),

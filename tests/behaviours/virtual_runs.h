@@ -1,4 +1,5 @@
-/* tests/behaviours/virtual_runs.h: runs on the virtual clock, for suites whose times are exact. */
+/* tests/behaviours/virtual_runs.h: runs on the virtual clock, for suites whose times are exact.
+   They hold in every order of the tasks, hence under seeded schedules, too. */
 #ifndef SKUA_TESTS_VIRTUAL_RUNS_H
 #define SKUA_TESTS_VIRTUAL_RUNS_H
 
@@ -13,11 +14,18 @@ static inline void run_virtually_on(uint32_t workers, skua_fn fn)
     CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
 }
 
+enum { SEEDS = 10 };
+
 static inline void run_virtually_on_1_2_4(skua_fn fn)
 {
+    uint64_t random = test_seed();
     run_virtually_on(1, fn);
     run_virtually_on(2, fn);
     run_virtually_on(4, fn);
+    for (int i = 0; i < SEEDS; i++) {
+        const skua_test_opts opts = {.seeded = true, .seed = test_random(&random) | 1};
+        CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
+    }
 }
 
 /* Sleeps for some milliseconds, then ends with a status; says when that was. */

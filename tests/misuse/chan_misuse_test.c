@@ -26,6 +26,7 @@ static void release_both_receivers(void *arg)
     skua_chan_release(chan, SKUA_RECEIVER);
 }
 
+/* covers: A45 */
 static void over_release(void **state)
 {
     test_dies(release_both_senders, NULL, "a sender end of a channel was released more often");
@@ -58,6 +59,7 @@ static void select_recv_narrow(void *arg)
     (void)!skua_select(cases, 2, 0, SKUA_NOW);
 }
 
+/* covers: A45 */
 static void wrong_size(void **state)
 {
     test_dies(send_wide, NULL, "an item of 8 bytes at a channel of items of 4 bytes");
@@ -80,6 +82,7 @@ static void run_wrong_task(void *arg)
 }
 
 /* The task is named. */
+/* covers: A45 */
 static void says_who(void **state)
 {
     test_dies(run_wrong_task, NULL, "task 'main'");

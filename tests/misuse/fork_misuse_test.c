@@ -92,6 +92,7 @@ static void dies(skua_fn fn, const char *text)
     test_dies(run_alone, &fn, text);
 }
 
+/* covers: A45 */
 static void misuse_panics(void **state)
 {
     dies(wrong_order, "another order than newest first");

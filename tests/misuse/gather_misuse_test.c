@@ -30,6 +30,7 @@ static int read_twice_at_once(void *arg)
     return skua_sleep(SKUA_FOREVER);
 }
 
+/* covers: A45 */
 static void two_at_one_watch(void **state)
 {
     skua_fn fn = read_twice_at_once;

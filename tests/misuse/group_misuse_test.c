@@ -98,6 +98,7 @@ static int closed_by_member(void *arg)
     return skua_group_close(&group, 0);
 }
 
+/* covers: A45 D57 */
 static void a_group_closed_by_somebody_else(void **state)
 {
     dies(closed_by_stranger, "not the innermost open scope");
@@ -131,6 +132,7 @@ static int close_out_of_order(void *arg)
     return skua_group_close(&group, 0);
 }
 
+/* covers: A45 */
 static void a_group_closed_with_a_scope_inside(void **state)
 {
     dies(close_out_of_order, "not the innermost open scope");
@@ -144,6 +146,7 @@ static int end_with_open_group(void *arg)
     return 0;
 }
 
+/* covers: A45 D57 */
 static void a_task_that_ends_with_an_open_group(void **state)
 {
     dies(end_with_open_group, "open scope");
@@ -156,6 +159,7 @@ static int cancel_closed(void *arg)
     return 0;
 }
 
+/* covers: A45 D57 */
 static void a_cancel_of_a_group_that_is_not_open(void **state)
 {
     dies(cancel_closed, "not open");
@@ -168,6 +172,7 @@ static void open_outside(void *arg)
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
 }
 
+/* covers: A45 */
 static void a_group_outside_of_a_task(void **state)
 {
     test_dies(open_outside, NULL, "outside of a task");

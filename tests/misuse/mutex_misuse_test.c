@@ -42,7 +42,7 @@ static int unlock_of_another(void *arg)
     return finish(spawn_with(unlock_free, NULL, &opts));
 }
 
-/* covers: D23 */
+/* covers: A45 D23 */
 static void in_tasks(void **state)
 {
     skua_fn fn = lock_twice;
@@ -69,6 +69,7 @@ static void unlock_outside(void *arg)
     skua_mutex_unlock(&mutex);
 }
 
+/* covers: A45 */
 static void on_foreign_threads(void **state)
 {
     test_dies(lock_outside, NULL, "a mutex is locked by a thread that is not a task");

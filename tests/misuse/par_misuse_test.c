@@ -58,6 +58,7 @@ static void dies(skua_fn fn, const char *text)
     test_dies(run_alone, &fn, text);
 }
 
+/* covers: A45 */
 static void misuse_panics(void **state)
 {
     dies(added_by_another, "by another fiber than its owner");

@@ -33,6 +33,7 @@ static int release_too_often(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_release_too_many(void **state)
 {
     dies(release_too_often, "released more often");
@@ -49,6 +50,7 @@ static int retain_freed(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_retain_of_a_freed_task(void **state)
 {
     dies(retain_freed, "nobody holds");
@@ -62,6 +64,7 @@ static int close_out_of_order(void *arg)
     return skua_scope_close(&outer, 0);
 }
 
+/* covers: A45 */
 static void a_scope_closed_out_of_order(void **state)
 {
     dies(close_out_of_order, "not the innermost");
@@ -75,6 +78,7 @@ static int close_twice(void *arg)
     return skua_scope_close(&scope, status);
 }
 
+/* covers: A45 */
 static void a_scope_closed_twice(void **state)
 {
     dies(close_twice, "not the innermost");
@@ -87,6 +91,7 @@ static int end_with_open_scope(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_task_that_ends_with_an_open_scope(void **state)
 {
     dies(end_with_open_scope, "'main'");
@@ -101,6 +106,7 @@ static int open_twice(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_scope_opened_twice(void **state)
 {
     dies(open_twice, "open already");
@@ -113,6 +119,7 @@ static int cancel_closed(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_cancel_of_a_scope_that_is_not_open(void **state)
 {
     dies(cancel_closed, "not open");
@@ -125,6 +132,7 @@ static void open_outside(void *arg)
     skua_scope_open(&scope, SKUA_FOREVER);
 }
 
+/* covers: A45 */
 static void a_scope_outside_of_a_task(void **state)
 {
     test_dies(open_outside, NULL, "outside of a task");
@@ -136,6 +144,7 @@ static int destroy_own(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_runtime_destroyed_by_its_own_task(void **state)
 {
     dies(destroy_own, "its own tasks");

@@ -33,6 +33,7 @@ static int stop_closed(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_closed_scope_that_is_moved_or_stopped(void **state)
 {
     dies(move_closed, "deadline is moved of a scope that is not open");
@@ -66,6 +67,7 @@ static int cancel_for_success(void *arg)
     return 0;
 }
 
+/* covers: A45 */
 static void a_reason_that_is_none(void **state)
 {
     dies(cancel_for_nothing, "a code < 0, and not 0");
@@ -84,6 +86,7 @@ static int defer_open(void *arg)
     return status;
 }
 
+/* covers: A45 */
 static void a_deferred_call_that_leaves_a_scope_open(void **state)
 {
     dies(defer_open, "not the innermost");
@@ -105,6 +108,7 @@ static int move_on_open(void *arg)
     return skua_move_on(SKUA_FOREVER, return_open, NULL);
 }
 
+/* covers: A45 */
 static void a_function_that_leaves_a_scope_open(void **state)
 {
     dies(shield_open, "not the innermost");

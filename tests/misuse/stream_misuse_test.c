@@ -95,6 +95,7 @@ static int let_children_yield(void *arg)
     return ask(shared) == 1 ? skua_sleep(SKUA_FOREVER) : -1;
 }
 
+/* covers: A45 */
 static void generators(void **state)
 {
     dies(close_while_asked, "the generator 'wait_for_ever' is closed while a task waits");
@@ -153,6 +154,7 @@ static int flat_already(void *arg)
     return skua_stream_flatten(skua_stream_from_array("abc", 1, 3), 1) == NULL;
 }
 
+/* covers: A45 */
 static void streams(void **state)
 {
     dies(ask_for_another_size, "an item of 4 bytes is asked of a stream of items of 8 bytes");
