@@ -558,7 +558,7 @@ static const swept entries[] = {
      .late = SWEEP_FINE, .now = SWEEP_FINE},
     {"skua_as_completed_next", watch_tasks, take_all, end_one, take_the_rest, .done = 0,
      .flags = SWEEP_ALONE},
-    {"skua_call", begin, call_runtime, set_event, nothing_is_left, .done = 0},
+    {"skua_call", begin, call_runtime, set_event, nothing_is_left, .flags = SWEEP_BEGINS},
 
     {"skua_group_start", begin, start_member, set_event, nothing_is_left, .done = 0},
     {"skua_group_next", begin, next_members, release_permit, permits_add_up, .done = 0},
@@ -600,6 +600,7 @@ static const swept entries[] = {
      .await = until_back, .flags = PLAIN | SWEEP_AWAITS | SWEEP_ALONE | SWEEP_REAL},
 };
 
+/* covers: A31 */
 static void tasks_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);
