@@ -409,7 +409,7 @@ static const swept entries[] = {
     {"skua_select: sends", make_all_full, select_sends, get_or_receive, check_all, .done = 0},
 };
 
-/* covers: A57 D9 */
+/* covers: A57 B12 D9 */
 static void queues_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);

@@ -456,7 +456,7 @@ static const swept entries[] = {
     {"skua_ticker_wait", start_ticker, wait_for_tick, a_second_passes, ticks_add_up, .done = 1},
 };
 
-/* covers: D24 D28 D29 */
+/* covers: B12 D24 D28 D29 */
 static void sync_is_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);

@@ -600,7 +600,7 @@ static const swept entries[] = {
      .await = until_back, .flags = PLAIN | SWEEP_AWAITS | SWEEP_ALONE | SWEEP_REAL},
 };
 
-/* covers: A31 */
+/* covers: B12 */
 static void tasks_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);
