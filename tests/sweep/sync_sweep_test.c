@@ -357,7 +357,7 @@ static void it_was_done(int status)
     SAME(skua_once_is_done(&once), true);
 }
 
-/* One that runs the function itself, and the next in line that has to if it does not get through. */
+/* One that runs the function itself, and the next in line, which has to if it fails. */
 static void begin_once_anew(void)
 {
     clear_event();
