@@ -366,7 +366,7 @@ static int live_with_members(node *self)
 {
     SKUA_GROUP(group);
     skua_group_open(&group, (skua_policy)below(&self->random, SKUA_JOIN_SET + 1),
-                    skua_after(SKUA_US(2000 + below(&self->random, 100000))));
+                    skua_after(SKUA_US(2000 + below(&self->random, 100000)) * TEST_SCALE));
     int status = have_members(&group, self);
     for (int i = 0; i < STEPS && status != -ECANCELED; i++) {
         status = take_step(&self->random);
@@ -512,20 +512,25 @@ static void hear_of(skua_report_kind kind, const char *text, void *hook_arg)
     }
 }
 
+static void run_storm(uint64_t *random)
+{
+    const skua_config config = {
+        .workers = 1u << below(random, 3), .on_failure = hear_of_failure, .on_report = hear_of};
+    CHECK_INT(skua_run(&config, storm, random), 0);
+}
+
 static void a_storm_of_cancels_leaves_nothing(void **state)
 {
     uint64_t random = test_seed();
     skua_test_resources before;
     const skua_time end = skua_after(SKUA_SEC((int64_t)test_env("SKUA_STRESS_SECONDS", 4)));
+    run_storm(&random); /* what a process starts with its first thread belongs to `before` */
     skua_test_resources_now(&before);
     do {
-        const skua_config config = {.workers = 1u << below(&random, 3),
-                                    .on_failure = hear_of_failure,
-                                    .on_report = hear_of};
-        CHECK_INT(skua_run(&config, storm, &random), 0);
+        run_storm(&random);
     } while (skua_clock().ns < end.ns || spawned < 10000 / TEST_SCALE);
     CHECK_INT(skua_test_resources_compare(&before), 0);
-    CHECK(cancelled > 0 && late > 0 && failed > 0);
+    CHECK(cancelled > 0 && cancelled < ended);
     print_message("%llu tasks, %llu cancelled by %llu cancels and what was above them, %llu late, "
                   "%llu failed, %llu items\n",
                   (unsigned long long)spawned, (unsigned long long)cancelled,

@@ -75,7 +75,7 @@ typedef struct sweep_task {
     skua_scope scope;
     skua_time scope_deadline, deadline;
     int status, again, again_now, reason, closed;
-    bool has_returned;
+    _Atomic bool has_returned; /* the driver may go on elsewhere where real things are waited for */
 } sweep_task;
 
 static struct {
