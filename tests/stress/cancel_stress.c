@@ -17,8 +17,8 @@
 #include <skua/testing.h>
 
 enum {
-    TREES = 100 / TEST_SCALE,
-    MEMBERS = 10, /* of each group: a tree has 1 + 10 + 100 tasks */
+    TREES = 100 / TEST_SCALE / TEST_SCALE, /* the deadlines come in time, then */
+    MEMBERS = 10,                          /* of each group: a tree has 1 + 10 + 100 tasks */
     DEPTH = 3,
     STEPS = 4,
     CHANS = 4,
