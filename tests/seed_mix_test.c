@@ -1,23 +1,33 @@
-/* tests/seed_mix_test.c: random programs of tasks, channels, mutexes, selects, scopes with
-   deadlines and cancels, each under a seeded schedule, twice: the same happens in the same order,
-   nothing is lost and nothing hangs. SKUA_SEEDS says how many; the programs come from SKUA_SEED. */
+/* tests/seed_mix_test.c: random programs of tasks, groups, channels, queues, locks, semaphores,
+   conditions, generators, selects, gathers, cancels, and scopes whose deadlines are moved, each
+   under a seeded schedule, twice: the same happens in the same order, nothing is lost and nothing
+   hangs. SKUA_SEEDS says how many; without it there are 500, or as many as two seconds allow on a
+   busy machine. The programs come from SKUA_SEED. */
 #include "tasks.h"
 
 #include <skua/chan.h>
+#include <skua/gather.h>
+#include <skua/gen.h>
+#include <skua/group.h>
+#include <skua/queue.h>
 #include <skua/select.h>
 #include <skua/sync.h>
 #include <skua/testing.h>
 
-enum { CHANS = 3, MUTEXES = 2, TASKS = 6, STEPS = 10, KINDS = 9 };
+enum { CHANS = 3, MUTEXES = 2, PERMITS = 3, TASKS = 6, STEPS = 10, KINDS = 17, SEEDS_MIN = 20 };
 
 typedef struct world {
     uint64_t program; /* what the tasks do */
     uint64_t hash;    /* of all that has happened, in order */
     int events;
     int sent, received;
-    int holders[MUTEXES];
+    int holders[MUTEXES], borrowed, put, got;
     skua_chan *chans[CHANS];
     skua_mutex mutexes[MUTEXES];
+    skua_sem sem;
+    skua_cond cond; /* of the first mutex */
+    skua_queue *queue;
+    skua_scope *scope; /* that somebody has open just now, or NULL */
     skua_task *tasks[TASKS];
 } world;
 
@@ -121,6 +131,139 @@ static int act_in_a_child(actor *self)
     return status < 0 ? status : result;
 }
 
+/* A group of two, of any policy, that may be cancelled as a whole. */
+static int act_in_a_group(actor *self)
+{
+    actor inner[2];
+    SKUA_GROUP(group);
+    skua_group_open(&group, (skua_policy)draw(self, SKUA_JOIN_SET + 1), soon(self));
+    for (int i = 0; i < 2; i++) {
+        inner[i] =
+            (actor){self->all, self->number + 200 + i, self->depth + 1, test_random(&self->random)};
+        const int status = skua_group_spawn(&group, act, &inner[i]);
+        CHECK(status == 0 || status == -ECANCELED);
+    }
+    int status = draw(self, 2) ? skua_group_room(&group, 1 + draw(self, 2), soon(self)) : 0;
+    if (draw(self, 4) == 0) {
+        skua_group_cancel(&group);
+    }
+    status = skua_group_close(&group, status == -ECANCELED ? status : 0);
+    CHECK_INT(skua_group_count(&group), 0);
+    return status;
+}
+
+static int gather_children(actor *self)
+{
+    actor inner[2];
+    skua_task *tasks[2];
+    int statuses[2];
+    for (int i = 0; i < 2; i++) {
+        inner[i] =
+            (actor){self->all, self->number + 300 + i, self->depth + 1, test_random(&self->random)};
+        tasks[i] = spawn(act, &inner[i]);
+    }
+    const int status = skua_gather(tasks, 2, statuses, soon(self));
+    if (status < 0) {
+        SKUA_SCOPE(shield);
+        skua_shield_open(&shield, SKUA_FOREVER);
+        skua_task_cancel_all(tasks, 2);
+        CHECK_INT(skua_gather(tasks, 2, statuses, SKUA_FOREVER), 0);
+    }
+    skua_task_release_all(tasks, 2);
+    return status < 0 ? status : statuses[0];
+}
+
+static int put_some(actor *self)
+{
+    const int item = self->number;
+    const int status = skua_queue_put(self->all->queue, SKUA_ITEM(item), soon(self));
+    self->all->put += status == 0;
+    return status;
+}
+
+static int get_some(actor *self)
+{
+    int item = 0;
+    const int status = skua_queue_get(self->all->queue, SKUA_ITEM(item), soon(self));
+    if (status != 1) {
+        return status;
+    }
+    self->all->got++;
+    skua_queue_done(self->all->queue);
+    return 400 + item;
+}
+
+static int borrow_some(actor *self)
+{
+    const int count = 1 + (int)draw(self, 2);
+    const int status = skua_sem_acquire(&self->all->sem, (size_t)count, soon(self));
+    if (status < 0) {
+        return status;
+    }
+    self->all->borrowed += count;
+    CHECK(self->all->borrowed <= PERMITS);
+    const int slept = skua_sleep(skua_after(SKUA_MS(1) * draw(self, 3)));
+    self->all->borrowed -= count;
+    skua_sem_release(&self->all->sem, (size_t)count);
+    return slept;
+}
+
+static int wait_or_signal(actor *self)
+{
+    world *all = self->all;
+    if (draw(self, 2)) {
+        skua_cond_signal(&all->cond);
+        return 0;
+    }
+    int status = skua_mutex_lock(&all->mutexes[0], soon(self));
+    if (status == 0) {
+        CHECK_INT(all->holders[0], 0);
+        status = skua_cond_wait(&all->cond, &all->mutexes[0], soon(self));
+        CHECK_INT(all->holders[0], 0);
+        skua_mutex_unlock(&all->mutexes[0]);
+    }
+    return status;
+}
+
+static int count_slowly(skua_gen *self, void *arg)
+{
+    int status = 0;
+    for (int i = 1; i < 4 && status == 0; i++) {
+        status = skua_sleep(skua_after(SKUA_MS(1)));
+        status = status < 0 ? status : skua_gen_yield(self, &i);
+    }
+    return status;
+}
+
+static int ask_generator(actor *self)
+{
+    int item = 0, status = 1;
+    SKUA_GEN(gen);
+    CHECK_INT(skua_gen_open(&gen, count_slowly, NULL, sizeof item), 0);
+    for (uint32_t i = draw(self, 5); i > 0 && status == 1; i--) {
+        status = skua_gen_next(gen, &item, soon(self));
+    }
+    return status < 0 ? status : 500 + item;
+}
+
+/* In a scope that others can reach, or into the one of somebody else. */
+static int move_deadline(actor *self)
+{
+    world *all = self->all;
+    if (all->scope != NULL) {
+        skua_scope_deadline(all->scope, skua_after(SKUA_MS(1) * draw(self, 5)));
+        return 0;
+    }
+    SKUA_SCOPE(scope);
+    skua_scope_open(&scope, soon(self));
+    all->scope = &scope;
+    const int slept = skua_sleep(skua_after(SKUA_MS(3)));
+    all->scope = NULL;
+    const int status = skua_scope_close(&scope, slept);
+    CHECK(status == 0 || status == -ECANCELED || skua_scope_expired(&scope));
+    return status;
+}
+
 static int cancel_some(actor *self)
 {
     if (draw(self, 4) == 0) {
@@ -148,6 +291,22 @@ static int do_step(actor *self, uint32_t kind)
         return self->depth < 2 ? act_within(self) : 0;
     case 7:
         return self->depth < 2 ? act_in_a_child(self) : 0;
+    case 8:
+        return put_some(self);
+    case 9:
+        return get_some(self);
+    case 10:
+        return borrow_some(self);
+    case 11:
+        return wait_or_signal(self);
+    case 12:
+        return ask_generator(self);
+    case 13:
+        return move_deadline(self);
+    case 14:
+        return self->depth < 2 ? act_in_a_group(self) : 0;
+    case 15:
+        return self->depth < 2 ? gather_children(self) : 0;
     default:
         return cancel_some(self);
     }
@@ -176,14 +335,47 @@ static int drain(skua_chan *chan)
     return count;
 }
 
+/* What was put was got, dropped by the full queue, or is still there. */
+static void check_queue(world *all)
+{
+    int item = 0;
+    skua_queue_statistics now;
+    while (skua_queue_get(all->queue, SKUA_ITEM(item), SKUA_NOW) == 1) {
+        all->got++;
+        skua_queue_done(all->queue);
+    }
+    skua_queue_stats(all->queue, &now);
+    CHECK_INT(all->put, all->got + (int)now.dropped);
+    CHECK_INT(now.unfinished + now.getters + now.putters, 0);
+    skua_queue_destroy(all->queue);
+}
+
+/* What tasks meet at is of another kind in each program. */
+static void make_world(world *all, uint64_t *random)
+{
+    const uint64_t kind = test_random(random) >> 32;
+    const skua_queue_opts opts = {
+        .item_bytes = sizeof(int),
+        .capacity = kind % 3,
+        .lifo = kind % 5 == 0,
+        .full = kind % 7 == 0 && kind % 3 != 0 ? SKUA_FULL_DROP_OLDEST : SKUA_FULL_WAIT,
+    };
+    CHECK_INT(skua_queue_create(&all->queue, &opts), 0);
+    for (int i = 0; i < CHANS; i++) {
+        CHECK_INT(skua_chan_create(&all->chans[i], sizeof(int), (size_t)i * i), 0);
+    }
+    skua_sem_init_bounded(&all->sem, PERMITS);
+    if (kind % 2) {
+        skua_mutex_init_fair(&all->mutexes[0]);
+    }
+}
+
 static int run_world(void *arg)
 {
     world *all = arg;
     actor actors[TASKS];
     uint64_t random = all->program;
-    for (int i = 0; i < CHANS; i++) {
-        CHECK_INT(skua_chan_create(&all->chans[i], sizeof(int), (size_t)i * i), 0);
-    }
+    make_world(all, &random);
     for (int i = 0; i < TASKS; i++) {
         actors[i] = (actor){all, i + 1, 0, test_random(&random)};
         all->tasks[i] = spawn(act, &actors[i]);
@@ -201,6 +393,8 @@ static int run_world(void *arg)
         skua_chan_release(all->chans[i], SKUA_SENDER | SKUA_RECEIVER);
     }
     CHECK_INT(all->sent, all->received + left);
+    CHECK_INT(skua_sem_available(&all->sem), PERMITS);
+    check_queue(all);
     return 0;
 }
 
@@ -217,10 +411,12 @@ static uint64_t play(uint64_t program, uint64_t seed, int *events)
 /* covers: B20 */
 static void random_programs_are_repeated_by_their_seeds(void **state)
 {
-    const uint64_t seeds = test_env("SKUA_SEEDS", 200 / TEST_SCALE);
-    uint64_t last = 0;
+    const bool is_limited = getenv("SKUA_SEEDS") == NULL;
+    const uint64_t seeds = test_env("SKUA_SEEDS", 500 / TEST_SCALE);
+    const skua_time end = skua_after(SKUA_SEC(2));
+    uint64_t last = 0, i;
     int events = 0, again = 0, total = 0;
-    for (uint64_t i = 0; i < seeds; i++) {
+    for (i = 0; i < seeds && (!is_limited || i < SEEDS_MIN || skua_clock().ns < end.ns); i++) {
         const uint64_t program = test_seed() + i / 4, seed = test_seed() * 1000 + i + 1;
         const uint64_t first = play(program, seed, &events);
         const uint64_t second = play(program, seed, &again);
@@ -231,7 +427,8 @@ static void random_programs_are_repeated_by_their_seeds(void **state)
         last = first;
         total += events;
     }
-    CHECK(total > (int)seeds * TASKS);
+    CHECK(total > (int)i * TASKS);
+    print_message("%d events under %d seeds\n", total, (int)i);
 }
 
 int main(void)

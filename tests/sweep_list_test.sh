@@ -10,15 +10,15 @@ export LC_ALL=C
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
-# blocking: the functions whose documentation says that they may switch, or whose last parameter is
-# a moment. Documentation is the comment before a declaration; it holds up to the next blank line
+# blocking: the functions whose documentation says that they may switch, or who take a moment
+# to wait until. Documentation is the comment before a declaration; it holds up to the next blank line
 # behind it.
 blocking() {
     awk '
     function declared(text, name) {
         if (text ~ /^typedef|^struct|^extern const|^enum/ || !match(text, /skua_[a-z0-9_]+\(/)) return
         name = substr(text, RSTART, RLENGTH - 1)
-        moment = text ~ /skua_time (deadline|until|grace|start_by)\)/
+        moment = text ~ /skua_time (deadline|until|grace|start_by)[,)]/
         if ((switches || moment) && name !~ /_named$|_at$/) print name
     }
     FNR == 1 { comment = inside = body = 0; text = doc = ""; switches = 0 }

@@ -259,6 +259,7 @@ static const swept entries[] = {
      .await = until_back, .flags = LONE | SWEEP_NO_DEADLINE | SWEEP_AWAITS},
 };
 
+/* covers: B12 */
 static void io_is_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);

@@ -21,13 +21,13 @@ static int next_item(void)
     return (sent + 1) * (sent + 1);
 }
 
-static void note_sent(int item)
+static void note_sent(int64_t item)
 {
     sent++;
     sent_sum += item;
 }
 
-static void note_received(int item)
+static void note_received(int64_t item)
 {
     received++;
     received_sum += item;
@@ -42,11 +42,12 @@ static void check_account(void)
 /* --- channels --------------------------------------------------------------------------------- */
 
 static skua_chan *chan;
+static size_t item_bytes; /* items of eight bytes go ways of their own */
 
 static int send(skua_time deadline)
 {
-    const int item = next_item();
-    const int status = skua_chan_send(chan, SKUA_ITEM(item), deadline);
+    const int64_t item = next_item();
+    const int status = skua_chan_send(chan, &item, item_bytes, deadline);
     if (status == 0) {
         note_sent(item);
     }
@@ -55,8 +56,8 @@ static int send(skua_time deadline)
 
 static int receive(skua_time deadline)
 {
-    int item = 0;
-    const int status = skua_chan_recv(chan, SKUA_ITEM(item), deadline);
+    int64_t item = 0;
+    const int status = skua_chan_recv(chan, &item, item_bytes, deadline);
     if (status == 1) {
         note_received(item);
     }
@@ -66,10 +67,10 @@ static int receive(skua_time deadline)
 static int reserve_and_commit(skua_time deadline)
 {
     skua_permit permit = {{0}};
-    const int item = next_item();
+    const int64_t item = next_item();
     const int status = skua_chan_reserve(chan, &permit, deadline);
     if (status == 0) {
-        SAME(skua_chan_commit(&permit, SKUA_ITEM(item)), 0);
+        SAME(skua_chan_commit(&permit, &item, item_bytes), 0);
         note_sent(item);
     }
     return status;
@@ -85,22 +86,42 @@ static void receive_now(void)
     (void)!receive(SKUA_NOW);
 }
 
-static void make_empty(void)
+static void make_chan(size_t bytes, size_t capacity)
 {
     begin_account();
-    SAME(skua_chan_create(&chan, sizeof(int), 4), 0);
+    item_bytes = bytes;
+    SAME(skua_chan_create(&chan, bytes, capacity), 0);
+}
+
+static void make_empty_of_8_bytes(void)
+{
+    make_chan(8, 4);
+}
+
+static void make_rendezvous_of_8_bytes(void)
+{
+    make_chan(8, 0);
+}
+
+static void make_full_of_8_bytes(void)
+{
+    make_chan(8, 1);
+    SAME(send(SKUA_NOW), 0);
+}
+
+static void make_empty(void)
+{
+    make_chan(sizeof(int), 4);
 }
 
 static void make_rendezvous(void)
 {
-    begin_account();
-    SAME(skua_chan_create(&chan, sizeof(int), 0), 0);
+    make_chan(sizeof(int), 0);
 }
 
 static void make_full(void)
 {
-    begin_account();
-    SAME(skua_chan_create(&chan, sizeof(int), 1), 0);
+    make_chan(sizeof(int), 1);
     SAME(send(SKUA_NOW), 0);
 }
 
@@ -320,7 +341,7 @@ static skua_event event;
 static void make_all(void)
 {
     make_empty_queue();
-    SAME(skua_chan_create(&chan, sizeof(int), 4), 0);
+    make_chan(sizeof(int), 4);
     event = (skua_event){{0}};
 }
 
@@ -364,7 +385,8 @@ static void check_all(int status)
 static void make_all_full(void)
 {
     make_full_queue();
-    SAME(skua_chan_create(&chan, sizeof(int), 1), 0);
+    item_bytes = sizeof(int); /* the account goes on */
+    SAME(skua_chan_create(&chan, item_bytes, 1), 0);
     SAME(send(SKUA_NOW), 0);
 }
 
@@ -393,6 +415,12 @@ static void get_or_receive(void)
 static const swept entries[] = {
     {"skua_chan_send", make_full, send, receive_now, check_chan, .done = 0},
     {"skua_chan_send: rendezvous", make_rendezvous, send, receive_now, check_chan, .done = 0},
+    {"skua_chan_send: of 8 bytes", make_full_of_8_bytes, send, receive_now, check_chan, .done = 0},
+    {"skua_chan_send: rendezvous of 8 bytes", make_rendezvous_of_8_bytes, send, receive_now,
+     check_chan, .done = 0},
+    {"skua_chan_recv: of 8 bytes", make_empty_of_8_bytes, receive, send_now, check_chan, .done = 1},
+    {"skua_chan_recv: rendezvous of 8 bytes", make_rendezvous_of_8_bytes, receive, send_now,
+     check_chan, .done = 1},
     {"skua_chan_recv", make_empty, receive, send_now, check_chan, .done = 1},
     {"skua_chan_recv: rendezvous", make_rendezvous, receive, send_now, check_chan, .done = 1},
     {"skua_chan_reserve", make_full, reserve_and_commit, receive_now, check_chan, .done = 0},
@@ -409,6 +437,7 @@ static const swept entries[] = {
     {"skua_select: sends", make_all_full, select_sends, get_or_receive, check_all, .done = 0},
 };
 
+/* covers: A57 B12 D9 */
 static void queues_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);

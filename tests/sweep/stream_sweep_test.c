@@ -385,6 +385,7 @@ static const swept entries[] = {
     {"skua_stream_collect_dict", begin, collect_dict, release_permit, all_is_well, .done = 0},
 };
 
+/* covers: B12 */
 static void streams_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);

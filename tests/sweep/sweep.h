@@ -22,6 +22,7 @@ enum sweep_flag {
     SWEEP_NO_NOW = 2,      /* SKUA_NOW means something else */
     SWEEP_ALONE = 4,       /* two at once are not allowed */
     SWEEP_AWAITS = 8,      /* a cancel does not end it: it waits for what ends by itself */
+    SWEEP_BEGINS = 32,     /* what it has begun may be through before it looks for a cancel */
     SWEEP_REAL = 16,       /* waits for what is outside of the clock, which then is the real one */
 };
 
@@ -43,6 +44,7 @@ typedef struct swept {
 typedef enum sweep_way {
     UNDISTURBED,
     BEFORE,           /* cancelled before it runs */
+    READY,            /* ... and what it would wait for is there */
     CANCEL,           /* the task is cancelled */
     CANCEL_THEN_STEP, /* ... and what it waited for comes before it has noticed */
     STEP_THEN_CANCEL, /* ... once it was let go on, before it has noticed */
@@ -56,6 +58,7 @@ typedef enum sweep_way {
 
 static const char *const sweep_ways[SWEEP_WAYS] = {"undisturbed",
                                                    "cancelled before",
+                                                   "cancelled before, and ready",
                                                    "cancelled",
                                                    "cancelled, then let go on",
                                                    "let go on, then cancelled",
@@ -72,7 +75,7 @@ typedef struct sweep_task {
     skua_scope scope;
     skua_time scope_deadline, deadline;
     int status, again, again_now, reason, closed;
-    bool has_returned;
+    _Atomic bool has_returned; /* the driver may go on elsewhere where real things are waited for */
 } sweep_task;
 
 static struct {
@@ -96,12 +99,6 @@ static void sweep_same(const char *file, int line, const char *what, long long g
 }
 #define SAME(got, want) sweep_same(__FILE__, __LINE__, #got, (long long)(got), (long long)(want))
 
-/* Whether the victim can have been cancelled where it stands. */
-static inline bool sweep_cancels(void)
-{
-    return sweep.way >= BEFORE && sweep.way <= SCOPE_MOVED;
-}
-
 static int sweep_run_call(void *arg)
 {
     sweep_task *self = arg;
@@ -111,7 +108,7 @@ static int sweep_run_call(void *arg)
     self->status = entry->call(self->deadline);
     self->again = self->again_now = SWEEP_AGAIN;
     self->reason = skua_cancel_reason();
-    if (self->status == -ECANCELED && (entry->flags & SWEEP_AWAITS) == 0) {
+    if (self->status == -ECANCELED && (entry->flags & (SWEEP_AWAITS | SWEEP_BEGINS)) == 0) {
         self->again = entry->call(SKUA_FOREVER);
         self->again_now = (entry->flags & SWEEP_NO_NOW) ? self->again : entry->call(SKUA_NOW);
     }
@@ -192,6 +189,7 @@ static void sweep_judge(void)
     const sweep_task *victim = &sweep.victim;
     const int status = victim->status;
     const bool is_mixed = sweep.way == CANCEL_THEN_STEP || sweep.way == STEP_THEN_CANCEL ||
+                          (sweep.way == READY && (entry->flags & SWEEP_BEGINS) != 0) ||
                           (entry->flags & SWEEP_AWAITS) != 0;
     if (sweep.way == UNDISTURBED) {
         SAME(status, entry->done == SWEEP_FINE && status >= 0 ? status : entry->done);
@@ -225,6 +223,15 @@ static void sweep_see_off(sweep_task *self)
     SAME(finish(self->task), 0);
 }
 
+/* Everything that an undisturbed call would wait for. */
+static void sweep_make_ready(void)
+{
+    for (int i = 0; i < sweep.moments && sweep.entry->step != NULL; i++) {
+        sweep.entry->step();
+        sweep_settle();
+    }
+}
+
 /* From the beginning of a round to its moment. In real time the moment is the first one, and there
    soon enough. */
 static int64_t sweep_deadline_ns(void)
@@ -242,12 +249,15 @@ static void sweep_round(void)
     const bool has_rival = (entry->flags & SWEEP_ALONE) == 0 && sweep.way != NOW;
     entry->setup();
     sweep_settle();
+    if (sweep.way == READY) {
+        sweep_make_ready();
+    }
     sweep_start(&sweep.victim,
                 sweep.way == NOW    ? SKUA_NOW
                 : sweep.way == LATE ? later
                                     : SKUA_FOREVER,
                 sweep.way == SCOPE_LATE ? later : SKUA_FOREVER);
-    if (sweep.way == BEFORE) {
+    if (sweep.way == BEFORE || sweep.way == READY) {
         skua_task_cancel(sweep.victim.task);
     }
     sweep_settle();
@@ -260,11 +270,12 @@ static void sweep_round(void)
             sweep.times_ns[at] = skua_elapsed_ns(start);
             sweep.moments = at + 1;
         }
-        if (at == sweep.moment && sweep.way > BEFORE && sweep.way != NOW) {
+        if (at == sweep.moment && sweep.way > READY && sweep.way != NOW) {
             sweep_disturb();
             SAME(sweep.victim.has_returned || (entry->flags & SWEEP_AWAITS) != 0, true);
         } else {
-            SAME(sweep.way == NOW || (sweep.way == BEFORE && !(entry->flags & SWEEP_AWAITS)),
+            SAME(sweep.way == NOW || (sweep.way <= READY && sweep.way > UNDISTURBED &&
+                                      !(entry->flags & SWEEP_AWAITS)),
                  false);
             sweep_step();
         }
@@ -293,7 +304,7 @@ static int sweep_all_ways(void *arg)
     const swept *entry = sweep.entry;
     sweep.moments = 0;
     for (sweep.way = UNDISTURBED; sweep.way < SWEEP_WAYS; sweep.way++) {
-        const bool is_once = sweep.way <= BEFORE || sweep.way == NOW;
+        const bool is_once = sweep.way <= READY || sweep.way == NOW;
         const bool is_chance =
             (entry->flags & SWEEP_REAL) != 0 && (sweep.way == LATE || sweep.way == SCOPE_LATE);
         const int moments = is_once || is_chance ? 1 : sweep.moments;

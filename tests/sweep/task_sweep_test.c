@@ -134,6 +134,12 @@ static int check_in(skua_time deadline)
     return skua_checkpoint();
 }
 
+static int block_in_place(skua_time deadline)
+{
+    skua_block_begin();
+    return skua_block_end();
+}
+
 static int gather_all(skua_time deadline)
 {
     int statuses[PARTS] = {9, 9, 9};
@@ -274,6 +280,48 @@ static int give_up_group(skua_time deadline)
 static void all_have_left(int status)
 {
     SAME(exited, entered);
+}
+
+/* A group that victim and rival share: each end of a member is one's or the other's. */
+static skua_group shared;
+static int taken;
+
+static void share_group(void)
+{
+    begin();
+    taken = 0;
+    shared = (skua_group){{0}};
+    skua_group_open(&shared, SKUA_JOIN_SET, SKUA_FOREVER);
+    for (int i = 0; i < PARTS; i++) {
+        SAME(skua_group_spawn(&shared, use_permit, NULL), 0);
+    }
+}
+
+static int take_next(skua_time deadline)
+{
+    skua_task *task = NULL;
+    const int status = skua_group_next(&shared, &task, deadline);
+    SAME(task != NULL, status == 1);
+    taken += status == 1;
+    skua_task_release(task);
+    return status;
+}
+
+static int wait_for_one_end(skua_time deadline)
+{
+    return skua_group_room(&shared, PARTS, deadline);
+}
+
+static void take_what_is_left(int status)
+{
+    while (skua_group_count(&shared) > 0) {
+        release_permit();
+        sweep_settle();
+    }
+    while (take_next(SKUA_FOREVER) == 1) {}
+    SAME(taken, PARTS);
+    SAME(skua_group_close(&shared, 0), 0);
+    permits_add_up(status);
 }
 
 static int map_parts(skua_time deadline)
@@ -553,16 +601,21 @@ static const swept entries[] = {
     {"skua_sleep", begin, sleep_3_s, a_second_passes, nothing_is_left, .flags = PLAIN},
     {"skua_yield", begin, yield, NULL, nothing_is_left, .flags = PLAIN},
     {"skua_checkpoint", begin, check_in, NULL, nothing_is_left, .flags = PLAIN},
+    {"skua_block_end", begin, block_in_place, NULL, nothing_is_left, .flags = PLAIN},
     {"skua_gather", start_tasks, gather_all, end_one, finish_tasks, .done = 0},
     {"skua_wait", start_tasks, wait_for_all, end_one, finish_tasks, .done = PARTS,
      .late = SWEEP_FINE, .now = SWEEP_FINE},
     {"skua_as_completed_next", watch_tasks, take_all, end_one, take_the_rest, .done = 0,
      .flags = SWEEP_ALONE},
-    {"skua_call", begin, call_runtime, set_event, nothing_is_left, .done = 0},
+    {"skua_call", begin, call_runtime, set_event, nothing_is_left, .flags = SWEEP_BEGINS},
 
     {"skua_group_start", begin, start_member, set_event, nothing_is_left, .done = 0},
     {"skua_group_next", begin, next_members, release_permit, permits_add_up, .done = 0},
     {"skua_group_room", begin, wait_for_room, release_permit, permits_add_up, .done = 0},
+    {"skua_group_next: of a shared group", share_group, take_next, release_permit,
+     take_what_is_left, .done = 1},
+    {"skua_group_room: of a shared group", share_group, wait_for_one_end, release_permit,
+     take_what_is_left, .done = 0},
     {"skua_group_close", begin, close_group, release_permit, permits_add_up, .done = 0,
      .flags = SWEEP_NO_NOW},
     {"skua_group_fini", begin, give_up_group, set_event, all_have_left,
@@ -600,6 +653,7 @@ static const swept entries[] = {
      .await = until_back, .flags = PLAIN | SWEEP_AWAITS | SWEEP_ALONE | SWEEP_REAL},
 };
 
+/* covers: B12 */
 static void tasks_are_swept(void **state)
 {
     sweep_table(entries, sizeof entries / sizeof entries[0]);
