@@ -22,6 +22,7 @@
 #include "sched/report.h"
 #include "sched/watch.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -231,7 +232,7 @@ static void count_end(skua_runtime *runtime)
     if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
         /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
-        skua__futex_wake(&runtime->ended_bell, 1, false);
+        skua__futex_wake(&runtime->ended_bell, INT_MAX, false); /* all who wait */
     }
 }
 
