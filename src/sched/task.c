@@ -44,12 +44,36 @@ static void free_names(struct skua_task *task)
     }
 }
 
+/* Takes the causes of a failure of which we hold the last reference, to be followed by `rest`. */
+static struct skua_task *take_causes(struct skua_task *task, struct skua_task *rest)
+{
+    /* acquire: as in skua_task_release(). */
+    bool is_alone = skua__load(&task->refs, acquire) == 1;
+    struct skua_task *first = is_alone && task->error != NULL ? task->error->causes : NULL;
+    struct skua_task **end = &first;
+    if (first == NULL) {
+        return rest;
+    }
+    task->error->causes = NULL;
+    while (*end != NULL) {
+        end = &skua__roomy(*end)->next_kept;
+    }
+    *end = rest;
+    return first;
+}
+
+/* Causes have causes, in groups inside of groups: not by recursion, as for trees of scopes. */
 static void record_free(struct skua__error_record *record)
 {
-    if (record != NULL) {
-        struct skua__kept causes = {.first = record->causes};
-        skua__kept_release(&causes);
-        skua__free(record);
+    if (record == NULL) {
+        return;
+    }
+    struct skua__kept causes = {.first = record->causes};
+    struct skua_task *task;
+    skua__free(record);
+    while ((task = skua__kept_take(&causes)) != NULL) {
+        causes.first = take_causes(task, causes.first);
+        skua_task_release(task);
     }
 }
 
