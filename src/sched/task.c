@@ -227,11 +227,12 @@ static struct skua__runnable *leave(struct skua_task *task)
         wake_joiners(task, joiner);
         joiner = NULL;
     }
+    mark_done(task);
     uint32_t refs = skua__load(&task->refs, relaxed) - 1;
     /* release: orders the task's end before the free by the last holder, who may not take the lock;
-       pairs with the acquire in skua_task_release(). */
+       pairs with the acquire in skua_task_release(). From here on the slot may be another task's,
+       for which only the lock is still ours. */
     skua__store(&task->refs, refs, release);
-    mark_done(task);
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     if (SKUA_UNLIKELY(refs == 0)) {
         drop(task);
