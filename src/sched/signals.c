@@ -18,6 +18,7 @@
 #define _GNU_SOURCE 1
 #include "base/futex.h"
 #include "base/lock.h"
+#include "mem/forked.h"
 #include "sched/runtime.h"
 
 #include <limits.h>
@@ -52,7 +53,8 @@ static void on_signal(int number)
 {
     int saved_errno = errno;
     skua__store(&latest, number, relaxed);
-    if (skua__fetch_add(&received, 1, relaxed) + 1 >= SIGNALS_TO_DIE) {
+    /* In a child that the program has forked there is nobody whom the bell could wake. */
+    if (skua__process_is_forked() || skua__fetch_add(&received, 1, relaxed) + 1 >= SIGNALS_TO_DIE) {
         signal(number, SIG_DFL);
         raise(number); /* delivered when the handler returns */
     }
