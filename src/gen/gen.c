@@ -529,9 +529,10 @@ int skua_gen_finish(skua_gen **place, int status)
     }
     bool has_task = begin_end(gen);
     gen->offered = NULL;
-    gen->has_last_answer = gen->state == RUNNING;
-    gen->last_answer = status;
     struct skua__parker *yielder = set_going(gen, status);
+    /* A yield whose wait has to be begun again finds the answer like one that is still to come. */
+    gen->has_last_answer = yielder == NULL;
+    gen->last_answer = status;
     unlock(gen);
     wake(yielder);
     if (has_task) {

@@ -19,12 +19,16 @@
           the runtime may be gone.
      (K4) A thread that is none of the runtime's workers counts as an outsider during the call: the
           callback may be what ends the runtime.
+     (K5) A cancel by a thread may meet the end of the runtime. So it is counted, in a static word,
+          from before it looks whether the timer is still the runtime's to after its last access to
+          the lock; the end takes the lock, says DROPPED, and waits until nobody is counted.
 
    Rejected: a task for each callback (they would need locks among themselves, and have no order);
    a task that stays (it would be in every list of tasks, also of programs that have no callbacks);
    the wheels of the workers for timers (they have one node for each fiber, for waits). */
 #include "sched/callbacks.h"
 
+#include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
 #include "sched/runtime.h"
@@ -51,6 +55,9 @@ struct skua_timer {
     _Atomic uint32_t state; /* written under the lock, except for the final ones */
     _Atomic uint32_t refs;
 };
+
+/* Cancels under way, of timers of all runtimes (K5). */
+static _Atomic uint32_t cancels;
 
 static skua_timer *timer_of(struct skua__heap_node *node)
 {
@@ -323,32 +330,54 @@ int skua_call_later(skua_timer **out, skua_runtime *runtime, int64_t delay_ns,
     return add(runtime, timer, false, out);
 }
 
+/* The final state, or another one if the timer is still the runtime's. */
+static uint32_t state_of(const skua_timer *timer)
+{
+    /* acquire: pairs with the release in finish(). */
+    return skua__load(&timer->state, acquire);
+}
+
+static bool is_final(uint32_t state)
+{
+    return state == DONE || state == DROPPED;
+}
+
+/* Takes the timer out of its runtime, which may be ending (K5). True if it had not started. */
+static bool withdraw(skua_timer *timer)
+{
+    struct skua__callbacks *callbacks = timer->callbacks;
+    bool is_out = false;
+    skua__fetch_add(&cancels, 1, relaxed);
+    /* seq_cst: orders the count before the look; pairs with the fence in await_cancels(). */
+    skua__fence(seq_cst);
+    if (!is_final(state_of(timer))) {
+        callbacks_lock(callbacks);
+        is_out = take_out(callbacks, timer);
+        /* A task that has nothing left to wait for ends. */
+        struct skua__parker *woken =
+            is_out && is_empty(callbacks) ? claim_sleeper(callbacks) : NULL;
+        callbacks_unlock(callbacks);
+        if (woken != NULL) {
+            skua__wake(woken);
+        }
+    }
+    /* release: orders all our accesses before it; pairs with the acquire in await_cancels(). */
+    skua__fetch_sub(&cancels, 1, release);
+    return is_out;
+}
+
 bool skua_timer_cancel(skua_timer *timer)
 {
     if (timer == NULL || skua__forked()) {
         return false;
     }
-    /* acquire: pairs with the release in finish(). */
-    uint32_t state = skua__load(&timer->state, acquire);
-    if (state == DONE || state == DROPPED) {
-        drop(timer);
-        return state == DROPPED;
-    }
-    struct skua__callbacks *callbacks = timer->callbacks;
-    callbacks_lock(callbacks);
-    bool is_out = take_out(callbacks, timer);
-    /* A task that has nothing left to wait for ends. */
-    struct skua__parker *woken = is_out && is_empty(callbacks) ? claim_sleeper(callbacks) : NULL;
-    callbacks_unlock(callbacks);
-    if (woken != NULL) {
-        skua__wake(woken);
-    }
-    if (is_out) {
+    if (!is_final(state_of(timer)) && withdraw(timer)) {
         skua__free(timer); /* with both references */
-    } else {
-        drop(timer);
+        return true;
     }
-    return is_out;
+    bool was_dropped = state_of(timer) == DROPPED;
+    drop(timer);
+    return was_dropped;
 }
 
 void skua_timer_release(skua_timer *timer)
@@ -371,9 +400,21 @@ void skua__callbacks_close(struct skua__callbacks *callbacks)
     }
 }
 
+/* Nobody who has found a timer that was not final is still inside (K5). */
+static void await_cancels(void)
+{
+    /* seq_cst: orders the final states before the look; pairs with the fence in withdraw(). */
+    skua__fence(seq_cst);
+    /* acquire: pairs with the release in withdraw(). */
+    while (skua__load(&cancels, acquire) != 0) {
+        skua__thread_yield();
+    }
+}
+
 void skua__callbacks_fini(struct skua__callbacks *callbacks)
 {
     struct skua__link *link;
+    callbacks_lock(callbacks);
     while ((link = skua__list_pop_front(&callbacks->soon)) != NULL) {
         finish(SKUA_CONTAINER(link, skua_timer, link), DROPPED);
     }
@@ -381,4 +422,6 @@ void skua__callbacks_fini(struct skua__callbacks *callbacks)
     while ((node = skua__heap_take_any(&callbacks->later)) != NULL) {
         finish(timer_of(node), DROPPED);
     }
+    callbacks_unlock(callbacks);
+    await_cancels();
 }

@@ -60,7 +60,9 @@ struct view {
 
 void skua__monitor_ring(skua_runtime *runtime)
 {
-    skua__fetch_add(&runtime->monitor_bell, 1, relaxed);
+    /* release: publishes what it is rung for, such as the end of a drain; pairs with the acquire in
+       skua__monitor_main(). */
+    skua__fetch_add(&runtime->monitor_bell, 1, release);
     skua__futex_wake(&runtime->monitor_bell, 1, false);
 }
 
@@ -361,7 +363,8 @@ void *skua__monitor_main(void *arg)
     struct view view = {.poll_count = 0};
     pthread_setname_np(pthread_self(), "skua-monitor");
     while (!skua__load(&runtime->workers_must_end, relaxed)) {
-        uint32_t bell = skua__load(&runtime->monitor_bell, relaxed);
+        /* acquire: pairs with the release in skua__monitor_ring(). */
+        uint32_t bell = skua__load(&runtime->monitor_bell, acquire);
         if (skua__runtime_is_seeded(runtime)) {
             stay_away(runtime, bell);
             continue;

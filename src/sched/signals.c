@@ -18,6 +18,7 @@
 #define _GNU_SOURCE 1
 #include "base/futex.h"
 #include "base/lock.h"
+#include "mem/forked.h"
 #include "sched/runtime.h"
 
 #include <limits.h>
@@ -52,7 +53,8 @@ static void on_signal(int number)
 {
     int saved_errno = errno;
     skua__store(&latest, number, relaxed);
-    if (skua__fetch_add(&received, 1, relaxed) + 1 >= SIGNALS_TO_DIE) {
+    /* In a child that the program has forked there is nobody whom the bell could wake. */
+    if (skua__process_is_forked() || skua__fetch_add(&received, 1, relaxed) + 1 >= SIGNALS_TO_DIE) {
         signal(number, SIG_DFL);
         raise(number); /* delivered when the handler returns */
     }
@@ -86,12 +88,24 @@ static void uninstall(void)
     }
 }
 
-static void use_handlers(bool is_begin)
+/* Returns how many signals had come before: with the first run's handlers, none. */
+static uint32_t use_handlers(void)
+{
+    uint32_t before = 0;
+    skua__lock(&installed_lock, SKUA__RANK_SERVICE);
+    if (users++ == 0) {
+        install();
+    } else {
+        before = skua__load(&received, relaxed);
+    }
+    skua__unlock(&installed_lock, SKUA__RANK_SERVICE);
+    return before;
+}
+
+static void leave_handlers(void)
 {
     skua__lock(&installed_lock, SKUA__RANK_SERVICE);
-    if (is_begin && users++ == 0) {
-        install();
-    } else if (!is_begin && --users == 0) {
+    if (--users == 0) {
         uninstall();
     }
     skua__unlock(&installed_lock, SKUA__RANK_SERVICE);
@@ -174,8 +188,7 @@ static void begin(struct run *run, const skua_config *config)
     }
     run->heeds_signals = config == NULL || !config->leave_signals;
     if (run->heeds_signals) {
-        use_handlers(true);
-        run->signals_before = skua__load(&received, relaxed);
+        run->signals_before = use_handlers();
     }
     skua__store(&run->runtime->is_alone, true, relaxed);
 }
@@ -200,7 +213,7 @@ int skua_run(const skua_config *config, skua_fn main_fn, void *arg)
     status = run_to_end(&run);
     skua_runtime_destroy(run.runtime);
     if (run.heeds_signals) {
-        use_handlers(false);
+        leave_handlers();
     }
     return status;
 }

@@ -150,7 +150,8 @@ static int count_live(skua_runtime *runtime, size_t count)
         return 0;
     }
     if (count <= limit) {
-        skua__fetch_sub(&runtime->live_tasks, count, relaxed);
+        /* Who looked for room meanwhile has seen us in it. */
+        skua__runtime_uncount_tasks(runtime, count);
     }
     return -EAGAIN;
 }

@@ -22,6 +22,7 @@
 #include "sched/report.h"
 #include "sched/watch.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,12 +44,36 @@ static void free_names(struct skua_task *task)
     }
 }
 
+/* Takes the causes of a failure of which we hold the last reference, to be followed by `rest`. */
+static struct skua_task *take_causes(struct skua_task *task, struct skua_task *rest)
+{
+    /* acquire: as in skua_task_release(). */
+    bool is_alone = skua__load(&task->refs, acquire) == 1;
+    struct skua_task *first = is_alone && task->error != NULL ? task->error->causes : NULL;
+    struct skua_task **end = &first;
+    if (first == NULL) {
+        return rest;
+    }
+    task->error->causes = NULL;
+    while (*end != NULL) {
+        end = &skua__roomy(*end)->next_kept;
+    }
+    *end = rest;
+    return first;
+}
+
+/* Causes have causes, in groups inside of groups: not by recursion, as for trees of scopes. */
 static void record_free(struct skua__error_record *record)
 {
-    if (record != NULL) {
-        struct skua__kept causes = {.first = record->causes};
-        skua__kept_release(&causes);
-        skua__free(record);
+    if (record == NULL) {
+        return;
+    }
+    struct skua__kept causes = {.first = record->causes};
+    struct skua_task *task;
+    skua__free(record);
+    while ((task = skua__kept_take(&causes)) != NULL) {
+        causes.first = take_causes(task, causes.first);
+        skua_task_release(task);
     }
 }
 
@@ -202,11 +227,12 @@ static struct skua__runnable *leave(struct skua_task *task)
         wake_joiners(task, joiner);
         joiner = NULL;
     }
+    mark_done(task);
     uint32_t refs = skua__load(&task->refs, relaxed) - 1;
     /* release: orders the task's end before the free by the last holder, who may not take the lock;
-       pairs with the acquire in skua_task_release(). */
+       pairs with the acquire in skua_task_release(). From here on the slot may be another task's,
+       for which only the lock is still ours. */
     skua__store(&task->refs, refs, release);
-    mark_done(task);
     skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
     if (SKUA_UNLIKELY(refs == 0)) {
         drop(task);
@@ -231,7 +257,7 @@ static void count_end(skua_runtime *runtime)
     if (SKUA_UNLIKELY(skua__load(&runtime->end_watchers, relaxed) != 0)) {
         /* release: orders the count before the bell; pairs with the acquire in await_ends(). */
         skua__fetch_add(&runtime->ended_bell, 1, release);
-        skua__futex_wake(&runtime->ended_bell, 1, false);
+        skua__futex_wake(&runtime->ended_bell, INT_MAX, false); /* all who wait */
     }
 }
 

@@ -11,10 +11,11 @@
 
 enum { STATUS = 42, DEADLINE_NS = 1 << 20 };
 
-enum { NOTE_JOINED, NOTE_CANCELLED, NOTE_LATE };
+enum { NOTE_JOINED, NOTE_CANCELLED, NOTE_LATE, NOTE_REUSED };
 
 static int *payload;
 static size_t freed_from_outside;
+static bool is_reused;
 
 static skua_task *task(void)
 {
@@ -47,6 +48,7 @@ static void make(uint32_t holders, int count)
     fibers_make(count);
     payload = explore_alloc(sizeof *payload);
     freed_from_outside = 0;
+    is_reused = false;
     task()->fn = task_main;
     task()->arg = payload;
     skua__store(&task()->refs, 1 + holders, relaxed);
@@ -63,6 +65,11 @@ static void setup_one(void)
 static void setup_two(void)
 {
     make(2, 3);
+}
+
+static void setup_reused(void)
+{
+    make(1, 2);
 }
 
 static void setup_foreign(void)
@@ -138,6 +145,23 @@ static void releases(void)
     skua_task_release(task());
 }
 
+/* Releases without a join; the slot, if that was the last reference, is the next task's at once. */
+static void releases_and_spawns(void)
+{
+    skua_task_release(task());
+    if (fibers->workers[1].tasks.count > 0) {
+        explore_note(NOTE_REUSED);
+        skua__store(&task()->scope.flags, SKUA__SCOPE_OPEN, relaxed);
+        is_reused = true;
+    }
+}
+
+static void finish_reused(void)
+{
+    finish();
+    EXPLORE_CHECK(!is_reused || skua__load(&task()->scope.flags, relaxed) == SKUA__SCOPE_OPEN);
+}
+
 static void retains_and_cancels(void)
 {
     skua_task_retain(task());
@@ -158,6 +182,8 @@ int main(void)
     EXPLORE_CHECK(explore_happened(NOTE_JOINED) > 0 && explore_happened(NOTE_CANCELLED) > 0);
     EXPLORE("task: a join is late", setup_one, finish, runs, joins_or_is_late, runs_timers);
     EXPLORE_CHECK(explore_happened(NOTE_JOINED) > 0 && explore_happened(NOTE_LATE) > 0);
+    EXPLORE("task: release and reuse", setup_reused, finish_reused, runs, releases_and_spawns);
+    EXPLORE_CHECK(explore_happened(NOTE_REUSED) > 0);
     EXPLORE("task: a foreign thread joins", setup_foreign, finish, runs, joins);
     return 0;
 }
