@@ -12,10 +12,14 @@ void skua__waiters_claim_all(struct skua__list *list, int result, struct skua__l
 
 void skua__waiters_wake_all(struct skua__list *claimed)
 {
-    struct skua__link *link;
-    /* Out of the list first: who is woken may be gone with his frame at once. */
+    /* Out of the list first: who is woken may be gone with his frame at once. The oldest one last:
+       see skua__wake_list_flush(). */
+    struct skua__link *first = skua__list_pop_front(claimed), *link;
     while ((link = skua__list_pop_front(claimed)) != NULL) {
         skua__wake(SKUA_CONTAINER(link, struct skua__waiter, link)->parker);
+    }
+    if (first != NULL) {
+        skua__wake(SKUA_CONTAINER(first, struct skua__waiter, link)->parker);
     }
 }
 

@@ -194,10 +194,15 @@ static inline bool skua__wake_list_add(struct skua__wake_list *list, struct skua
     return list->count == SKUA__WAKE_CHUNK;
 }
 
+/* The first one is woken last: a worker runs first what was woken last, and then the others in
+   their order. So they go on as they stand here. */
 static inline void skua__wake_list_flush(struct skua__wake_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 1; i < list->count; i++) {
         skua__wake(list->parkers[i]);
+    }
+    if (list->count > 0) {
+        skua__wake(list->parkers[0]);
     }
     list->count = 0;
 }
