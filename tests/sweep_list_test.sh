@@ -10,8 +10,8 @@ export LC_ALL=C
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
-# blocking: the functions whose documentation says that they may switch, or who take a moment
-# to wait until. Documentation is the comment before a declaration; it holds up to the next blank line
+# blocking: the functions whose documentation says that they may switch, or that take a moment to
+# wait until. Documentation is the comment before a declaration; it holds up to the next blank line
 # behind it.
 blocking() {
     awk '

@@ -22,8 +22,8 @@ enum sweep_flag {
     SWEEP_NO_NOW = 2,      /* SKUA_NOW means something else */
     SWEEP_ALONE = 4,       /* two at once are not allowed */
     SWEEP_AWAITS = 8,      /* a cancel does not end it: it waits for what ends by itself */
-    SWEEP_BEGINS = 32,     /* what it has begun may be through before it looks for a cancel */
-    SWEEP_REAL = 16,       /* waits for what is outside of the clock, which then is the real one */
+    SWEEP_BEGINS = 16,     /* what it has begun may be through before it looks for a cancel */
+    SWEEP_REAL = 32,       /* waits for what is outside of the clock, which then is the real one */
 };
 
 /* Any result >= 0. */
@@ -56,17 +56,19 @@ typedef enum sweep_way {
     SWEEP_WAYS
 } sweep_way;
 
-static const char *const sweep_ways[SWEEP_WAYS] = {"undisturbed",
-                                                   "cancelled before",
-                                                   "cancelled before, and ready",
-                                                   "cancelled",
-                                                   "cancelled, then let go on",
-                                                   "let go on, then cancelled",
-                                                   "scope cancelled",
-                                                   "scope's deadline",
-                                                   "scope's deadline moved",
-                                                   "late",
-                                                   "now"};
+static const char *const sweep_ways[SWEEP_WAYS] = {
+    [UNDISTURBED] = "undisturbed",
+    [BEFORE] = "cancelled before",
+    [READY] = "cancelled before, and ready",
+    [CANCEL] = "cancelled",
+    [CANCEL_THEN_STEP] = "cancelled, then let go on",
+    [STEP_THEN_CANCEL] = "let go on, then cancelled",
+    [SCOPE] = "its scope cancelled",
+    [SCOPE_LATE] = "its scope late",
+    [SCOPE_MOVED] = "its scope's deadline moved",
+    [LATE] = "late",
+    [NOW] = "now",
+};
 
 enum { SWEEP_MOMENTS = 64, SWEEP_STEPS = 200, SWEEP_AGAIN = -7777 };
 
@@ -85,6 +87,7 @@ static struct {
     int moments;
     int64_t times_ns[SWEEP_MOMENTS]; /* of the waits, since the round began */
     bool is_seeded;
+    bool was_disturbed; /* in this round; another schedule may need fewer waits than the first */
     sweep_task victim, rival;
     int rounds;
 } sweep;
@@ -156,6 +159,7 @@ static void sweep_disturb(void)
 {
     const swept *entry = sweep.entry;
     skua_task *task = sweep.victim.task;
+    sweep.was_disturbed = true;
     switch (sweep.way) {
     case CANCEL:
         skua_task_cancel(task);
@@ -191,7 +195,9 @@ static void sweep_judge(void)
     const bool is_mixed = sweep.way == CANCEL_THEN_STEP || sweep.way == STEP_THEN_CANCEL ||
                           (sweep.way == READY && (entry->flags & SWEEP_BEGINS) != 0) ||
                           (entry->flags & SWEEP_AWAITS) != 0;
-    if (sweep.way == UNDISTURBED) {
+    const bool was_too_quick = sweep.is_seeded && !sweep.was_disturbed && sweep.way > READY &&
+                               sweep.way != NOW && status >= 0;
+    if (sweep.way == UNDISTURBED || was_too_quick) {
         SAME(status, entry->done == SWEEP_FINE && status >= 0 ? status : entry->done);
         return;
     }
@@ -247,6 +253,7 @@ static void sweep_round(void)
                                 ? skua_after(sweep_deadline_ns())
                                 : SKUA_FOREVER;
     const bool has_rival = (entry->flags & SWEEP_ALONE) == 0 && sweep.way != NOW;
+    sweep.was_disturbed = false;
     entry->setup();
     sweep_settle();
     if (sweep.way == READY) {
