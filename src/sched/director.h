@@ -7,8 +7,8 @@
 #include "base/list.h"
 #include "sched/waiter.h"
 
-#include <stdbool.h>
 #include <skua/runtime.h>
+#include <stdbool.h>
 
 struct skua_task;
 struct skua__runnable;

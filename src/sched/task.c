@@ -47,7 +47,8 @@ static void free_names(struct skua_task *task)
 /* Takes the causes of a failure of which we hold the last reference, to be followed by `rest`. */
 static struct skua_task *take_causes(struct skua_task *task, struct skua_task *rest)
 {
-    /* acquire: as in skua_task_release(). */
+    /* acquire: orders what the other holders did before what we do; pairs with the releases in
+       release_shared() and leave(). */
     bool is_alone = skua__load(&task->refs, acquire) == 1;
     struct skua_task *first = is_alone && task->error != NULL ? task->error->causes : NULL;
     struct skua_task **end = &first;

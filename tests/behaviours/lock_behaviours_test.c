@@ -365,7 +365,7 @@ static void who_wants_many_permits_is_not_overtaken(void **state)
 {
     in_all_schedules(weights);
 }
-/* Six wait for a permit. Three of them are cancelled while three permits come, in whatever order. */
+/* Six wait for a permit. Three of them are cancelled while three permits come, in any order. */
 static struct {
     skua_task *tasks[6];
     _Atomic int had, left;

@@ -84,7 +84,7 @@ static void a_signal_wakes_one_and_a_broadcast_all(void **state)
 {
     in_all_schedules(signal_and_broadcast);
 }
-/* Six wait. Three of them are cancelled while three signals come, in whatever order: three are woken
+/* Six wait. Three of them are cancelled while three signals come, in any order: three are woken
    by signals, not fewer. */
 static _Atomic int signalled;
 
