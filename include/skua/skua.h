@@ -1,4 +1,51 @@
-/* skua/skua.h: all of Skua. */
+/* skua/skua.h: all of Skua.
+
+   For who knows asyncio and looks for the word:
+
+     asyncio.run                       skua_run                                  runtime
+     Runner, run_until_complete        skua_runtime_create, skua_call            runtime
+     run_coroutine_threadsafe          skua_submit, skua_call                    runtime
+     get_running_loop                  skua_runtime_current                      runtime
+     call_soon, call_soon_threadsafe   skua_call_soon                            control
+     call_later                        skua_call_later, skua_timer_cancel        control
+     all_tasks                         skua_dump, skua_runtime_counts            control
+     async def, await                  a function, a call
+     create_task                       skua_spawn, skua_spawn_many               task
+     await task                        skua_join                                 task
+     current_task                      skua_self                                 task
+     done, cancelled, exception        skua_task_state, skua_task_error          task
+     sleep, sleep(0)                   skua_sleep, skua_yield                    task
+     ContextVar (contextvars)          skua_local_set, skua_local_get            local
+     gather                            skua_gather; over an array: skua_map      gather, group
+     wait, as_completed                skua_wait, skua_as_completed_next         gather
+     TaskGroup, nursery                skua_group_open, skua_group_spawn         group
+     except*, ExceptionGroup           skua_group_errors, skua_errors_split      group
+     wait_for                          skua_within                               scope
+     timeout, timeout_at, reschedule   skua_scope_open, skua_scope_deadline      scope
+     move_on_after, fail_after         skua_move_on, skua_within                 scope
+     cancel, CancelledError            skua_task_cancel, -ECANCELED              task, scope
+     shield                            skua_shielded, skua_shield_open           scope
+     uncancel                          leave the cancelled scope                 scope
+     finally                           skua_defer                                scope
+     async with                        skua_with, skua_resource                  scope
+     asynccontextmanager               skua_gen_finish                           gen
+     async generator, yield            skua_gen_open, skua_gen_yield             gen
+     async for, StopAsyncIteration     skua_stream_next gives 0                  stream
+     async comprehension               skua_stream_collect and its like          collect
+     Queue, LifoQueue, PriorityQueue   skua_queue_create                         queue
+     task_done, join, shutdown         skua_queue_done, _join, _close            queue
+     Lock                              skua_mutex_lock, skua_guard_lock          sync
+     Semaphore, BoundedSemaphore       skua_sem_init, skua_sem_init_bounded      sync
+     Event, Condition                  skua_event_wait, skua_cond_wait           sync
+     Barrier                           skua_barrier_wait                         meet
+     CapacityLimiter                   skua_limiter_borrow                       limit
+     to_thread, run_in_executor        skua_blocking                             blocking
+     ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
+     ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
+     add_reader, open_connection       skua_wait_fd, skua_connect                io
+     pytest.mark.asyncio               SKUA_TEST                                 testing
+
+   docs/guide/asyncio.md has both sides of each. */
 #ifndef SKUA_H
 #define SKUA_H
 

@@ -22,7 +22,17 @@ invented() {
     done
 }
 
+# The words of the umbrella header are in the others.
+umbrella() {
+    others=$(ls include/skua/*.h 2>/dev/null | grep -v '/skua\.h$')
+    others=$(cat /dev/null $others | tr -cs 'a-z0-9_' '\n' | sort -u)
+    cat /dev/null $(ls include/skua/skua.h 2>/dev/null) | grep -oE '\bskua_[a-z0-9_]+' | sort -u | while read -r name; do
+        printf '%s\n' "$others" | grep -qx "$name" || echo "include/skua/skua.h: $name is in no other header"
+    done
+}
+
 {
     unnamed
     invented
+    umbrella
 } | report
