@@ -199,7 +199,7 @@ static int eviction_body(void *arg)
     CHECK_INT(counts_of(cache).kept, 3);
     CHECK_INT(counts_of(cache).evictions, 1);
     for (int i = 0; i < 1000; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "%d", i);
         (void)turn_of(cache, key);
         CHECK_INT(counts_of(cache).kept, 3);
@@ -220,7 +220,7 @@ static int many_body(void *arg)
     skua_cache *cache = make_with((skua_cache_opts){.count_max = KEYS});
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < KEYS; i++) {
-            char key[8];
+            char key[16];
             snprintf(key, sizeof key, "%d", i);
             CHECK_INT(turn_of(cache, key), i + 1);
         }
@@ -432,7 +432,7 @@ static int storm(void *arg)
     skua_cache *cache = arg;
     uint64_t random = test_seed() ^ (uintptr_t)&cache;
     for (int i = 0; i < 1000; i++) {
-        char key[8] = "k";
+        char key[16] = "k";
         value got = {0}, mine = {.turn = 1};
         key[1] = (char)('a' + test_random(&random) % 12);
         const uint64_t what = test_random(&random) % 16;

@@ -44,7 +44,8 @@ static const struct skua__worker *worker_of(skua_runtime *runtime, const struct 
 
 static void describe_join(const struct skua__fiber *fiber, char *text, size_t bytes)
 {
-    struct skua_task *other = skua__load(&fiber->waits_for_task, relaxed);
+    /* acquire: pairs with the release in skua__wait_is_for_task(): the slot is there. */
+    struct skua_task *other = skua__load(&fiber->waits_for_task, acquire);
     if (other != NULL && skua__task_try_retain(other)) {
         snprintf(text, bytes, "waits for the end of '%.*s'", NAME_BYTES, skua_task_name(other));
         skua_task_release(other);

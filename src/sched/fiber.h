@@ -49,7 +49,7 @@ struct skua__fiber {
     struct skua__fpenv fpenv;
     struct skua__stack stack;
     struct skua__sanitize sanitize;
-    _Atomic(struct skua_task *) waits_for_task; /* whose end; somebody else's, perhaps gone */
+    _Atomic(struct skua_task *) waits_for_task; /* whose end: of its runtime, or NULL */
     _Atomic int64_t waits_since_ns;             /* noted only in debug runs */
 };
 

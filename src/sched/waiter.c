@@ -33,7 +33,11 @@ SKUA_NOINLINE void skua__wait_note_time(struct skua__fiber *fiber)
 void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task)
 {
     if (!wait->parker->is_thread) {
-        skua__store(&fiber_of(wait->parker)->waits_for_task, task, relaxed);
+        struct skua__fiber *fiber = fiber_of(wait->parker);
+        /* Slots of another runtime may be gone when somebody looks. */
+        bool is_ours = task->runnable.runtime == fiber->runnable.runtime;
+        /* release: publishes the slot, which may be new; pairs with the acquire in describe_join(). */
+        skua__store(&fiber->waits_for_task, is_ours ? task : NULL, release);
     }
 }
 
