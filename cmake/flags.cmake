@@ -33,7 +33,7 @@ elseif(SKUA_SANITIZE)
 endif()
 if(SKUA_SANITIZE)
     # -O1 keeps reports readable and the tests within their time.
-    foreach(flag IN ITEMS -O1 -g -fno-omit-frame-pointer ${sanitize})
+    foreach(flag IN ITEMS -O1 -g1 -fno-omit-frame-pointer ${sanitize})
         add_compile_options($<$<COMPILE_LANGUAGE:C>:${flag}>)
     endforeach()
     add_link_options(${sanitize})

@@ -97,6 +97,6 @@ endif()
 if(TARGET wordfreq)
     foreach(name compare kill)
         skua_ctest(wordfreq_${name} example ${stress_timeout}
-            sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq>)
+            sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq> ${time_scale})
     endforeach()
 endif()

@@ -160,7 +160,7 @@ static int keys_body(void *arg)
 {
     enum { KEYS = 50 };
     static caller callers[KEYS];
-    static char keys[KEYS][8];
+    static char keys[KEYS][16];
     skua_task *tasks[KEYS];
     begin();
     memset(callers, 0, sizeof callers);

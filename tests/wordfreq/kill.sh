@@ -1,7 +1,8 @@
-# kill -9 of a pool worker in the middle of a run: sh kill.sh WORDFREQ. It costs at most the file that was
+# kill -9 of a pool worker in the middle of a run: sh kill.sh WORDFREQ [SLOWER]. It costs at most the file that was
 # being unpacked, which is named; all the rest is counted.
 
-wordfreq=${1:?usage: kill.sh WORDFREQ}
+wordfreq=${1:?usage: kill.sh WORDFREQ [SLOWER]}
+slower=${2:-1} # so many times slower than a plain build: so much less to count
 . "$(dirname "$0")/lib.sh"
 tree=$temp/tree
 mkdir "$tree"
@@ -32,7 +33,7 @@ same_but_one() {
     counts "$temp/less.json" | cmp - "$temp/got"
 }
 
-text 1 30000 >"$temp/text"
+text 1 $((30000 / slower)) >"$temp/text"
 for file in 1 2 3 4 5 6 7 8 9 10 11 12; do
     { cat "$temp/text" "$temp/text"; text "$((file + 10))" 100; } | gzip -1 >"$tree/$file.gz"
     for again in a b c d; do
