@@ -36,7 +36,8 @@ void skua__wait_is_for_task(struct skua__wait *wait, struct skua_task *task)
         struct skua__fiber *fiber = fiber_of(wait->parker);
         /* Slots of another runtime may be gone when somebody looks. */
         bool is_ours = task->runnable.runtime == fiber->runnable.runtime;
-        /* release: publishes the slot, which may be new; pairs with the acquire in describe_join(). */
+        /* release: publishes the slot, which may be new; pairs with the acquire in
+           describe_join(). */
         skua__store(&fiber->waits_for_task, is_ours ? task : NULL, release);
     }
 }
