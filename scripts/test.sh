@@ -29,7 +29,7 @@ steady='setarch -R'
 $steady true 2>/dev/null || steady=
 
 # The stress suites are short here and long in the nightly run.
-export SKUA_STRESS_SECONDS="${SKUA_STRESS_SECONDS:-4}"
+export SKUA_STRESS_SECONDS="${SKUA_STRESS_SECONDS:-2}"
 
 passed=0
 failed=0
