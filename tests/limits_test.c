@@ -61,12 +61,13 @@ static void a_million_spawns_are_never_more_than_the_limit(void **state)
 /* --- waiting ---------------------------------------------------------------------------------- */
 
 typedef struct waiters {
-    gate waiting, spawned;
+    gate filled, waiting, spawned;
 } waiters;
 
 static int wait_and_spawn(void *arg)
 {
     waiters *own = arg;
+    await(&own->filled, 1);
     atomic_fetch_add(&own->waiting, 1);
     const int status = spawn_when_there_is_room(return_zero, NULL);
     atomic_fetch_add(&own->spawned, 1);
@@ -88,6 +89,7 @@ static int fill_and_free(void *arg)
     for (int i = 0; i < 3; i++) {
         tasks[i] = spawn(wait_and_spawn, &own);
     }
+    atomic_store(&own.filled, 1);
     CHECK_INT(skua_spawn(NULL, return_zero, NULL, NULL), -EAGAIN);
     CHECK_INT(skua_task_room(NULL, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_task_room(NULL, skua_after(SKUA_MS(1))), -ETIMEDOUT);
