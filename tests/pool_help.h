@@ -183,10 +183,12 @@ static inline bool is_alive(pid_t pid)
 
 static inline bool is_gone_soon(pid_t pid)
 {
-    for (int i = 0; i < 200 * TEST_SCALE && is_alive(pid); i++) {
-        poll(NULL, 0, 10);
+    bool is_gone = false;
+    for (int i = 0; i < 500 * TEST_SCALE && !is_gone; i++) {
+        is_gone = !is_alive(pid);
+        poll(NULL, 0, is_gone ? 0 : 10);
     }
-    return !is_alive(pid);
+    return is_gone;
 }
 
 /* Processes of the zygote's. */
