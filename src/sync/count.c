@@ -28,21 +28,8 @@ static bool may_go_on(const struct skua__queue *queue, const void *wish)
     return ((const struct count *)(const void *)queue)->missing == 0;
 }
 
-static int let_go_on(struct skua__queue *queue, void *wish)
-{
-    (void)queue;
-    (void)wish;
-    return 0;
-}
-
-/* There is nothing to take back. */
-static void ignore(struct skua__queue *queue, void *wish)
-{
-    (void)queue;
-    (void)wish;
-}
-
-static const struct skua__queue_rules rules = {may_go_on, let_go_on, ignore};
+static const struct skua__queue_rules rules = {may_go_on, skua__queue_give_nothing,
+                                               skua__queue_take_nothing_back};
 
 static size_t missing_of(struct count *count)
 {

@@ -31,6 +31,10 @@ struct skua__queue_rules {
     void (*take_back)(struct skua__queue *queue, void *wish);
 };
 
+/* `give` and `take_back` where who waits is let go on and gets nothing. */
+int skua__queue_give_nothing(struct skua__queue *queue, void *wish);
+void skua__queue_take_nothing_back(struct skua__queue *queue, void *wish);
+
 /* One wait in the line, in the frame of the call. */
 struct skua__queue_entry {
     struct skua__wait wait;
