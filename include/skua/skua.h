@@ -43,6 +43,8 @@
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     StreamReader                      skua_reader_open, skua_reader_line        reader
+     StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -65,6 +67,7 @@
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/queue.h>
+#include <skua/reader.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
