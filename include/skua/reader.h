@@ -1,6 +1,6 @@
 /* skua/reader.h: buffered reading and writing over sockets, pipes, files, TLS, or what you have.
 
-   A transport is a stream of bytes in both directions behind four functions; an fd is one, and so
+   A transport is a stream of bytes in both directions behind five functions; an fd is one, and so
    is a TLS connection (skua/tls.h). A reader takes what has arrived apart into lines, records and
    pieces; a writer puts many small pieces together. Neither owns its transport. One task may use a
    reader and another one a writer on the same transport at the same time; a second task in the same
@@ -105,9 +105,9 @@ int skua_reader_exact(skua_reader *reader, void *buffer, size_t bytes, size_t *g
                       skua_time deadline) SKUA_MUST_CHECK;
 
 /* The next line, without its "\n" or "\r\n"; the last one needs none. Returns 1, 0 (no more lines),
-   -EMSGSIZE (longer than the buffer: nothing is taken, see skua_reader_skip_until()), or a common
-   result. Where a line without an end must not count, use skua_reader_until().
-   May switch. Cost: one memchr over the line; a read of the transport for each buffer. */
+   -EMSGSIZE (with its end longer than the buffer: nothing is taken, see skua_reader_skip_until()),
+   or a common result. Where a line without an end must not count, use skua_reader_until(). May
+   switch. Cost: one memchr over the line; a read of the transport for each buffer. */
 int skua_reader_line(skua_reader *reader, skua_view *line, skua_time deadline) SKUA_MUST_CHECK;
 
 /* What stands before the next delimiter (1 byte or more); the delimiter is taken as well. Returns
