@@ -44,8 +44,7 @@ typedef struct skua_tls_opts {
     enum skua_tls_version min_version; /* SKUA_TLS_ANY: 1.2 */
     enum skua_tls_clients clients;     /* servers only */
     bool is_unverified;                /* clients: trust everybody, which protects against nobody */
-    /* What was wrong, in words, if making the configuration fails; cut off to fit. NULL: not told.
-       */
+    /* If this cannot be used: what was wrong, in words, cut off to fit. NULL: not told. */
     char *error;
     size_t error_bytes;
 } skua_tls_opts;
@@ -114,9 +113,9 @@ skua_transport skua_tls_transport(skua_tls *tls);
 
 /* --- what has become of it; each text lives as long as the connection --- */
 
-/* Why the last call failed, in words ("certificate has expired"); "" if none did. Call from: who
-   made that call. */
-const char *skua_tls_error(const skua_tls *tls);
+/* What was wrong with the certificate, the protocol or the peer, in words ("the peer's certificate:
+   certificate has expired"); "" if nothing was. */
+const char *skua_tls_error(skua_tls *tls);
 
 /* The protocol that was agreed upon (ALPN), or "". */
 const char *skua_tls_alpn(const skua_tls *tls);
