@@ -65,7 +65,8 @@ extern const struct skua__waitable skua_fd_readiness;
    what read says. EINTR never surfaces. A regular file is read in place while the page cache has
    it, else by the kernel's completion queue or on the blocking pool (SKUA_NOW: -EAGAIN).
    Call from: a task or a foreign thread. May switch. Cancel: no byte is lost (of a file:
-   a read that has started is awaited, unless the kernel gives it up). Cost: one system call when ready. */
+   a read that has started is awaited, unless the kernel gives it up). Cost: one system call when
+   ready. */
 ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
 /* write(2): at least one byte, waiting until there is room; the rest of the errors as for

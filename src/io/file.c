@@ -4,10 +4,10 @@
        the file's own position), else by the kernel's ring or a thread of the blocking pool (op.c),
        and then awaited: it uses the buffer.
    (2) SHARED: standard input, output and error, when they are not disk files. Their open file
-       description belongs to other processes too, so O_NONBLOCK is not ours to set. In place with RWF_NOWAIT as
-       well; where the kernel cannot do that (terminals), wait for readiness and then let a thread
-       of the pool do it, since another process may have been quicker. No more than PIPE_BUF bytes
-       are written that way, which is what a writable pipe has room for.
+       description belongs to other processes too, so O_NONBLOCK is not ours to set. In place with
+       RWF_NOWAIT as well; where the kernel cannot do that (terminals), wait for readiness and then
+       let a thread of the pool do it, since another process may have been quicker. No more than
+       PIPE_BUF bytes are written that way, which is what a writable pipe has room for.
 
    The fd is held all the time but while parked for readiness: a file is not closed under a reader.
 
