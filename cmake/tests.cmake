@@ -59,6 +59,10 @@ if(TARGET skua_tls)
         target_link_libraries(${name} PRIVATE skua_tls_objects)
         skua_ctest(${name} room ${test_timeout} ${name})
     endforeach()
+    # Its partners are programs of others: tls_peers_test.sh.
+    skua_program(tls_peer ${tests}/ext/tls_peer.c)
+    target_link_libraries(tls_peer PRIVATE skua::tls)
+    set_target_properties(tls_peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS ${tests}/*_test.sh)
