@@ -42,7 +42,10 @@
      to_thread, run_in_executor        skua_blocking                             blocking
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
-     add_reader, open_connection       skua_wait_fd, skua_connect                io
+     add_reader                        skua_wait_fd                              io
+     open_connection                   skua_tcp_connect_to, skua_unix_connect    net
+     create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
+     loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -62,6 +65,7 @@
 #include <skua/limit.h>
 #include <skua/local.h>
 #include <skua/meet.h>
+#include <skua/net.h>
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/queue.h>
@@ -74,5 +78,6 @@
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/testing.h>
+#include <skua/transfer.h>
 
 #endif
