@@ -43,6 +43,9 @@
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     create_subprocess_exec            skua_process_start                        process
+     communicate                       skua_process_run_all                      process
+     add_signal_handler                skua_signal_open, skua_signal_wait        signal
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -64,12 +67,14 @@
 #include <skua/meet.h>
 #include <skua/par.h>
 #include <skua/pool.h>
+#include <skua/process.h>
 #include <skua/queue.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
 #include <skua/share.h>
+#include <skua/signal.h>
 #include <skua/stream.h>
 #include <skua/sync.h>
 #include <skua/task.h>
