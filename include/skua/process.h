@@ -82,15 +82,15 @@ typedef struct skua_process_status {
 #define SKUA_ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* Start argv[0] with the arguments argv, which end with NULL. A name without a slash is looked for
-   along PATH (the program's). Returns 0, or what has failed: execve (-ENOENT, -EACCES, -ENOEXEC,
-   ...), the directory, a file, an fd (-EBADF), a limit; -EMFILE, -EAGAIN (no more processes, or
-   SKUA_NOW: it always has to wait), -ENOMEM, -EINVAL, -ETIMEDOUT, -ECANCELED, -EPERM (no task).
-   *out is written only on success.
-   Call from: a task. May switch, until the new program is in place. Cancel: the kernel's answer is
-   awaited; a process that was started too late is killed. Cost: two threads for the kernel, one of
-   the program and one as the parent, for as long as it runs; the worker waits for neither. */
+   along PATH (the program's). `start_by` is for the beginning only. Returns 0, or what has failed:
+   execve (-ENOENT, -EACCES, -ENOEXEC, ...), the directory, a file, an fd (-EBADF), a limit;
+   -EMFILE, -EAGAIN (no more processes; or SKUA_NOW, since it has to wait), -ENOMEM, -EINVAL,
+   -ETIMEDOUT, -ECANCELED, -EPERM (no task). *out is written only on success.
+   Call from: a task. May switch, until the new program is in place. Cancel: once begun its result
+   is awaited and told. Cost: two threads for the kernel, one of the program and one as the parent,
+   for as long as it runs; a worker waits for neither. */
 int skua_process_start(skua_process **out, const char *const argv[], const skua_process_opts *opts,
-                       skua_time deadline) SKUA_MUST_CHECK;
+                       skua_time start_by) SKUA_MUST_CHECK;
 
 /* Its number. Once the process has ended that may be another's: signals go by the handle.
    Call from anywhere. */
@@ -101,8 +101,8 @@ pid_t skua_process_pid(const skua_process *process);
    belongs to the handle. -1: there is none. Call from: a task. */
 int skua_process_fd_of(const skua_process *process, int number);
 
-/* Close it before the handle is closed: of 0, so that the process reads the end of its input.
-   Does nothing if there is none. Call from: a task. Never switches. */
+/* Close it before the handle is closed: of 0, so that the process reads the end of its input. That
+   of a terminal hangs it up. Does nothing if there is none. Call from: a task. Never switches. */
 void skua_process_close_fd(skua_process *process, int number);
 
 /* skua_read() from its stream `number` (1 or 2), where a terminal whose last user has gone reads as
