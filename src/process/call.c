@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,6 +56,19 @@ SKUA_OPAQUE int skua__call_resize(int fd, uint16_t rows, uint16_t columns)
 {
     const struct winsize size = {.ws_row = rows, .ws_col = columns};
     return ioctl(fd, TIOCSWINSZ, &size) == 0 ? 0 : -errno;
+}
+
+SKUA_OPAQUE int skua__call_bell(void)
+{
+    return lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+SKUA_OPAQUE void skua__call_ring(int bell)
+{
+    const uint64_t one = 1;
+    if (write(bell, &one, sizeof one) < 0) {
+        return; /* it is full, so it rings already */
+    }
 }
 
 /* By its name rather than by TIOCGPTPEER, which old kernels do not know. */

@@ -12,6 +12,12 @@ int skua__call_pipe(int ends[2]);
 int skua__call_terminal(int ends[2], uint16_t rows, uint16_t columns);
 int skua__call_resize(int fd, uint16_t rows, uint16_t columns);
 
+/* An eventfd, close-on-exec, non-blocking, with a number > 2. */
+int skua__call_bell(void);
+
+/* Make it readable. Call from anywhere, also from handlers of signals. */
+void skua__call_ring(int bell);
+
 /* write(2), but never with SIGPIPE, and never -EINTR. */
 ssize_t skua__call_write_quietly(int fd, const void *buffer, size_t bytes);
 
