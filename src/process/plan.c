@@ -129,7 +129,6 @@ int skua__plan_streams(struct skua__plan *plan, struct skua_process *process,
                        const skua_process_opts *opts)
 {
     const skua_stdio *streams[SKUA__PROCESS_STREAMS] = {&opts->in, &opts->out, &opts->err};
-    memset(plan->ends, -1, sizeof plan->ends);
     plan->fd_count = SKUA__PROCESS_STREAMS + opts->fd_count;
     plan->fds = skua__alloc(plan->fd_count * sizeof *plan->fds);
     if (plan->fds == NULL) {

@@ -158,7 +158,7 @@ static int begin(struct skua_process *process, const struct skua__plan *plan)
 
 static int start(const char *const argv[], const skua_process_opts *opts, struct skua_process **out)
 {
-    struct skua__plan plan = {0};
+    struct skua__plan plan = {.ends = {-1, -1, -1, -1}};
     int status = make_handle(argv, opts, out);
     if (status < 0) {
         return status;

@@ -81,7 +81,7 @@ int skua__process_await(struct skua_process *process, enum skua__process_state s
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-/* What a start takes along. Zeroed, then `ends` as here; freed by fini. */
+/* What a start takes along. */
 struct skua__plan {
     struct skua__child_fd *fds;
     size_t fd_count;
