@@ -4,6 +4,7 @@
 #include "io/transport.h"
 
 #include <skua/io.h>
+#include <skua/transfer.h>
 
 static int fd_of(void *object)
 {
@@ -17,17 +18,14 @@ static ssize_t fd_read(void *object, void *buffer, size_t bytes, skua_time deadl
 
 static ssize_t fd_write(void *object, const struct iovec *parts, size_t count, skua_time deadline)
 {
-    while (count > 1 && parts->iov_len == 0) {
-        parts++;
-        count--;
-    }
-    return skua_write(fd_of(object), parts->iov_base, parts->iov_len, deadline);
+    return count == 1 ? skua_write(fd_of(object), parts->iov_base, parts->iov_len, deadline)
+                      : skua_writev(fd_of(object), parts, (int)count, deadline);
 }
 
 static int fd_close_write(void *object, skua_time deadline)
 {
     (void)deadline; /* shutdown(2) waits for nothing */
-    return shutdown(fd_of(object), SHUT_WR) == 0 ? 0 : -errno;
+    return skua_shutdown(fd_of(object), SHUT_WR);
 }
 
 static void fd_close(void *object)
