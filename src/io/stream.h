@@ -26,8 +26,8 @@ struct skua__transfer {
     bool is_write;
 };
 
-/* One system call of it, on any fd; and only as far as nothing has to be waited for, with the errors
-   of skua__call_read_nowait(). */
+/* One system call of it, on any fd; and only as far as nothing has to be waited for, with the
+   errors of skua__call_read_nowait(). */
 ssize_t skua__transfer_run(int fd, bool is_socket, const struct skua__transfer *transfer);
 ssize_t skua__transfer_run_nowait(int fd, const struct skua__transfer *transfer);
 
