@@ -43,6 +43,7 @@
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     aiofiles                          skua_file_load, skua_pread, skua_walk     file, dir
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -54,6 +55,8 @@
 #include <skua/chan.h>
 #include <skua/collect.h>
 #include <skua/control.h>
+#include <skua/dir.h>
+#include <skua/file.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/gen.h>
