@@ -91,5 +91,13 @@ int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes
 int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes,
                  skua_time deadline) SKUA_MUST_CHECK;
 
+/* Where the calling task's runtime gets its events from: "epoll", or "epoll, files by io_uring" once
+   an operation on a file has been handed to the kernel's completion queue. Which is chosen by
+   SKUA_IO in the environment: "epoll"; "uring" for all operations on files; "auto", the default,
+   for those that are cheaper that way. Where the kernel, a sandbox or a limit forbids it, files go
+   through the blocking pool, with the same results. On a foreign thread: "poll".
+   Call from anywhere. Never switches. The text is a constant. */
+const char *skua_io_backend(void);
+
 SKUA_END_DECLS
 #endif
