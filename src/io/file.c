@@ -158,7 +158,7 @@ static int open_somewhere(struct open_call *call, skua_time deadline)
 }
 
 /* Unlike skua_fd_adopt(): it is not shared, whatever its number, and is non-blocking already. */
-static int own_file(int fd)
+int skua__file_own(int fd)
 {
     struct skua__io *io = NULL;
     int type = skua__call_type(fd);
@@ -185,5 +185,5 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline)
         return call.result;
     }
     int fd = open_somewhere(&call, deadline);
-    return fd < 0 ? fd : own_file(fd);
+    return fd < 0 ? fd : skua__file_own(fd);
 }

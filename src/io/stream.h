@@ -29,4 +29,8 @@ ssize_t skua__stream_do(int fd, const struct skua__operation *operation, skua_ti
 ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                       const struct skua__transfer *transfer, skua_time deadline);
 
+/* Adopt an fd that the calling task has just opened, without blocking (O_NONBLOCK) where that means
+   something. Returns the fd, or closes it and returns why. */
+int skua__file_own(int fd);
+
 #endif
