@@ -121,16 +121,27 @@ SKUA_OPAQUE int skua__call_type(int fd)
     }
 }
 
-SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+/* Change O_NONBLOCK, unless it is so already. */
+static int set_nonblocking(int fd, bool wanted)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) {
         return -errno;
     }
-    if ((flags & O_NONBLOCK) != 0) {
+    if (((flags & O_NONBLOCK) != 0) == wanted) {
         return 0;
     }
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+{
+    return set_nonblocking(fd, true);
+}
+
+SKUA_OPAQUE int skua__call_set_blocking(int fd)
+{
+    return set_nonblocking(fd, false);
 }
 
 /* One ppoll, until the deadline: its result, or a negative errno. */

@@ -42,6 +42,7 @@ void skua__call_close(int fd);
 int skua__call_type(int fd);
 
 int skua__call_set_nonblocking(int fd);
+int skua__call_set_blocking(int fd);
 
 /* Which of `events` hold, all of them after a hang-up or an error; waits for one until
    `deadline_ns` (0: looks only). 0: the deadline. -EBADF, -ENOMEM. */

@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 struct iovec;
+struct skua__rings;
 struct statx;
 
 /* What to do, and which members say with what; the others are not looked at. */
@@ -91,15 +92,27 @@ ssize_t skua__ring_do(struct skua__io *io, const struct skua__file_op *op, skua_
    Call from: a task or a foreign thread, behind the cancel point. May switch. */
 ssize_t skua__op_do(const struct skua__file_op *op, skua_time deadline);
 
-/* --- for io.c and the tests ------------------------------------------------------------------- */
+/* How SKUA__OP_OPEN opens: close-on-exec, and without waiting for the other end of a fifo. */
+int skua__op_open_flags(const struct skua__file_op *op);
 
-/* The ring's memory and its fd; when no operation is in flight any more. */
-void skua__ring_close(struct skua__io *io);
+/* --- the rings of a runtime, for io.c and the tests -------------------------------------------- */
 
-/* Hand out completions, if the fd is the ring's: *has_woken tells whether anybody was woken. */
-bool skua__ring_deliver(struct skua__io *io, int fd, bool *has_woken);
+enum skua__ring_choice { SKUA__RING_AUTO, SKUA__RING_NEVER, SKUA__RING_ALWAYS };
 
-/* Is there a ring? */
-bool skua__ring_is_open(struct skua__io *io);
+/* The generation under which the poller knows the fds of rings. */
+static const uint32_t SKUA__RING_GENERATION = UINT32_MAX;
+
+int skua__rings_create(skua_runtime *runtime, struct skua__rings **out);
+
+/* The workers have ended. */
+void skua__rings_destroy(struct skua__rings *rings);
+
+/* Hand out completions. False: the fd is no ring's. *has_woken: somebody was woken. */
+bool skua__rings_deliver(struct skua__rings *rings, int fd, bool *has_woken);
+
+enum skua__ring_choice skua__rings_choice(const struct skua__rings *rings);
+
+/* Is there any ring yet? */
+bool skua__rings_are_open(struct skua__rings *rings);
 
 #endif
