@@ -59,18 +59,17 @@ typedef struct skua_walk_entry {
     bool is_after;    /* a directory, once more: all that is in it was visited */
 } skua_walk_entry;
 
-/* Visit one. Returns 0: go on; SKUA_WALK_SKIP: not into this directory; < 0: stop the walk. What the
-   entry points to is valid during the call. May switch, and do all that tasks do. */
+/* Visit one. Returns 0: go on; SKUA_WALK_SKIP: not into this directory; < 0: stop the walk. What
+   the entry points to is valid during the call. May switch, and do all that tasks do. */
 typedef int (*skua_walk_fn)(const skua_walk_entry *entry, void *arg);
 enum { SKUA_WALK_SKIP = 1 };
 
 typedef struct skua_walk_opts {
-    uint32_t tasks_max; /* so many directories are read and visited at once; 0: 1, by the caller */
-    uint32_t depth_max; /* 0: no limit; 1: only what is in the directory itself */
-    bool visits_after;  /* directories are visited a second time (is_after) */
-    bool follows_links; /* symbolic links are what they lead to; cycles are errors (-ELOOP) */
-    bool
-        stays_on_device; /* directories of other file systems are visited, but not what is in them */
+    uint32_t tasks_max;   /* so many directories are read and visited at once; 0: 1 */
+    uint32_t depth_max;   /* 0: no limit; 1: only what is in the directory itself */
+    bool visits_after;    /* directories are visited a second time (is_after) */
+    bool follows_links;   /* links are what they lead to; cycles are errors (-ELOOP) */
+    bool stays_on_device; /* directories of other file systems are not entered */
     skua_time deadline;
 } skua_walk_opts;
 
@@ -78,29 +77,29 @@ typedef struct skua_walk_opts {
    is in it, depth first. With several tasks different directories are visited at the same time,
    each in the order above; fn is then called by several tasks, never at once for one directory.
 
-   What cannot be read is no reason to end: it is visited with its `error`, a directory thus a second
-   time, and the walk goes on. What vanishes while the walk comes to it is passed over. What is added
-   or moved meanwhile may be visited or not; no change makes the walk endless or leads it out of the
-   tree, unless links are followed.
+   What cannot be read is no reason to end: it is visited with its `error`, a directory thus a
+   second time, and the walk goes on. What vanishes while the walk comes to it is passed over. What
+   is added or moved meanwhile may be visited or not; no change makes the walk endless or leads it
+   out of the tree, unless links are followed.
 
    Returns 0, what fn returned (< 0), -ENOENT if there is nothing of that name, -ETIMEDOUT,
    -ECANCELED, -ENOMEM; no call of fn goes on then.
-   Call from: a task; with tasks_max <= 1 a foreign thread too. May switch. `opts` may be NULL. Cost:
-   a hand-over for each directory. */
+   Call from: a task; with tasks_max <= 1 a foreign thread too. May switch. `opts` may be NULL.
+   Cost: a hand-over for each directory. */
 int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts)
     SKUA_MUST_CHECK;
 
-/* Remove what `path` names, and if that is a directory all that is in it; symbolic links are removed
-   and never followed, whoever changes the tree meanwhile. What cannot be removed is passed over, and
-   the first reason is the result. Returns 0, -ENOENT if there is nothing of that name, -ETIMEDOUT or
-   -ECANCELED (some of it is gone then), or a common result.
-   Call from: a task or a foreign thread. May switch. Cost: a hand-over for some hundred names. */
+/* Remove what `path` names, and if that is a directory all that is in it; symbolic links are
+   removed and never followed, whoever changes the tree meanwhile. What cannot be removed is passed
+   over, and the first reason is the result. Returns 0, -ENOENT if there is nothing of that name,
+   -ETIMEDOUT or -ECANCELED (some of it is gone then), or a common result. Call from: a task or a
+   foreign thread. May switch. Cost: a hand-over for some hundred names. */
 int skua_remove_tree(int dir, const char *path, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Make a directory of a new name, `prefix` and then 12 random letters, for yourself only (0700); the
-   path relative to `dir` goes to `path`. Returns 0, -ENAMETOOLONG (`path_bytes` are not enough), or
-   a common result. skua_remove_tree() takes it away: a job for skua_defer() (skua/scope.h).
-   Call from: a task or a foreign thread. May switch. Cancel: there is none. */
+/* Make a directory of a new name, `prefix` and then 12 random letters, for yourself only (0700);
+   the path relative to `dir` goes to `path`. Returns 0, -ENAMETOOLONG (`path_bytes` are not
+   enough), or a common result. skua_remove_tree() takes it away: a job for skua_defer()
+   (skua/scope.h). Call from: a task or a foreign thread. May switch. Cancel: there is none. */
 int skua_temp_dir(int dir, const char *prefix, char *path, size_t path_bytes, skua_time deadline)
     SKUA_MUST_CHECK;
 

@@ -16,9 +16,9 @@
    (-ENOENT, -EACCES, -ENOSPC, -EIO, ...); EINTR never surfaces. What has begun is awaited, and then
    its result is the result: a name that was changed is never reported as -ECANCELED.
 
-   All calls may be made from a foreign thread too, which they block; a deadline means nothing there.
-   In a task an fd to read or write must be adopted (-EBADF), which skua_open() and the like do.
-   Every fd is close-on-exec. */
+   All calls may be made from a foreign thread too, which they block; a deadline means nothing
+   there. In a task an fd to read or write must be adopted (-EBADF), which skua_open() and the like
+   do. Every fd is close-on-exec. */
 #ifndef SKUA_FILE_H
 #define SKUA_FILE_H
 
@@ -57,9 +57,8 @@ ssize_t skua_pwritev(int fd, const struct iovec *parts, int count, int64_t offse
                      skua_time deadline) SKUA_MUST_CHECK;
 
 /* Wait until the file is on the disk: with all that describes it, or with what is needed to read it
-   again. Returns 0 or a common result; -EIO, -ENOSPC and -EDQUOT tell of writes before, and are told
-   once.
-   Call from: a task or a foreign thread. May switch. */
+   again. Returns 0 or a common result; -EIO, -ENOSPC and -EDQUOT tell of writes before, and are
+   told once. Call from: a task or a foreign thread. May switch. */
 int skua_fsync(int fd, skua_time deadline) SKUA_MUST_CHECK;
 int skua_fdatasync(int fd, skua_time deadline) SKUA_MUST_CHECK;
 

@@ -295,6 +295,12 @@ SKUA_OPAQUE int skua__call_utimes(int dir, const char *path, int flags, const in
     return utimensat(dir, path, times, flags) == 0 ? 0 : -errno;
 }
 
+SKUA_OPAQUE int skua__call_futimes(int fd, const int64_t times_ns[2])
+{
+    const struct timespec times[2] = {timespec_of(times_ns[0]), timespec_of(times_ns[1])};
+    return futimens(fd, times) == 0 ? 0 : -errno;
+}
+
 SKUA_OPAQUE uint64_t skua__call_random(void)
 {
     uint64_t bits = 0;

@@ -1,8 +1,8 @@
 /* file/call.h: the system calls on files and directories, as results instead of errno.
 
-   Each returns what the call returns, or a negative errno; EINTR is retried inside. They are functions
-   of a file of their own, which no compiler looks into: io/call.h says why. All fds that they open
-   are close-on-exec.
+   Each returns what the call returns, or a negative errno; EINTR is retried inside. They are
+   functions of a file of their own, which no compiler looks into: io/call.h says why. All fds that
+   they open are close-on-exec.
 
    Those above the line never wait for a disk or another machine; the others may. */
 #ifndef SKUA_FILE_CALL_H
@@ -13,8 +13,8 @@
 
 struct statx;
 
-/* As far as nothing has to be waited for: else -EAGAIN, or -EOPNOTSUPP where the file system does not
-   know that question. */
+/* As far as nothing has to be waited for: else -EAGAIN, or -EOPNOTSUPP where the file system does
+   not know that question. */
 ssize_t skua__call_readv_cached(int fd, const struct iovec *parts, int count, int64_t offset);
 ssize_t skua__call_writev_cached(int fd, const struct iovec *parts, int count, int64_t offset);
 
@@ -31,8 +31,8 @@ void skua__call_shut(int fd);
 /* An open fifo does not wait for its other end. */
 int skua__call_open_in(int dir, const char *path, int flags, mode_t mode);
 
-/* Below `root` by a path of names, none of which is a symbolic link. -ELOOP, -ENOTDIR: one is, or is
-   something else by now. */
+/* Below `root` by a path of names, none of which is a symbolic link. -ELOOP, -ENOTDIR: one is, or
+   is something else by now. */
 int skua__call_open_beneath(int root, const char *path, int flags);
 
 int skua__call_status(int dir, const char *path, int flags, struct statx *out);
@@ -53,6 +53,7 @@ ssize_t skua__call_readlink(int dir, const char *path, char *buffer, size_t byte
 int skua__call_mkdir(int dir, const char *path, mode_t mode);
 int skua__call_chmod(int dir, const char *path, mode_t mode);
 int skua__call_fchmod(int fd, mode_t mode);
+int skua__call_futimes(int fd, const int64_t times_ns[2]);
 int skua__call_utimes(int dir, const char *path, int flags, const int64_t times_ns[2]);
 
 /* The file behind fd, which may have no name, gets one. */

@@ -1,7 +1,7 @@
 /* Open files: reading and writing at an offset, and what else is asked of an fd.
 
-   Reads and writes are tried in place with RWF_NOWAIT. A file system in memory refuses that question
-   though it never waits; there the plain call is made in place (device.c tells). */
+   Reads and writes are tried in place with RWF_NOWAIT. A file system in memory refuses that
+   question though it never waits; there the plain call is made in place (device.c tells). */
 #include "file/call.h"
 #include "file/info.h"
 #include "file/work.h"

@@ -2,9 +2,9 @@
    written, without ever waiting for a disk or a server.
 
    A small table of what was learned, one word an entry: the device's number and two bits. It is a
-   guess: a number comes back for another file system when one was unmounted. Guessing wrong costs the
-   worker a wait, and nothing else. Entries are written without order; whoever overwrites another's
-   has lost only what will be learned again.
+   guess: a number comes back for another file system when one was unmounted. Guessing wrong costs
+   the worker a wait, and nothing else. Entries are written without order; whoever overwrites
+   another's has lost only what will be learned again.
 
    Rejected: asking fstatfs(2) each time (a file server is asked by that very question); trusting
    numbers of block devices (programs serve file systems on these as well). */

@@ -1,12 +1,12 @@
 /* A whole file into memory.
 
-   A small file that the kernel has in memory is opened, asked for its size, read and closed in place:
-   four system calls. Where one of them would have to wait, and for files that are large, the rest of
-   the operation goes to the pool in one piece. What was read in place stays.
+   A small file that the kernel has in memory is opened, asked for its size, read and closed in
+   place: four system calls. Where one of them would have to wait, and for files that are large, the
+   rest of the operation goes to the pool in one piece. What was read in place stays.
 
-   The size is a guess to begin with: one byte more is asked for, so that the end of a file that is as
-   long as it says is seen in the same system call. A file that was longer than that is read on, one
-   that knows no size (/proc) as well.
+   The size is a guess to begin with: one byte more is asked for, so that the end of a file that is
+   as long as it says is seen in the same system call. A file that was longer than that is read on,
+   one that knows no size (/proc) as well.
 
    Rejected: mmap(2): a file that is truncated meanwhile kills the program, and small ones cost more
    than their copy. */
@@ -16,6 +16,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum {
@@ -30,12 +31,13 @@ struct load {
     size_t bytes_max;
     bool has_own_buffer;
 
-    int fd;       /* -1: not open yet */
-    char *data;   /* NULL: not allocated yet */
-    size_t room;  /* in `data`, without that for the final zero */
-    size_t bytes; /* read */
-    size_t guess; /* the file's size */
-    bool is_plain;
+    int fd;        /* -1: not open yet */
+    char *data;    /* NULL: not allocated yet */
+    size_t room;   /* in `data`, without that for the final zero */
+    size_t bytes;  /* read */
+    size_t guess;  /* the file's size */
+    bool is_plain; /* a regular file */
+    bool is_known; /* look() was there */
 };
 
 /* --- room ------------------------------------------------------------------------------------- */
@@ -78,6 +80,7 @@ static int look(struct load *load, const struct statx *status)
     if (S_ISFIFO(status->stx_mode) || S_ISSOCK(status->stx_mode)) {
         return -ESPIPE;
     }
+    load->is_known = true;
     load->is_plain = S_ISREG(status->stx_mode);
     load->guess = load->is_plain ? status->stx_size : 0;
     if (load->guess > load->bytes_max) {
@@ -107,9 +110,6 @@ static ssize_t read_piece(struct load *load, bool is_cached)
     const int64_t offset = (int64_t)load->bytes;
     ssize_t got = is_cached ? skua__call_readv_cached(load->fd, parts, count, offset)
                             : skua__call_readv(load->fd, parts, count, offset);
-    if (got == -ESPIPE) {
-        return got;
-    }
     if (got > 0 && (size_t)got > room) {
         return -EFBIG;
     }
@@ -133,7 +133,7 @@ static ssize_t read_all(struct load *load, bool is_cached)
             return got;
         }
         bool is_short = load->bytes == load->guess && before < load->guess && load->is_plain &&
-                        load->room > load->bytes;
+                        (load->has_own_buffer || load->room > load->bytes);
         if (got == 0 || is_short) {
             return load->bytes <= load->bytes_max ? 0 : -EFBIG;
         }
@@ -177,17 +177,15 @@ static ssize_t load_whole(void *arg)
     if (load->fd < 0) {
         return load->fd;
     }
-    if (load->room == 0) {
+    skua__device_learn(load->fd);
+    if (!load->is_known) {
         int result = skua__call_status(load->fd, "", AT_EMPTY_PATH, &status);
         if (result == 0) {
-            skua__device_learn(load->fd);
             result = look(load, &status);
         }
         if (result < 0) {
             return result;
         }
-    } else {
-        skua__device_learn(load->fd);
     }
     return read_all(load, false);
 }
@@ -203,7 +201,7 @@ static ssize_t load_file(struct load *load, skua_time deadline)
         .new_dir = SKUA_CWD,
     };
     /* More than a result can say. */
-    if (load->bytes_max == 0 || load->bytes_max > SSIZE_MAX - 1) {
+    if ((load->bytes_max == 0 && !load->has_own_buffer) || load->bytes_max > SSIZE_MAX - 1) {
         load->bytes_max = SSIZE_MAX - 1;
     }
     ssize_t result = skua__work_do(&work, deadline);

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <skua/dir.h>
 #include <stdio.h>
 
 _Static_assert(SKUA_CWD == AT_FDCWD, "the kernel's number for the working directory");

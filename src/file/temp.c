@@ -1,8 +1,8 @@
 /* Files that have no name yet. temp.h has the steps.
 
    A file that was made with O_TMPFILE is nowhere to be seen, also when the process is killed. It is
-   linked under its name; if that is taken, it is linked under a random one first, since only rename(2)
-   replaces. Where O_TMPFILE is not known the file has a random name from the beginning.
+   linked under its name; if that is taken, it is linked under a random one first, since only
+   rename(2) replaces. Where O_TMPFILE is not known the file has a random name from the beginning.
 
    Random names begin with a dot; nobody can foresee them, and O_EXCL makes sure of it. */
 #define _GNU_SOURCE 1

@@ -1,11 +1,10 @@
 /* file/temp.h: files that have no name yet, and how they get one.
 
-   A replacement is a file that is written where nobody sees it and then takes the place of a name at
-   once:
+   A replacement is a file that is written where nobody sees it and then takes the place of a name
+   at once:
 
-       skua__replacement_open     the file, in the directory of the name; O_TMPFILE where there is that
-       ... its fd is written ...
-       skua__replacement_place    the name is its
+       skua__replacement_open     the file, in the directory of the name; O_TMPFILE where there is
+       that ... its fd is written ... skua__replacement_place    the name is its
        skua__replacement_close    in any case: what has got no name is gone
 
    All of them may wait for a disk: they are called on the pool. */
@@ -26,8 +25,8 @@ struct skua__replacement {
     char temp_name[SKUA__TEMP_NAME_BYTES];
 };
 
-/* `mode` is that of a new file, less the umask. The path has to stay. Returns 0 or a negative errno;
-   then there is nothing to close. */
+/* `mode` is that of a new file, less the umask. The path has to stay. Returns 0 or a negative
+   errno; then there is nothing to close. */
 int skua__replacement_open(struct skua__replacement *replacement, int dir, const char *path,
                            mode_t mode);
 int skua__replacement_place(struct skua__replacement *replacement);

@@ -1,11 +1,12 @@
 /* Where operations are carried out: work.h has the order. Here are its invariants.
 
-   (W1) Adopted fds are held from before the first try until after the last: a file is not closed, and
-        its number not used for another one, under an operation. Other fds, which may stand for
+   (W1) Adopted fds are held from before the first try until after the last: a file is not closed,
+        and its number not used for another one, under an operation. Other fds, which may stand for
         directories, are their owner's to keep open.
-   (W2) What has begun on the pool or in the ring is awaited; so `arg` may lie in the caller's frame.
-   (W3) The result of an operation is never mistaken for that of the hand-over, which has a result of
-        its own. */
+   (W2) What has begun on the pool or in the ring is awaited; so `arg` may lie in the caller's
+        frame.
+   (W3) The result of an operation is never mistaken for that of the hand-over, which has a result
+        of its own. */
 #include "file/work.h"
 
 #include "file/call.h"
@@ -121,5 +122,6 @@ ssize_t skua__work_finish(const struct skua__work *work)
     if (skua_blocking(run_errand, &errand, SKUA_FOREVER) < 0) {
         run_errand(&errand); /* no thread is to be had: then this one */
     }
-    return skua_scope_close(&shield, 0) < 0 ? -ECANCELED : errand.result;
+    (void)!skua_scope_close(&shield, 0);
+    return errand.result;
 }
