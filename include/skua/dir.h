@@ -73,9 +73,10 @@ typedef struct skua_walk_opts {
     skua_time deadline;
 } skua_walk_opts;
 
-/* Visit what `path` names, and if that is a directory all that is in it: each directory before what
-   is in it, depth first. With several tasks different directories are visited at the same time,
-   each in the order above; fn is then called by several tasks, never at once for one directory.
+/* Visit what `path` names, and if that is a directory all that is in it, depth first: the entries
+   of a directory one after the other, then what is in the first of them that is a directory, all of
+   it, then the second. With several tasks different directories are visited at the same time; fn is
+   then called by several tasks, never at once for one directory.
 
    What cannot be read is no reason to end: it is visited with its `error`, a directory thus a
    second time, and the walk goes on. What vanishes while the walk comes to it is passed over. What
