@@ -72,6 +72,9 @@ static ssize_t make_all_whole(void *arg)
         return -ENAMETOOLONG;
     }
     memcpy(path, call->path, bytes);
+    for (char *end = path + bytes - 2; end > path && *end == '/'; end--) {
+        *end = '\0'; /* the last part is made by make_last() */
+    }
     return make_parts(call, path);
 }
 

@@ -111,9 +111,10 @@ static void go_on_listing(struct removal *removal)
             return;
         }
     }
-    int status = listing->has_ended ? 0 : skua__listing_fill(listing);
+    const bool is_through = listing->has_ended;
+    int status = is_through ? 0 : skua__listing_fill(listing);
     note(removal, status);
-    if (status < 0 || (listing->has_ended && listing->bytes == 0)) {
+    if (status < 0 || is_through) {
         removal->listed->is_done = true;
         removal->listed = NULL;
         skua__listing_shut(listing);
