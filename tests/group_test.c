@@ -383,8 +383,8 @@ static void a_group_that_is_left_closes_itself(void **state)
 
 static int many_at_once_body(void *arg)
 {
-    enum { TASKS = 300 };
-    static square squares[TASKS];
+    enum { TASKS = 300, UNNAMED = 3 };
+    static square squares[TASKS], others[UNNAMED];
     skua_task *handles[TASKS];
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
@@ -394,10 +394,16 @@ static int many_at_once_body(void *arg)
     }
     CHECK_INT(skua_spawn_many(handles, compute_square, squares, sizeof squares[0], TASKS, &opts),
               0);
-    CHECK_INT(skua_spawn_many(NULL, compute_square, squares, sizeof squares[0], 3, &opts), 0);
+    for (int i = 0; i < UNNAMED; i++) {
+        others[i] = (square){TASKS + i, -1}; /* their own: two tasks must not write one result */
+    }
+    CHECK_INT(skua_spawn_many(NULL, compute_square, others, sizeof others[0], UNNAMED, &opts), 0);
     CHECK_INT(skua_group_close(&group, 0), 0);
     for (int i = 0; i < TASKS; i++) {
         CHECK_INT(squares[i].result, i * i);
+    }
+    for (int i = 0; i < UNNAMED; i++) {
+        CHECK_INT(others[i].result, (TASKS + i) * (TASKS + i));
     }
     skua_task_release_all(handles, TASKS);
     return 0;

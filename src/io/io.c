@@ -8,6 +8,7 @@
 #include "sched/report.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { REPORT_BYTES = 256 };
@@ -78,6 +79,17 @@ static bool deliver(void *target, int fd, uint32_t generation, int events)
     return skua__fd_deliver(io, fd, generation, events);
 }
 
+/* The text of a dump, which begins with a comma; the program's is what follows. */
+static const char *backend_of(struct skua__io *io)
+{
+    return skua__rings_are_open(io->rings) ? ", epoll, files by io_uring" : ", epoll";
+}
+
+static const char *describe(struct skua__poller *poller)
+{
+    return backend_of(SKUA_CONTAINER(poller, struct skua__io, poller.base));
+}
+
 static int io_create(skua_runtime *runtime, struct skua__service **out)
 {
     struct skua__io *io = skua__alloc(sizeof *io);
@@ -93,6 +105,7 @@ static int io_create(skua_runtime *runtime, struct skua__service **out)
         goto fail_rings;
     }
     io->service.destroy = io_destroy;
+    io->poller.base.describe = describe;
     skua__runtime_set_poller(runtime, &io->poller.base);
     *out = &io->service;
     return 0;
@@ -159,8 +172,5 @@ const char *skua_io_backend(void)
     if (skua__forked() || skua_runtime_current() == NULL) {
         return "poll";
     }
-    if (skua__io_get(&io) < 0 || !skua__rings_are_open(io->rings)) {
-        return "epoll";
-    }
-    return "epoll, files by io_uring";
+    return skua__io_get(&io) < 0 ? "epoll" : backend_of(io) + strlen(", ");
 }

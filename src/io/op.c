@@ -1,10 +1,10 @@
-/* Operations on files: by the calling thread, by a thread of the blocking pool, by the kernel's ring.
-
-   skua__op_call() is the table of system calls. skua__op_do() decides who makes the call. */
+/* Operations on files: by the calling thread, by a thread of the blocking pool, by the kernel's
+   ring. Here is the table of system calls, and who makes which. */
 #define _GNU_SOURCE 1
 #include "io/ring.h"
 
 #include "base/compiler.h"
+#include "io/call.h"
 
 #include <fcntl.h>
 #include <skua/blocking.h>
@@ -99,8 +99,8 @@ static const struct file_call calls[SKUA__OP_COUNT] = {
     [SKUA__OP_READV] = {call_readv, true},        [SKUA__OP_WRITEV] = {call_writev, false},
     [SKUA__OP_FSYNC] = {call_fsync, false},       [SKUA__OP_FDATASYNC] = {call_fdatasync, false},
     [SKUA__OP_ALLOCATE] = {call_allocate, false}, [SKUA__OP_OPEN] = {call_open, false},
-    [SKUA__OP_STATX] = {call_statx, false},       [SKUA__OP_UNLINK] = {call_unlink, false},
-    [SKUA__OP_RENAME] = {call_rename, false},     [SKUA__OP_MKDIR] = {call_mkdir, false},
+    [SKUA__OP_STATX] = {call_statx, true},       [SKUA__OP_UNLINK] = {call_unlink, false},
+    [SKUA__OP_RENAME] = {call_rename, true},     [SKUA__OP_MKDIR] = {call_mkdir, false},
 };
 
 SKUA_OPAQUE ssize_t skua__op_call(const struct skua__file_op *op)
@@ -114,12 +114,48 @@ SKUA_OPAQUE ssize_t skua__op_call(const struct skua__file_op *op)
 
 /* --- who makes them --------------------------------------------------------------------------- */
 
-static bool is_for_ring(struct skua__io *io, const struct skua__file_op *op)
+/* More at once is not worth a second copy. */
+enum { READ_TWICE_MAX = 256 * 1024 };
+
+static bool is_for_ring(const struct skua__io *io, const struct skua__file_op *op)
 {
-    enum skua__ring_choice choice = skua__rings_choice(io->rings);
-    bool is_at_own_position = op->code <= SKUA__OP_WRITEV && op->offset == SKUA__OFFSET_OWN;
-    return choice != SKUA__RING_NEVER && !is_at_own_position &&
-           (choice == SKUA__RING_ALWAYS || calls[op->code].suits_ring);
+    switch (skua__rings_choice(io->rings)) {
+    case SKUA__RING_NEVER:
+        return false;
+    case SKUA__RING_ALWAYS:
+        return true;
+    default:
+        return calls[op->code].suits_ring;
+    }
+}
+
+/* A ring does not lock a file's own position. So it reads where that is at the moment, which brings
+   the bytes into the page cache, and the bytes that count are read from there, once more and
+   without waiting. -ENOSYS: that did not work out. */
+static ssize_t read_at_own_position(struct skua__io *io, const struct skua__file_op *op,
+                                    skua_time deadline)
+{
+    struct skua__file_op there = *op;
+    there.offset = skua__call_position(op->fd);
+    if (op->code != SKUA__OP_READ || there.offset < 0 || op->bytes > READ_TWICE_MAX) {
+        return -ENOSYS;
+    }
+    ssize_t got = skua__ring_do(io, &there, deadline);
+    if (got < 0) {
+        return got;
+    }
+    ssize_t result = skua__call_read_nowait(op->fd, op->buffer, op->bytes);
+    return result == -EAGAIN || result == -EOPNOTSUPP ? -ENOSYS : result;
+}
+
+static ssize_t by_ring(struct skua__io *io, const struct skua__file_op *op, skua_time deadline)
+{
+    if (!is_for_ring(io, op)) {
+        return -ENOSYS;
+    }
+    bool is_transfer = op->code <= SKUA__OP_WRITEV;
+    return is_transfer && op->offset == SKUA__OFFSET_OWN ? read_at_own_position(io, op, deadline)
+                                                         : skua__ring_do(io, op, deadline);
 }
 
 struct offload {
@@ -154,6 +190,9 @@ ssize_t skua__op_do(const struct skua__file_op *op, skua_time deadline)
     if (status < 0) {
         return status;
     }
-    ssize_t result = is_for_ring(io, op) ? skua__ring_do(io, op, deadline) : -ENOSYS;
+    if (skua__is_now(deadline)) {
+        return -EAGAIN;
+    }
+    ssize_t result = by_ring(io, op, deadline);
     return result == -ENOSYS ? on_pool(op, deadline) : result;
 }

@@ -47,8 +47,8 @@ enum skua__file_code {
     SKUA__OP_COUNT,
 };
 
-/* At the file's own position. The kernel's rings do not lock that position, as read(2) and write(2)
-   do, so such an operation always goes to the pool. */
+/* At the file's own position, which the kernel's rings do not lock as read(2) and write(2) do:
+   skua__op_do() knows what to do about it, for skua__ring_do() it is no good. */
 #define SKUA__OFFSET_OWN (-1)
 
 /* What it points at stays until the operation has returned: no operation returns before the kernel
@@ -95,7 +95,7 @@ ssize_t skua__op_do(const struct skua__file_op *op, skua_time deadline);
 /* How SKUA__OP_OPEN opens: close-on-exec, and without waiting for the other end of a fifo. */
 int skua__op_open_flags(const struct skua__file_op *op);
 
-/* --- the rings of a runtime, for io.c and the tests -------------------------------------------- */
+/* --- the rings of a runtime, for io.c and the tests ------------------------------------------- */
 
 enum skua__ring_choice { SKUA__RING_AUTO, SKUA__RING_NEVER, SKUA__RING_ALWAYS };
 
