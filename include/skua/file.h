@@ -129,9 +129,12 @@ ssize_t skua_readlink(int dir, const char *path, char *buffer, size_t bytes, sku
    allocation, if it is a small one in memory; else one hand-over. */
 ssize_t skua_file_load(int dir, const char *path, void **data, size_t bytes_max, skua_time deadline)
     SKUA_MUST_CHECK;
+
+/* Give that memory back; NULL is allowed. Call from anywhere. Never switches. */
 void skua_file_unload(void *data);
 
-/* The same into a buffer of your own, without the zero; -EFBIG: it does not fit. */
+/* Load into a buffer of your own, without the zero; -EFBIG: it does not fit.
+   Call from: a task or a foreign thread. May switch. */
 ssize_t skua_file_load_into(int dir, const char *path, void *buffer, size_t bytes_max,
                             skua_time deadline) SKUA_MUST_CHECK;
 
