@@ -96,6 +96,14 @@ static int open_parent(int dir, const char *path, int flags, const char **name)
     return skua__call_open_in(dir, parent, flags | O_DIRECTORY, 0);
 }
 
+/* Asked once at the beginning, to spare the work; the kernel asks again when the name is taken. */
+static bool is_taken(const struct skua__replacement *replacement)
+{
+    struct statx status;
+    return skua__call_status(replacement->parent, replacement->name, AT_SYMLINK_NOFOLLOW,
+                             &status) == 0;
+}
+
 int skua__replacement_open(struct skua__replacement *replacement, int dir, const char *path,
                            mode_t mode)
 {
@@ -104,6 +112,10 @@ int skua__replacement_open(struct skua__replacement *replacement, int dir, const
     replacement->parent = open_parent(dir, path, flags, &replacement->name);
     if (replacement->parent < 0) {
         return replacement->parent;
+    }
+    if (replacement->is_exclusive && is_taken(replacement)) {
+        skua__call_shut(replacement->parent);
+        return -EEXIST;
     }
     int fd = skua__call_open_in(replacement->parent, ".", O_TMPFILE | O_RDWR, mode);
     if (is_unknown(fd)) {

@@ -95,6 +95,16 @@ static void stop(struct walk *walk, int status)
     }
 }
 
+/* Without the lock; nothing happens if the status is none to end with. */
+static void end_with(struct walk *walk, int status)
+{
+    if (status < 0) {
+        walk_lock(walk);
+        stop(walk, status);
+        walk_unlock(walk);
+    }
+}
+
 static int status_of(struct walk *walk)
 {
     walk_lock(walk);
@@ -143,11 +153,7 @@ static int visit(struct walk *walk, const skua_walk_entry *entry)
     if (status == 0) {
         status = walk->fn(entry, walk->arg);
     }
-    if (status < 0) {
-        walk_lock(walk);
-        stop(walk, status);
-        walk_unlock(walk);
-    }
+    end_with(walk, status);
     return status;
 }
 
@@ -177,11 +183,7 @@ static int hand_over(struct walk *walk, skua__step whole, void *arg)
         .new_dir = SKUA_CWD,
     };
     int status = (int)skua__work_do(&work, walk->opts.deadline);
-    if (status < 0) {
-        walk_lock(walk);
-        stop(walk, status);
-        walk_unlock(walk);
-    }
+    end_with(walk, status);
     return status;
 }
 
@@ -207,14 +209,16 @@ static void visit_directory(struct visitor *self, const struct skua__node *node,
         .name = walk->path,
     };
     if (skua__node_path(node, walk->path, NULL, &self->path) < 0) {
-        walk_lock(walk);
-        stop(walk, -ENOMEM);
-        walk_unlock(walk);
+        end_with(walk, -ENOMEM);
         return;
     }
     entry.path = self->path.bytes;
     if (node->parent != NULL) {
         if (hand_over(walk, above_whole, &above) < 0 || has_vanished(walk, above.fd)) {
+            return;
+        }
+        if (above.fd == -ENOMEM) {
+            end_with(walk, -ENOMEM);
             return;
         }
         entry.dir = above.fd; /* or why there is none */
@@ -338,11 +342,7 @@ static void visit_batch(struct visitor *self, struct skua__node *node)
     if (count > 0) {
         push(walk, first, end, node, count);
     }
-    if (status < 0) {
-        walk_lock(walk);
-        stop(walk, status);
-        walk_unlock(walk);
-    }
+    end_with(walk, status);
 }
 
 static void visit_entries(struct visitor *self, struct skua__node *node)
@@ -355,7 +355,9 @@ static void visit_entries(struct visitor *self, struct skua__node *node)
         }
         if (call.result < 0) {
             node->is_done = true;
-            if (self->listing.fd >= 0 || !has_vanished(walk, call.result)) {
+            if (call.result == -ENOMEM) {
+                end_with(walk, -ENOMEM);
+            } else if (self->listing.fd >= 0 || !has_vanished(walk, call.result)) {
                 visit_directory(self, node, call.result);
             }
             break;
