@@ -50,6 +50,7 @@
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
+     aiofiles                          skua_file_load, skua_pread, skua_walk     file, dir
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -61,6 +62,8 @@
 #include <skua/chan.h>
 #include <skua/collect.h>
 #include <skua/control.h>
+#include <skua/dir.h>
+#include <skua/file.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/gen.h>
