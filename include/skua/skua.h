@@ -47,6 +47,8 @@
      create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     StreamReader                      skua_reader_open, skua_reader_line        reader
+     StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
@@ -77,6 +79,7 @@
 #include <skua/pool.h>
 #include <skua/process.h>
 #include <skua/queue.h>
+#include <skua/reader.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
