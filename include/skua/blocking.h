@@ -21,8 +21,8 @@ int skua_blocking(skua_fn fn, void *arg, skua_time start_by) SKUA_MUST_CHECK;
 
 /* A class of blocking calls: never more than so many of them run at once, and they get these
    threads however many calls of other classes are stuck, as those get theirs. So a slow disk, or a
-   server that does not answer, stops only its own kind. Threads are shared: one that is through with
-   a call of one class may go on with another. skua_blocking()'s own class has the runtime's
+   server that does not answer, stops only its own kind. Threads are shared: one that is through
+   with a call of one class may go on with another. skua_blocking()'s own class has the runtime's
    blocking_threads_max. */
 typedef struct skua_blocking_class skua_blocking_class;
 
@@ -45,10 +45,10 @@ int skua_blocking_in(skua_blocking_class *blocking_class, skua_fn fn, void *arg,
 /* For calls that may be abandoned: fn gets a copy of the `arg_bytes` bytes at `arg`, and who is
    cancelled or late leaves at once, while fn runs to its end. If fn has returned in time, the copy,
    as fn has left it, is written back to *arg and is the caller's. Else nobody wants it any more:
-   `drop` (may be NULL) is called on the copy, on the thread, to give up what fn has put there. The
-   end of the runtime awaits calls that run; those that have not started are dropped without fn.
-   `blocking_class` may be NULL. Returns what fn returned; -ETIMEDOUT, -ECANCELED; or, if fn was not
-   and will not be called, -EAGAIN, -ENOMEM, -EINVAL, -ESHUTDOWN; then `drop` is not called either.
+   `drop` (may be NULL) is called on the copy, on the thread, to give up what fn has put there. fn
+   cannot see task-locals. The end of the runtime awaits calls that run. `blocking_class` may be
+   NULL. Returns what fn returned; -ETIMEDOUT, -ECANCELED: fn runs on, or will never be called;
+   and, for calls that never are, -EAGAIN (SKUA_NOW), -ENOMEM, -EINVAL, -ESHUTDOWN.
    Call from: a task; on a foreign thread fn(arg) is simply called. May switch. Cost: an allocation
    more than skua_blocking(). */
 int skua_blocking_abandonable(skua_blocking_class *blocking_class, skua_fn fn, void *arg,

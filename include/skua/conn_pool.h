@@ -16,14 +16,14 @@ typedef struct skua_conn_pool skua_conn_pool;
 /* How to make a pool. What is not marked may be zero. The functions may block; none is called under
    a lock, and several run at once for different things. */
 typedef struct skua_conn_pool_opts {
-    /* Required. Make one: *out is what is lent, not NULL. 0, or a failure (< 0). Runs in a task that
-       acquires, under its deadline. */
+    /* Required. Make one: *out is what is lent, not NULL. 0, or a failure (< 0). Runs in a task
+       that acquires, under its deadline. */
     int (*open)(void **out, void *arg);
-    /* Required. Close it, for good. Runs under a shield that ends when the runtime's cleanup_ns have
-       passed. */
+    /* Required. Close it, for good. Runs under a shield that ends when the runtime's cleanup_ns
+       have passed. */
     void (*close)(void *thing, void *arg);
-    /* Is one that was idle still good? If not it is closed, and the next one is looked at. Runs in a
-       task that acquires, under its deadline. NULL: it is. */
+    /* Is one that was idle still good? If not it is closed, and the next one is looked at. Runs in
+       a task that acquires, under its deadline. NULL: it is. */
     bool (*is_healthy)(void *thing, void *arg);
     void *arg;        /* for these functions */
     size_t open_max;  /* there are never more, lent or idle; 0: 8 */
@@ -46,8 +46,8 @@ int skua_conn_pool_create(skua_conn_pool **out, const skua_conn_pool_opts *opts)
    Call from: a task. May switch. Cancel: closing goes on with each release. */
 int skua_conn_pool_close(skua_conn_pool *pool, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Give the pool back, after closing what is idle; NULL is allowed. Panics if something is lent, or a
-   call is inside.
+/* Give the pool back, after closing what is idle; NULL is allowed. Panics if something is lent, or
+   a call is inside.
    Call from: a task. Switches only in what closes. */
 void skua_conn_pool_destroy(skua_conn_pool *pool);
 

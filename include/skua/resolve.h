@@ -34,9 +34,9 @@ typedef struct skua_resolve_opts {
    have failed for good. -EINVAL (a name that is empty or too long, another family or type),
    -ETIMEDOUT, -EAGAIN (SKUA_NOW, and it is not known yet), -ECANCELED, -ENOMEM, -ESHUTDOWN, or what
    else the lookup said.
-   Call from: a task; on a foreign thread it asks getaddrinfo there and then, which the deadline does
-   not bound. May switch. Cancel: the lookup goes on by itself, and its answer is kept. Cost: a lock
-   if it is known; else a lookup. */
+   Call from: a task; on a foreign thread it asks getaddrinfo there and then, which the deadline
+   does not bound. May switch. Cancel: the lookup goes on by itself, and its answer is kept. Cost: a
+   lock if it is known; else a lookup. */
 int skua_resolve(const char *host, const char *service, const skua_resolve_opts *opts,
                  skua_address addresses[], size_t capacity, skua_time deadline) SKUA_MUST_CHECK;
 

@@ -63,10 +63,10 @@ typedef struct skua_server {
 
 /* Accept connections and run handler() for each in a task of its own, until told to stop: by
    skua_server_stop(), by a runtime that drains, or by a stop of the task or a scope around
-   (skua_task_stop(), skua_scope_stop(): these are noticed with the next connection, or by the cancel
-   that they lead to). Then the listener is closed, so that whoever comes now is refused at once;
-   connections may finish until the drain is over, and are cancelled then. Returns when all have
-   ended and are closed.
+   (skua_task_stop(), skua_scope_stop(): these are noticed with the next connection, or by the
+   cancel that they lead to). Then the listener is closed, so that whoever comes now is refused at
+   once; connections may finish until the drain is over, and are cancelled then. Returns when all
+   have ended and are closed.
    At the limit it stops accepting; connections wait in the backlog. When the process is out of file
    descriptors, or of memory for tasks, it waits and tries again, some ten times a second.
    `server` may be NULL if nobody else asks. `opts` may be NULL.
@@ -80,8 +80,8 @@ int skua_serve(skua_server *server, int listener, skua_serve_fn handler, void *a
 
 /* Ask the server to stop: as described there, but the connections may finish until the moment
    `until` (SKUA_FOREVER: as long as they like; SKUA_NOW: they are cancelled at once). Returns at
-   once. Asked again it can only bring `until` forward; before skua_serve() it stops that one as soon
-   as it begins.
+   once. Asked again it can only bring `until` forward; before skua_serve() it stops that one as
+   soon as it begins.
    Call from: a task or a foreign thread. Never switches. */
 void skua_server_stop(skua_server *server, skua_time until);
 
