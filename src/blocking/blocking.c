@@ -266,9 +266,35 @@ int skua__blocking_begin(skua_blocking_class *blocking_class, skua_fn fn, void *
 
 /* --- classes ---------------------------------------------------------------------------------- */
 
-int skua_blocking_class_create(skua_blocking_class **out, const char *name, uint32_t threads_max)
+/* Takes over the name, also when it fails. */
+static int make_class(skua_blocking_class **out, char *name, uint32_t threads_max)
 {
     skua_blocking_class *common = NULL;
+    int status = find_class(NULL, &common);
+    skua_blocking_class *class = status == 0 ? skua__alloc(sizeof *class) : NULL;
+    if (class == NULL) {
+        skua__free(name);
+        return status < 0 ? status : -ENOMEM;
+    }
+    class->pool = common->pool;
+    class->limit = threads_max;
+    class->name = name;
+    skua__list_init(&class->queue);
+    skua__blocking_lock(class->pool);
+    class->pool->threads_max += threads_max;
+    skua__list_push_back(&class->pool->classes, &class->link);
+    skua__blocking_unlock(class->pool);
+    *out = class;
+    return 0;
+}
+
+int skua__blocking_class_create(skua_blocking_class **out, uint32_t threads_max)
+{
+    return make_class(out, NULL, threads_max < CLASS_THREADS_MAX ? threads_max : CLASS_THREADS_MAX);
+}
+
+int skua_blocking_class_create(skua_blocking_class **out, const char *name, uint32_t threads_max)
+{
     if (skua__forked()) {
         return -ESHUTDOWN;
     }
@@ -278,27 +304,8 @@ int skua_blocking_class_create(skua_blocking_class **out, const char *name, uint
     if (threads_max == 0 || threads_max > CLASS_THREADS_MAX) {
         return -EINVAL;
     }
-    int status = find_class(NULL, &common);
-    if (status < 0) {
-        return status;
-    }
-    skua_blocking_class *class = skua__alloc(sizeof *class);
     char *copy = skua__alloc_string(name != NULL ? name : "class");
-    if (class == NULL || copy == NULL) {
-        skua__free(copy);
-        skua__free(class);
-        return -ENOMEM;
-    }
-    class->pool = common->pool;
-    class->limit = threads_max;
-    class->name = copy;
-    skua__list_init(&class->queue);
-    skua__blocking_lock(class->pool);
-    class->pool->threads_max += threads_max;
-    skua__list_push_back(&class->pool->classes, &class->link);
-    skua__blocking_unlock(class->pool);
-    *out = class;
-    return 0;
+    return copy != NULL ? make_class(out, copy, threads_max) : -ENOMEM;
 }
 
 void skua_blocking_class_destroy(skua_blocking_class *blocking_class)
@@ -326,8 +333,10 @@ static void free_classes(struct skua__blocking_pool *pool)
     struct skua__link *link = NULL;
     while ((link = skua__list_pop_front(&pool->classes)) != NULL) {
         skua_blocking_class *class = SKUA_CONTAINER(link, skua_blocking_class, link);
-        skua__runtime_report(pool->service.runtime, SKUA_REPORT_LEFT,
-                             "the class '%s' of blocking calls was not destroyed", class->name);
+        if (class->name != NULL) {
+            skua__runtime_report(pool->service.runtime, SKUA_REPORT_LEFT,
+                                 "the class '%s' of blocking calls was not destroyed", class->name);
+        }
         skua__free(class->name);
         skua__free(class);
     }

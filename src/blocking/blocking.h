@@ -10,6 +10,10 @@
 /* How long a thread of the pool stays without work. */
 extern _Atomic int64_t skua__blocking_idle_ns;
 
+/* A class of the library's own, which has no name and goes with the pool if it is not given back.
+   */
+int skua__blocking_class_create(skua_blocking_class **out, uint32_t threads_max) SKUA_MUST_CHECK;
+
 /* Begin a call that nobody waits for: fn(arg), then drop(arg), on a thread of the class, as soon as
    the class has room. If the runtime ends before that, or there is no thread to be had, drop(arg)
    comes without fn, in the latter case before this returns. When it fails (-ENOMEM) neither is

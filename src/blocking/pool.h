@@ -42,7 +42,7 @@ struct skua_blocking_class {
     /* Constant. */
     struct skua__blocking_pool *pool;
     uint32_t limit;
-    char *name; /* NULL: the pool's own class */
+    char *name; /* NULL: a class of the library's own */
 
     /* Under the pool's lock. */
     struct skua__link link;  /* in pool->classes */

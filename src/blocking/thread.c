@@ -308,14 +308,26 @@ int skua__blocking_fetch(struct skua__blocking_pool *pool, struct skua__blocking
 
 /* --- the end of all --------------------------------------------------------------------------- */
 
+/* With the lock held: a call that has not begun, wherever it stands; or NULL. */
+static struct skua__call *take_any(struct skua__blocking_pool *pool)
+{
+    struct skua__link *first = skua__list_pop_front(&pool->ready);
+    for (struct skua__link *at = pool->classes.head.next;
+         first == NULL && at != &pool->classes.head; at = at->next) {
+        first = skua__list_pop_front(&SKUA_CONTAINER(at, skua_blocking_class, link)->queue);
+    }
+    return first != NULL ? SKUA_CONTAINER(first, struct skua__call, link) : NULL;
+}
+
 /* Calls that are left now were abandoned before they began: else there would be a task. */
 static void drop_all(struct skua__blocking_pool *pool)
 {
     struct skua__call *call = NULL;
-    while ((call = take(pool)) != NULL) {
+    while ((call = take_any(pool)) != NULL) {
         skua_require(call->is_abandoned);
-        skua__blocking_give_back(call->class);
-        skua__blocking_class_settle(call->class);
+        if (call->is_counted) {
+            skua__blocking_give_back(call->class);
+        }
         skua__blocking_unlock(pool);
         skua__blocking_drop(call);
         skua__blocking_lock(pool);

@@ -14,6 +14,7 @@
 /* In the order in which they end: what wakes tasks before what is interrupted for it. */
 enum skua__service_slot {
     SKUA__SERVICE_BLOCKING,
+    SKUA__SERVICE_RESOLVER,
     SKUA__SERVICE_IO,
     SKUA__SERVICE_GEN,
     SKUA__SERVICE_COUNT,
