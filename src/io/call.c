@@ -55,12 +55,31 @@ SKUA_OPAQUE ssize_t skua__call_write_nowait(int fd, const void *buffer, size_t b
     return put < 0 ? -errno : put;
 }
 
+/* The connection has gone away in the line, or came with an error of the network that is its own:
+   accept(2) says which. Not EOPNOTSUPP, which also means that the socket does not listen. */
+static bool is_of_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
 SKUA_OPAQUE int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address_bytes)
 {
     int fd = 0;
     do {
         fd = accept4(listener, address, address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    } while (fd < 0 && (errno == EINTR || is_of_connection(errno)));
     return fd < 0 ? -errno : fd;
 }
 

@@ -144,6 +144,10 @@ int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__f
 void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua__waiter *waiter,
                      bool is_once, uint32_t generation);
 
+/* Let those who wait to read from sockets try again. Who looked before this call and waits after it
+   does so too. What they shall find has to be published before, with a heavy fence. */
+void skua__fd_stir(struct skua__io *io);
+
 /* The poller's receiver; `io` is the struct skua__io. */
 bool skua__fd_deliver(void *io, int number, uint32_t generation, int events);
 

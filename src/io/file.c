@@ -36,11 +36,7 @@ struct file_call {
 static int run_transfer(void *arg)
 {
     struct file_call *call = arg;
-    const struct skua__transfer *transfer = &call->transfer;
-    call->result =
-        transfer->is_write
-            ? skua__call_write(call->fd, call->is_socket, transfer->buffer, transfer->bytes)
-            : skua__call_read(call->fd, call->is_socket, transfer->buffer, transfer->bytes);
+    call->result = skua__transfer_run(call->fd, call->is_socket, &call->transfer);
     return 0;
 }
 
@@ -52,13 +48,11 @@ static ssize_t on_pool(struct file_call *call, skua_time deadline)
 
 static ssize_t in_place(struct file_call *call)
 {
-    const struct skua__transfer *transfer = &call->transfer;
     if (call->is_socket) {
         run_transfer(call); /* never blocks on a socket */
         return call->result;
     }
-    return transfer->is_write ? skua__call_write_nowait(call->fd, transfer->buffer, transfer->bytes)
-                              : skua__call_read_nowait(call->fd, transfer->buffer, transfer->bytes);
+    return skua__transfer_run_nowait(call->fd, &call->transfer);
 }
 
 static ssize_t do_file(struct file_call *call, skua_time deadline)
@@ -122,6 +116,7 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
     };
     if (skua__fd_kind_of(look->word) == SKUA__FD_SHARED) {
         struct skua__fd_look latest = *look;
+        skua__transfer_narrow(&call.transfer);
         return do_shared(io, fd, &latest, &call, deadline);
     }
     ssize_t result = do_file(&call, deadline);

@@ -64,6 +64,12 @@ static void io_destroy(struct skua__service *service)
     skua__free(io);
 }
 
+/* Those who wait in skua_accept() are told that nobody is let in any more. */
+static void io_drain(struct skua__service *service)
+{
+    skua__fd_stir(SKUA_CONTAINER(service, struct skua__io, service));
+}
+
 static int io_create(skua_runtime *runtime, struct skua__service **out)
 {
     struct skua__io *io = skua__alloc(sizeof *io);
@@ -76,6 +82,7 @@ static int io_create(skua_runtime *runtime, struct skua__service **out)
         return status;
     }
     io->service.destroy = io_destroy;
+    io->service.drain = io_drain;
     skua__runtime_set_poller(runtime, &io->poller.base);
     *out = &io->service;
     return 0;
