@@ -441,7 +441,7 @@ static void the_end_awaits_lookups_that_run(void **state)
     const int threads = test_threads();
     run_on(1, resolve_and_end);
     CHECK_INT(atomic_load(&running), 0);
-    CHECK_INT(atomic_load(&asked), 2);
+    CHECK(atomic_load(&asked) >= 2); /* more if the end was late */
     CHECK_INT(pthread_join(thread, NULL), 0);
     CHECK(test_settle(test_threads, threads - 1) < threads);
 }

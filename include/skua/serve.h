@@ -24,7 +24,7 @@ SKUA_BEGIN_DECLS
 
 /* A connection, in the frame of its task. */
 typedef struct skua_client {
-    int fd;            /* adopted; the server closes it when the handler has returned. A handler
+    int fd;            /* adopted; closed when the handler has returned, so not by the handler. One
                           that gives it to somebody else puts -1 here */
     void *arg;         /* the one of skua_serve() */
     skua_address peer; /* who it is */
@@ -65,16 +65,17 @@ typedef struct skua_server {
    skua_server_stop(), by a runtime that drains, or by a stop of the task or a scope around
    (skua_task_stop(), skua_scope_stop(): these are noticed with the next connection, or by the
    cancel that they lead to). Then the listener is closed, so that whoever comes now is refused at
-   once; connections may finish until the drain is over, and are cancelled then. Returns when all
-   have ended and are closed.
+   once; skua_stopping() is true in the handlers, connections may finish until the drain is over,
+   and are cancelled then. Returns when all have ended and are closed.
    At the limit it stops accepting; connections wait in the backlog. When the process is out of file
    descriptors, or of memory for tasks, it waits and tries again, some ten times a second.
    `server` may be NULL if nobody else asks. `opts` may be NULL.
    Returns 0 after a stop; -ECANCELED (the connections were cancelled, too); -EINVAL (no handler, or
-   a server that serves already), -EBADF (a listener that is not adopted, or that somebody closes),
-   -EPERM (foreign thread), -ESHUTDOWN; or what accept says of the listener.
-   Call from: a task. May switch. Owns: the listener, which is closed whatever it returns but for
-   -EBADF, -EINVAL, -EPERM and -ESHUTDOWN. Cost: a spawn for each connection. */
+   a server that serves already, or no listener), -EBADF (not adopted, or closed by somebody),
+   -EBUSY (somebody else accepts there), -EPERM (foreign thread), -ESHUTDOWN (forked child); or what
+   else accept says of the listener.
+   Call from: a task. May switch. Owns: the listener, which is closed unless one of -EBADF, -EBUSY,
+   -EINVAL, -EPERM and -ESHUTDOWN is returned. Cost: a spawn for each connection. */
 int skua_serve(skua_server *server, int listener, skua_serve_fn handler, void *arg,
                const skua_serve_opts *opts) SKUA_MUST_CHECK;
 
