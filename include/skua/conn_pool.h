@@ -54,7 +54,7 @@ void skua_conn_pool_destroy(skua_conn_pool *pool);
 /* Borrow one: the one that came back last, a new one, or, if all that there may be are lent, the
    next that comes back. A failure to open is the caller's; the next in line then tries for itself.
    Returns 0 with *thing; what `open` returned (< 0); -EPIPE (the pool is closed), -ETIMEDOUT,
-   -EAGAIN (SKUA_NOW, and none is idle, or `open` would have waited), -ECANCELED, -EPERM (foreign
+   -EAGAIN (SKUA_NOW, and none is idle that need not be checked), -ECANCELED, -EPERM (foreign
    thread), -ESHUTDOWN.
    Call from: a task. May switch. Cancel: what it was given goes to the next in line. Cost: a short
    lock if one is idle and not to be checked; no allocation. */
