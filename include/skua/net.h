@@ -21,6 +21,7 @@ SKUA_BEGIN_DECLS
 
 /* An address of any family. bytes == 0: none. */
 typedef struct skua_address {
+    socklen_t bytes;
     union {
         struct sockaddr any; /* what system calls want, with `bytes` */
         struct sockaddr_in ip4;
@@ -28,7 +29,6 @@ typedef struct skua_address {
         struct sockaddr_un local;
         struct sockaddr_storage storage;
     };
-    socklen_t bytes;
 } skua_address;
 
 enum { SKUA_ADDRESS_TEXT_BYTES = 128 };

@@ -49,6 +49,10 @@
      pools of connections              skua_conn_pool_acquire                    conn_pool
      create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
+     add_reader, open_connection       skua_wait_fd, skua_connect                io
+     create_subprocess_exec            skua_process_start                        process
+     communicate                       skua_process_run_all                      process
+     add_signal_handler                skua_signal_open, skua_signal_wait        signal
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -72,6 +76,7 @@
 #include <skua/net.h>
 #include <skua/par.h>
 #include <skua/pool.h>
+#include <skua/process.h>
 #include <skua/queue.h>
 #include <skua/resolve.h>
 #include <skua/retry.h>
@@ -80,6 +85,7 @@
 #include <skua/select.h>
 #include <skua/serve.h>
 #include <skua/share.h>
+#include <skua/signal.h>
 #include <skua/stream.h>
 #include <skua/sync.h>
 #include <skua/task.h>

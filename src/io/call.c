@@ -89,22 +89,6 @@ SKUA_OPAQUE int skua__call_connect(int fd, const struct sockaddr *address, sockl
     return connect(fd, address, address_bytes) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_open(const char *path, int flags, mode_t mode)
-{
-    int nonblocking = O_NONBLOCK;
-    for (;;) {
-        int fd = open(path, flags | O_CLOEXEC | nonblocking, mode);
-        if (fd >= 0) {
-            return fd;
-        }
-        if (errno == EWOULDBLOCK && nonblocking != 0) {
-            nonblocking = 0; /* somebody has a lease on the file, and gets the time to end it */
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
-}
-
 SKUA_OPAQUE int skua__call_open_cached(const char *path, int flags)
 {
     const struct open_how how = {
@@ -140,16 +124,33 @@ SKUA_OPAQUE int skua__call_type(int fd)
     }
 }
 
-SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+SKUA_OPAQUE int64_t skua__call_position(int fd)
+{
+    off_t position = lseek(fd, 0, SEEK_CUR);
+    return position < 0 ? -errno : position;
+}
+
+/* Change O_NONBLOCK, unless it is so already. */
+static int set_nonblocking(int fd, bool wanted)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) {
         return -errno;
     }
-    if ((flags & O_NONBLOCK) != 0) {
+    if (((flags & O_NONBLOCK) != 0) == wanted) {
         return 0;
     }
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+{
+    return set_nonblocking(fd, true);
+}
+
+SKUA_OPAQUE int skua__call_set_blocking(int fd)
+{
+    return set_nonblocking(fd, false);
 }
 
 /* One ppoll, until the deadline: its result, or a negative errno. */

@@ -67,9 +67,12 @@ struct skua__fd_chunk {
     struct skua__fd records[SKUA__FD_CHUNK_RECORDS];
 };
 
+struct skua__rings;
+
 /* One runtime's I/O. */
 struct skua__io {
     struct skua__service service;
+    struct skua__rings *rings; /* completions, ring.h */
     struct skua__io_poller poller;
     _Atomic(struct skua__fd_chunk *) chunks[SKUA__FD_CHUNKS];
 };

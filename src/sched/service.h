@@ -13,6 +13,7 @@
 
 /* In the order in which they end: what wakes tasks before what is interrupted for it. */
 enum skua__service_slot {
+    SKUA__SERVICE_PROCESS,
     SKUA__SERVICE_BLOCKING,
     SKUA__SERVICE_RESOLVER,
     SKUA__SERVICE_IO,
@@ -44,6 +45,8 @@ struct skua__poller {
     void (*poll)(struct skua__poller *poller, int64_t deadline_ns);
     /* Make the present or the next poll() return at once. Call from anywhere. */
     void (*interrupt)(struct skua__poller *poller);
+    /* What it is, for the head of a dump: a constant text, ", epoll" say. Call from anywhere. */
+    const char *(*describe)(struct skua__poller *poller);
 };
 
 void skua__runtime_set_poller(skua_runtime *runtime, struct skua__poller *poller);
