@@ -43,7 +43,10 @@
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
      add_reader                        skua_wait_fd                              io
-     open_connection                   skua_tcp_connect_to, skua_unix_connect    net
+     open_connection                   skua_tcp_connect, skua_unix_connect       resolve, net
+     loop.getaddrinfo                  skua_resolve                              resolve
+     start_server, serve_forever       skua_serve                                serve
+     pools of connections              skua_conn_pool_acquire                    conn_pool
      create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
      add_reader, open_connection       skua_wait_fd, skua_connect                io
@@ -63,6 +66,7 @@
 #include <skua/blocking.h>
 #include <skua/chan.h>
 #include <skua/collect.h>
+#include <skua/conn_pool.h>
 #include <skua/control.h>
 #include <skua/dir.h>
 #include <skua/file.h>
@@ -80,10 +84,12 @@
 #include <skua/process.h>
 #include <skua/queue.h>
 #include <skua/reader.h>
+#include <skua/resolve.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/serve.h>
 #include <skua/share.h>
 #include <skua/signal.h>
 #include <skua/stream.h>
