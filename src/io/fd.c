@@ -12,6 +12,14 @@
           later finds the waiter linked. Both are decided under the lock.
      (F5) A FOREIGN or SHARED fd is registered exactly while somebody waits on it, for the
           directions of those who wait.
+     (F6) `exhausted` equals `events` only if a transfer came out short, on a fd where that means
+          that nothing was left, after so many events: whatever has come since is an event that is
+          still on its way, so a wait may begin without a system call. On TCP it means that, but for
+          three things, all of which come with an event of their own: the end of the stream and
+          errors, of which the event may have been handed out with that of the last bytes, and urgent
+          data, before which a read stops. After one of them short transfers mean nothing more. Unix
+          sockets stop at passed fds, pipes in packet mode at packets, terminals at lines: there a
+          short read never means anything.
 
    Go keeps one "ready" bit a direction where we have counters. A bit cannot be taken back by a read
    that drains the fd, so the next read that finds nothing has to be done twice; and it can be set
@@ -118,6 +126,43 @@ void skua__fd_drop(struct skua__fd *fd)
     }
 }
 
+/* --- short transfers -------------------------------------------------------------------------- */
+
+/* Ask once in the life of a fd what it is. */
+static SKUA_NOINLINE bool find_out_shortness(struct skua__fd *fd, uint64_t word)
+{
+    bool is_tcp = skua__fd_is_socket(word) && skua__call_is_tcp(fd->number);
+    uint32_t unknown = SKUA__FD_UNKNOWN;
+    /* Only from UNKNOWN: an event may have made it SILENT meanwhile, which is final. */
+    return skua__cas(&fd->shortness, &unknown, is_tcp ? SKUA__FD_TELLING : SKUA__FD_SILENT, relaxed,
+                     relaxed) &&
+           is_tcp;
+}
+
+void skua__fd_note_exhausted(struct skua__fd *fd, const struct skua__fd_look *look, int events,
+                             bool is_exhausted)
+{
+    const int direction = events >> 1;
+    const uint32_t count = look->events[direction];
+    uint32_t shortness = skua__load(&fd->shortness, relaxed);
+    if (is_exhausted && shortness == SKUA__FD_UNKNOWN) {
+        shortness = find_out_shortness(fd, look->word) ? SKUA__FD_TELLING : SKUA__FD_SILENT;
+    }
+    if (shortness == SKUA__FD_TELLING) {
+        skua__store(&fd->exhausted[direction], is_exhausted ? count : count - 1, relaxed);
+    }
+}
+
+/* A new life of the number. Under the lock, before the word says so. */
+static void forget_transfers(struct skua__fd *fd)
+{
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        uint32_t count = skua__load(&fd->events[direction], relaxed);
+        skua__store(&fd->exhausted[direction], count - 1, relaxed);
+    }
+    skua__store(&fd->shortness, SKUA__FD_UNKNOWN, relaxed);
+}
+
 /* --- owners ----------------------------------------------------------------------------------- */
 
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket)
@@ -133,6 +178,7 @@ int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, boo
         fd_unlock(fd);
         return skua__fd_kind_of(word) == SKUA__FD_FOREIGN ? -EBUSY : -EEXIST;
     }
+    forget_transfers(fd);
     if (kind == SKUA__FD_STREAM) {
         status = skua__io_poller_add(&io->poller, number, skua__fd_generation(word));
         if (status == -EPERM) {
@@ -348,6 +394,10 @@ bool skua__fd_deliver(void *target, int number, uint32_t generation, int events)
         fd_unlock(fd);
         return false; /* of an earlier life */
     }
+    if ((events & SKUA__IO_SPECIAL) != 0) {
+        skua__store(&fd->shortness, SKUA__FD_SILENT, relaxed); /* (F6) */
+    }
+    events &= SKUA_READABLE | SKUA_WRITABLE;
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
             count_event(fd, direction);

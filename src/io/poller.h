@@ -16,7 +16,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Gets the events: SKUA_READABLE, SKUA_WRITABLE. Returns true if it has woken somebody. */
+/* Besides SKUA_READABLE and SKUA_WRITABLE: the event speaks of something else than bytes in order:
+   an end, an error, urgent data. */
+enum { SKUA__IO_SPECIAL = 4 };
+
+/* Gets the events: SKUA_READABLE, SKUA_WRITABLE, SKUA__IO_SPECIAL. Returns true if it has woken somebody. */
 typedef bool (*skua__io_deliver)(void *target, int fd, uint32_t generation, int events);
 
 struct skua__io_poller {

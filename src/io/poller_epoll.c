@@ -44,11 +44,14 @@ static uint64_t key_of(int fd, uint32_t generation)
 
 static int directions_of(uint32_t bits)
 {
-    if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
-        return SKUA_READABLE | SKUA_WRITABLE;
+    if (SKUA_LIKELY((bits & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0)) {
+        return ((bits & EPOLLIN) != 0 ? SKUA_READABLE : 0) |
+               ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
     }
-    return ((bits & (EPOLLIN | EPOLLRDHUP)) != 0 ? SKUA_READABLE : 0) |
-           ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
+    if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
+        return SKUA_READABLE | SKUA_WRITABLE | SKUA__IO_SPECIAL;
+    }
+    return SKUA_READABLE | SKUA__IO_SPECIAL | ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
 }
 
 static int wait_ms(struct skua__io_poller *poller, struct epoll_event *events, int64_t rest_ns)
@@ -132,7 +135,8 @@ static int set(struct skua__io_poller *poller, int fd, uint32_t bits, uint64_t k
 
 SKUA_OPAQUE int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint32_t generation)
 {
-    return set(poller, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, key_of(fd, generation));
+    return set(poller, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+               key_of(fd, generation));
 }
 
 SKUA_OPAQUE int skua__io_poller_arm(struct skua__io_poller *poller, int fd, uint32_t generation,
