@@ -57,6 +57,16 @@ static uint64_t word_of(struct skua__fd *fd)
     return skua__load(&fd->word, relaxed);
 }
 
+static struct skua__waiter *waiter_of(const struct skua__fd *fd, int direction)
+{
+    return skua__load(&fd->waiters[direction], relaxed);
+}
+
+static void set_waiter(struct skua__fd *fd, int direction, struct skua__waiter *waiter)
+{
+    skua__store(&fd->waiters[direction], waiter, relaxed);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static struct skua__fd_chunk *make_chunk(int first_number)
@@ -199,8 +209,8 @@ int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, boo
 static void unlink_waiter(struct skua__fd *fd, const struct skua__waiter *waiter)
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
-        if (fd->waiters[direction] == waiter) {
-            fd->waiters[direction] = NULL;
+        if (waiter_of(fd, direction) == waiter) {
+            set_waiter(fd, direction, NULL);
         }
     }
 }
@@ -210,7 +220,7 @@ static void claim_waiters(struct skua__fd *fd, int events, int result,
                           struct skua__wake_list *wakes)
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
-        struct skua__waiter *waiter = fd->waiters[direction];
+        struct skua__waiter *waiter = waiter_of(fd, direction);
         if ((events >> direction & 1) == 0 || waiter == NULL) {
             continue;
         }
@@ -228,7 +238,8 @@ bool skua__fd_close(struct skua__io *io, int number)
     if (fd == NULL) {
         return false;
     }
-    struct skua__wake_list wakes = {0};
+    struct skua__wake_list wakes;
+    skua__wake_list_init(&wakes);
     fd_lock(fd);
     uint64_t word = word_of(fd), closing = 0;
     do {
@@ -254,8 +265,8 @@ bool skua__fd_close(struct skua__io *io, int number)
 
 static int directions_waited_for(const struct skua__fd *fd)
 {
-    return (fd->waiters[0] != NULL ? SKUA_READABLE : 0) |
-           (fd->waiters[1] != NULL ? SKUA_WRITABLE : 0);
+    return (waiter_of(fd, 0) != NULL ? SKUA_READABLE : 0) |
+           (waiter_of(fd, 1) != NULL ? SKUA_WRITABLE : 0);
 }
 
 /* May a wait begin? 1, or what fd_wait() returns instead. */
@@ -319,9 +330,10 @@ static void place_waiter(struct skua__fd *fd, struct skua__waiter *waiter, int e
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
-            fd->waiters[direction] = waiter;
+            set_waiter(fd, direction, waiter);
         }
     }
+    skua__store(&fd->last_parker, waiter->parker, relaxed);
 }
 
 int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
@@ -383,34 +395,64 @@ static void count_event(struct skua__fd *fd, int direction)
     skua__store(&fd->events[direction], count, release);
 }
 
-bool skua__fd_deliver(void *target, int number, uint32_t generation, int events)
+static void deliver_one(struct skua__io *io, const struct skua__io_event *event,
+                        struct skua__wake_list *wakes)
 {
-    struct skua__io *io = target;
-    struct skua__fd *fd = skua__fd_find(io, number);
-    struct skua__wake_list wakes = {0};
+    struct skua__fd *fd = skua__fd_find(io, event->fd);
+    int events = event->events & (SKUA_READABLE | SKUA_WRITABLE);
     fd_lock(fd);
     uint64_t word = word_of(fd);
-    if (skua__fd_generation(word) != generation) {
+    if (SKUA_UNLIKELY(skua__fd_generation(word) != event->generation)) {
         fd_unlock(fd);
-        return false; /* of an earlier life */
+        return; /* of an earlier life */
     }
-    if ((events & SKUA__IO_SPECIAL) != 0) {
+    if (SKUA_UNLIKELY((event->events & SKUA__IO_SPECIAL) != 0)) {
         skua__store(&fd->shortness, SKUA__FD_SILENT, relaxed); /* (F6) */
     }
-    events &= SKUA_READABLE | SKUA_WRITABLE;
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
             count_event(fd, direction);
         }
     }
-    claim_waiters(fd, events, events, &wakes);
+    claim_waiters(fd, events, events, wakes);
     bool is_stream = skua__fd_kind_of(word) == SKUA__FD_STREAM;
     if (!is_stream && directions_waited_for(fd) != 0 && arm(io, fd, 0) < 0) {
         /* Closed by its owner: those who wait shall see for themselves. */
-        claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, 0, &wakes);
+        claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, 0, wakes);
     }
     fd_unlock(fd);
-    bool has_woken = wakes.count > 0;
-    skua__wake_list_flush(&wakes);
+}
+
+/* With thousands of fds nothing of an event is in the cache: its record, the waiter in the frame of
+   its wait, the fiber. So all of them are asked for before the first is needed. */
+static void prefetch(struct skua__io *io, const struct skua__io_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(skua__fd_find(io, events[i].fd), 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct skua__fd *fd = skua__fd_find(io, events[i].fd);
+        int direction = (events[i].events & SKUA_READABLE) != 0 ? 0 : 1;
+        __builtin_prefetch(waiter_of(fd, direction), 1);
+        __builtin_prefetch(skua__load(&fd->last_parker, relaxed), 1);
+    }
+}
+
+bool skua__fd_deliver(void *target, const struct skua__io_event *events, size_t count)
+{
+    struct skua__wake_list wakes;
+    skua__wake_list_init(&wakes);
+    bool has_woken = false;
+    if (count > 1) {
+        prefetch(target, events, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        deliver_one(target, &events[i], &wakes);
+        has_woken = has_woken || wakes.count > 0;
+        if (wakes.count + SKUA__FD_DIRECTIONS > SKUA__WAKE_CHUNK) {
+            skua__wake_list_flush_later(&wakes);
+        }
+    }
+    skua__wake_list_flush_later(&wakes);
     return has_woken;
 }

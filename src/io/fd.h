@@ -72,8 +72,10 @@ struct skua__fd {
        Written by whoever transfers. */
     _Atomic uint32_t exhausted[SKUA__FD_DIRECTIONS];
     _Atomic uint32_t shortness; /* enum skua__fd_shortness */
-    /* Under the lock: who waits for which direction; the same one may wait for both. */
-    struct skua__waiter *waiters[SKUA__FD_DIRECTIONS];
+    /* Under the lock: who waits for which direction; the same one may wait for both. Others only
+       take the addresses, for the cache, and that of who has waited last. */
+    _Atomic(struct skua__waiter *) waiters[SKUA__FD_DIRECTIONS];
+    _Atomic(struct skua__parker *) last_parker;
 } SKUA_CACHE_ALIGNED;
 
 enum { SKUA__FD_CHUNK_RECORDS = 256, SKUA__FD_CHUNKS = 16384 };
@@ -183,6 +185,6 @@ void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua
                      bool is_once, uint32_t generation);
 
 /* The poller's receiver; `io` is the struct skua__io. */
-bool skua__fd_deliver(void *io, int number, uint32_t generation, int events);
+bool skua__fd_deliver(void *io, const struct skua__io_event *events, size_t count);
 
 #endif

@@ -213,6 +213,22 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
     skua__wake_worker(runtime, false);
 }
 
+void skua__ready_later(struct skua__runnable **runnables, size_t count)
+{
+    struct skua__worker *worker = skua__worker_self();
+    for (size_t i = 0; i < count; i++) {
+        struct skua__runnable *runnable = runnables[i];
+        if (SKUA_UNLIKELY(runnable->pin != 0 || runnable->runtime != worker->runtime)) {
+            skua__ready(runnable, SKUA__READY_WOKEN);
+        } else {
+            ring_put(worker, runnable);
+        }
+    }
+    /* Pairs with the heavy fence of the last one who parks. */
+    skua__runtime_light_fence(worker->runtime);
+    skua__wake_worker(worker->runtime, false);
+}
+
 void skua__worker_expose_woken(struct skua__worker *worker)
 {
     struct skua__runnable *woken = lifo_take(worker);
@@ -335,6 +351,17 @@ static void poll_without_waiting(skua_runtime *runtime)
     if (poller != NULL && skua__runtime_take_poll_token(runtime)) {
         poller->poll(poller, 0);
         skua__runtime_return_poll_token(runtime);
+    }
+}
+
+/* The same as part of upkeep: what it would wake now stands behind what was ready at the last look,
+   so until that has run another look is worth nothing. */
+static void poll_behind_backlog(struct skua__worker *worker)
+{
+    if (worker->tick - worker->polled_tick >= worker->polled_backlog) {
+        poll_without_waiting(worker->runtime);
+        worker->polled_tick = worker->tick;
+        worker->polled_backlog = skua__ring_count(&worker->ring);
     }
 }
 
@@ -710,7 +737,7 @@ static struct skua__runnable *upkeep(struct skua__worker *worker)
         return NULL;
     }
     run_timers(worker, now);
-    poll_without_waiting(worker->runtime);
+    poll_behind_backlog(worker);
     return take_from_inject(worker);
 }
 
