@@ -38,8 +38,12 @@ struct skua__worker {
     uint32_t inject_turn;     /* looks at the inject queues */
     uint32_t polled_tick;     /* when upkeep has looked at the poller, */
     uint32_t polled_backlog;  /* ... and how many were ready after that */
-    int32_t upkeep_in;        /* dispatches until the next upkeep */
-    int32_t upkeep_ticks;     /* ... from one to the next, and when the last one was */
+    uint32_t empty_looks;     /* ... that found nothing, before parking, in a row */
+    uint32_t dispatch_ns;     /* about what a dispatch takes */
+    uint32_t woke_tick;       /* when it has slept last, and until when */
+    int64_t woke_at_ns;
+    int32_t upkeep_in;    /* dispatches until the next upkeep */
+    int32_t upkeep_ticks; /* ... from one to the next, and when the last one was */
     int64_t upkeep_at_ns;
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
