@@ -45,7 +45,7 @@ target_compile_options(skua_counted PRIVATE
 target_include_directories(skua_counted
     PUBLIC ${PROJECT_SOURCE_DIR}/include
     PRIVATE ${PROJECT_SOURCE_DIR}/src ${bench})
-target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc)
+target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc ${skua_uring})
 set_target_properties(skua_counted PROPERTIES LINKER_LANGUAGE C)
 
 foreach(name IN ITEMS fork spawn yield mutex channel)

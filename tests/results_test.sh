@@ -21,6 +21,7 @@ skua_fail_at returns the code that it was given
 skua_test_fail_at has recorded the failure: returning it is a convenience
 skua_cancel_reason a question: it cannot fail
 skua_run_signal a question: it cannot fail
+skua_process_fd_of a question: -1 is an answer
 skua_test_fail_at records the failure, and returns a code to pass on
 '
 

@@ -456,3 +456,28 @@ bool skua__fd_deliver(void *target, const struct skua__io_event *events, size_t 
     skua__wake_list_flush_later(&wakes);
     return has_woken;
 }
+
+static void stir_one(struct skua__fd *fd)
+{
+    struct skua__wake_list wakes = {0};
+    uint64_t word = word_of(fd);
+    if (skua__fd_kind_of(word) != SKUA__FD_STREAM || !skua__fd_is_socket(word)) {
+        return;
+    }
+    fd_lock(fd);
+    count_event(fd, 0);
+    claim_waiters(fd, SKUA_READABLE, 0, &wakes);
+    fd_unlock(fd);
+    skua__wake_list_flush(&wakes);
+}
+
+void skua__fd_stir(struct skua__io *io)
+{
+    for (int i = 0; i < SKUA__FD_CHUNKS; i++) {
+        /* acquire: pairs with the release in skua__fd_make(): the records are seen initialised. */
+        struct skua__fd_chunk *chunk = skua__load(&io->chunks[i], acquire);
+        for (int k = 0; chunk != NULL && k < SKUA__FD_CHUNK_RECORDS; k++) {
+            stir_one(&chunk->records[k]);
+        }
+    }
+}

@@ -84,9 +84,12 @@ struct skua__fd_chunk {
     struct skua__fd records[SKUA__FD_CHUNK_RECORDS];
 };
 
+struct skua__rings;
+
 /* One runtime's I/O. */
 struct skua__io {
     struct skua__service service;
+    struct skua__rings *rings; /* completions, ring.h */
     struct skua__io_poller poller;
     _Atomic(struct skua__fd_chunk *) chunks[SKUA__FD_CHUNKS];
 };
@@ -183,6 +186,10 @@ int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__f
                   int events, bool is_once, struct skua__waiter *waiter);
 void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua__waiter *waiter,
                      bool is_once, uint32_t generation);
+
+/* Let those who wait to read from sockets try again. Who looked before this call and waits after it
+   does so too. What they shall find has to be published before, with a heavy fence. */
+void skua__fd_stir(struct skua__io *io);
 
 /* The poller's receiver; `io` is the struct skua__io. */
 bool skua__fd_deliver(void *io, const struct skua__io_event *events, size_t count);

@@ -49,6 +49,9 @@ void skua__io_poller_close(struct skua__io_poller *poller);
    limit of watches). What an unnoticed close(2) has left behind is replaced. */
 int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint32_t generation);
 
+/* Report whenever the fd becomes readable; edge-triggered. */
+int skua__io_poller_watch(struct skua__io_poller *poller, int fd, uint32_t generation);
+
 /* Report once, at once if it is so already. Arming again replaces the events. Errors as for add. */
 int skua__io_poller_arm(struct skua__io_poller *poller, int fd, uint32_t generation, int events);
 

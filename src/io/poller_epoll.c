@@ -149,6 +149,11 @@ SKUA_OPAQUE int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint
                key_of(fd, generation));
 }
 
+SKUA_OPAQUE int skua__io_poller_watch(struct skua__io_poller *poller, int fd, uint32_t generation)
+{
+    return set(poller, fd, EPOLLIN | EPOLLET, key_of(fd, generation));
+}
+
 SKUA_OPAQUE int skua__io_poller_arm(struct skua__io_poller *poller, int fd, uint32_t generation,
                                     int events)
 {

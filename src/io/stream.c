@@ -6,7 +6,9 @@
    (S2) An attempt that was successful is the result, whatever cancels or deadlines have come
         meanwhile.
    (S3) Attempts never switch; errno stays inside call.c.
-   (S4) Where the last transfer has left nothing and no event came since, the wait begins without a
+   (S4) While the runtime drains nobody accepts. Each attempt asks; those who wait are woken when it
+        begins (skua__fd_stir()), and ask again.
+   (S5) Where the last transfer has left nothing and no event came since, the wait begins without a
         try ((F6) in fd.c says when that is so): a message costs a read and a write, and no second
         read that finds nothing. What is there may then have an event that nobody has picked up yet,
         so a deadline that ends such a wait is followed by one try, and SKUA_NOW always tries.
@@ -16,12 +18,16 @@
 #include "io/stream.h"
 
 #include "io/call.h"
+#include "sched/drain.h"
 
 #include <skua/runtime.h>
 #include <skua/task.h>
 
 /* A unix socket whose backlog is full says so, but nothing ever says that it no longer is. */
 static const int64_t BACKLOG_NAP_NS = SKUA_MS(1);
+
+/* Nor does anything say that there are fds or memory again for those who want to be accepted. */
+static const int64_t SHORTAGE_NAP_NS = SKUA_MS(50);
 
 static ssize_t do_on_thread(int fd, const struct skua__operation *operation, skua_time deadline)
 {
@@ -77,7 +83,7 @@ static bool hold_again(struct skua__fd *fd, struct skua__fd_look *look)
     return true;
 }
 
-/* The deadline came in a wait that was begun without a try (S4). */
+/* The deadline came in a wait that was begun without a try (S5). */
 static ssize_t try_at_last(struct skua__fd *fd, struct skua__fd_look *look,
                            const struct skua__operation *operation)
 {
@@ -202,20 +208,35 @@ int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, sk
 
 /* --- connections ------------------------------------------------------------------------------ */
 
+int skua__fd_nap(int64_t nap_ns, skua_time deadline)
+{
+    if (skua__is_now(deadline)) {
+        return -EAGAIN;
+    }
+    if (skua__clock_ns() >= skua__deadline_ns(deadline)) {
+        return -ETIMEDOUT;
+    }
+    skua_time until = skua_after(nap_ns);
+    return skua_sleep(until.ns < skua__deadline_ns(deadline) ? until : deadline);
+}
+
 struct accept_arg {
     struct sockaddr *address;
     socklen_t *address_bytes;
+    const skua_runtime *runtime; /* NULL on a foreign thread */
 };
 
 static ssize_t try_accept(int fd, bool is_socket, void *arg)
 {
     const struct accept_arg *accept = arg;
     (void)is_socket;
+    if (accept->runtime != NULL && skua__runtime_is_draining(accept->runtime)) {
+        return -ESHUTDOWN; /* (S4) */
+    }
     return skua__call_accept(fd, accept->address, accept->address_bytes);
 }
 
-/* A new socket of ours, non-blocking from birth. On a foreign thread it stays a plain one. */
-static int own_socket(int fd)
+int skua__fd_own_socket(int fd)
 {
     struct skua__io *io = NULL;
     if (skua_runtime_current() == NULL) {
@@ -231,14 +252,29 @@ static int own_socket(int fd)
     return status < 0 ? status : fd;
 }
 
+static bool is_shortage(int status)
+{
+    return status == -EMFILE || status == -ENFILE || status == -ENOBUFS || status == -ENOMEM;
+}
+
+/* A shortage is told only after a pause and a second try: those who accept in a loop, whatever comes
+   out, neither keep a core busy nor miss the end of it. The connection stays in the line. */
 int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
                 skua_time deadline)
 {
-    struct accept_arg arg = {.address = address, .address_bytes = address_bytes};
+    struct accept_arg arg = {
+        .address = address, .address_bytes = address_bytes, .runtime = skua_runtime_current()};
     const struct skua__operation operation = {
         .attempt = try_accept, .arg = &arg, .direction = SKUA_READABLE};
     int fd = (int)skua__stream_do(listener, &operation, deadline);
-    return fd < 0 ? fd : own_socket(fd);
+    if (is_shortage(fd)) {
+        int status = skua__fd_nap(SHORTAGE_NAP_NS, deadline);
+        if (status == -ECANCELED) {
+            return status;
+        }
+        fd = status < 0 ? fd : (int)skua__stream_do(listener, &operation, deadline);
+    }
+    return fd < 0 ? fd : skua__fd_own_socket(fd);
 }
 
 struct connect_arg {
@@ -272,19 +308,6 @@ static ssize_t try_connect(int fd, bool is_socket, void *arg)
     }
 }
 
-/* 0 when it is time for another try. */
-static int nap(skua_time deadline)
-{
-    if (skua__is_now(deadline)) {
-        return -EAGAIN;
-    }
-    if (skua__clock_ns() >= skua__deadline_ns(deadline)) {
-        return -ETIMEDOUT;
-    }
-    skua_time until = skua_after(BACKLOG_NAP_NS);
-    return skua_sleep(until.ns < skua__deadline_ns(deadline) ? until : deadline);
-}
-
 int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes,
                  skua_time deadline)
 {
@@ -297,7 +320,7 @@ int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes
         if (!arg.is_backlog_full) {
             return status;
         }
-        status = nap(deadline);
+        status = skua__fd_nap(BACKLOG_NAP_NS, deadline);
         if (status < 0) {
             return status;
         }

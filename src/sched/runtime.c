@@ -448,6 +448,7 @@ static void end_service(skua_runtime *runtime, enum skua__service_slot slot)
 /* Nobody may be about to interrupt the poller any more when it goes. */
 static void end_services(skua_runtime *runtime)
 {
+    end_service(runtime, SKUA__SERVICE_PROCESS);
     end_service(runtime, SKUA__SERVICE_BLOCKING);
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
