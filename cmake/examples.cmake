@@ -38,6 +38,14 @@ foreach(source IN LISTS sources)
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/patterns)
 endforeach()
 
+# Programs of several files.
+foreach(name copytree)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
+    skua_program(${name} "${sources}")
+    target_link_libraries(${name} PRIVATE skua::skua)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+endforeach()
+
 # The main example has a folder of its own.
 find_package(ZLIB REQUIRED)
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/wordfreq/*.c)

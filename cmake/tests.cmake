@@ -116,3 +116,9 @@ if(TARGET wordfreq)
             sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq> ${time_scale})
     endforeach()
 endif()
+
+# The copy of a tree, against diff.
+if(TARGET copytree)
+    skua_ctest(copytree_compare example ${test_timeout}
+        sh ${tests}/copytree/compare.sh $<TARGET_FILE:copytree>)
+endif()

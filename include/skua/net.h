@@ -40,8 +40,8 @@ enum { SKUA_ADDRESS_TEXT_BYTES = 128 };
 int skua_address_parse(const char *text, skua_address *out) SKUA_MUST_CHECK;
 
 /* The same form as text; "(unnamed)" for a Unix socket that has no name, "(none)" for no address,
-   and a '?' for bytes that cannot be printed. SKUA_ADDRESS_TEXT_BYTES are always enough; less cut it
-   short. Returns `text`. Call from: anywhere. */
+   and a '?' for bytes that cannot be printed. SKUA_ADDRESS_TEXT_BYTES are always enough; less cut
+   it short. Returns `text`. Call from: anywhere. */
 const char *skua_address_text(const skua_address *address, char *text, size_t bytes);
 
 /* Take over what a system call or getaddrinfo(3) has given. Returns 0, or -EINVAL (too long). */
@@ -165,9 +165,9 @@ int skua_send_many(int fd, const skua_datagram datagrams[], int count, skua_time
 enum { SKUA_FDS_MAX = 253 }; /* the kernel's limit */
 
 /* Send `count` file descriptors (adopted ones or not; they stay the sender's) along with `bytes`
-   bytes, which must be one at least. Returns the number of bytes (> 0): the fds went with the first.
-   -EINVAL (too many, or no byte), -EBADF, -ETOOMANYREFS (too many are on their way), and the errors
-   of skua_write().
+   bytes, which must be one at least. Returns the number of bytes (> 0): the fds went with the
+   first. -EINVAL (too many, or no byte), -EBADF, -ETOOMANYREFS (too many are on their way), and the
+   errors of skua_write().
    Call from: a task or a foreign thread. May switch. Cancel: nothing was sent. */
 ssize_t skua_send_fds(int fd, const void *buffer, size_t bytes, const int fds[], int count,
                       skua_time deadline) SKUA_MUST_CHECK;

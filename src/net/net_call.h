@@ -1,5 +1,5 @@
-/* net/net_call.h: the system calls on sockets that io has not. As io/call.h says: results or negative
-   errnos, functions that no compiler looks into, EINTR retried, never blocking. */
+/* net/net_call.h: the system calls on sockets that io has not. As io/call.h says: results or
+   negative errnos, functions that no compiler looks into, EINTR retried, never blocking. */
 #ifndef SKUA_NET_NET_CALL_H
 #define SKUA_NET_NET_CALL_H
 
