@@ -81,8 +81,11 @@ int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, sk
 
 /* accept4(2) on an adopted listening socket; the new socket is adopted, non-blocking,
    close-on-exec. The peer's address goes to `address` unless NULL, as accept(2) says. Returns the
-   fd, or -ETIMEDOUT, -EAGAIN, -ECANCELED, -EBUSY, -EMFILE and what else accept says (ECONNABORTED
-   is retried). */
+   fd, or -ETIMEDOUT, -EAGAIN, -ECANCELED, -EBUSY, -EBADF, -ESHUTDOWN once the runtime drains (also
+   for who waits already), and what else accept says; connections that have failed in the line are
+   passed over. -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM are told after a second try 50 ms later
+   (SKUA_NOW: at once): the connection waits in the line, and a loop that goes on after them does
+   not spin. */
 int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
                 skua_time deadline) SKUA_MUST_CHECK;
 

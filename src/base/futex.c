@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "base/sanitize.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -33,7 +34,8 @@ void skua__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadlin
     errno = saved_errno;
 }
 
-void skua__futex_wake(_Atomic uint32_t *word, int count, bool shared)
+/* Also called by a process that shares the memory of this one. */
+SKUA_NO_SANITIZE void skua__futex_wake(_Atomic uint32_t *word, int count, bool shared)
 {
     int operation = FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG);
     int saved_errno = errno;

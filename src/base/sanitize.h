@@ -75,6 +75,18 @@ static inline void skua__sanitize_arrive(struct skua__sanitize *self)
 #define SKUA_NO_SANITIZE_THREAD
 #endif
 
+/* For code that runs beside a thread on that thread's own thread-locals, or in a process that is
+   about to become another program: no tool may have a part in it. */
+#if SKUA_ASAN || SKUA_TSAN
+#if defined(__clang__)
+#define SKUA_NO_SANITIZE __attribute__((disable_sanitizer_instrumentation))
+#else
+#define SKUA_NO_SANITIZE __attribute__((no_sanitize("address", "thread", "undefined")))
+#endif
+#else
+#define SKUA_NO_SANITIZE
+#endif
+
 /* Memory that is given back to the stack cache: no poison of dead frames stays behind. */
 void skua__sanitize_unpoison(const void *memory, size_t bytes);
 

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -55,12 +56,31 @@ SKUA_OPAQUE ssize_t skua__call_write_nowait(int fd, const void *buffer, size_t b
     return put < 0 ? -errno : put;
 }
 
+/* The connection has gone away in the line, or came with an error of the network that is its own:
+   accept(2) says which. Not EOPNOTSUPP, which also means that the socket does not listen. */
+static bool is_of_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
 SKUA_OPAQUE int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address_bytes)
 {
     int fd = 0;
     do {
         fd = accept4(listener, address, address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    } while (fd < 0 && (errno == EINTR || is_of_connection(errno)));
     return fd < 0 ? -errno : fd;
 }
 
@@ -132,6 +152,15 @@ SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
 SKUA_OPAQUE int skua__call_set_blocking(int fd)
 {
     return set_nonblocking(fd, false);
+}
+
+SKUA_OPAQUE bool skua__call_is_tcp(int fd)
+{
+    int type = 0, protocol = 0;
+    socklen_t bytes = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &bytes) == 0 &&
+           protocol == IPPROTO_TCP && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 &&
+           type == SOCK_STREAM;
 }
 
 /* One ppoll, until the deadline: its result, or a negative errno. */

@@ -35,11 +35,7 @@ struct file_call {
 static int run_transfer(void *arg)
 {
     struct file_call *call = arg;
-    const struct skua__transfer *transfer = &call->transfer;
-    call->result =
-        transfer->is_write
-            ? skua__call_write(call->fd, call->is_socket, transfer->buffer, transfer->bytes)
-            : skua__call_read(call->fd, call->is_socket, transfer->buffer, transfer->bytes);
+    call->result = skua__transfer_run(call->fd, call->is_socket, &call->transfer);
     return 0;
 }
 
@@ -51,13 +47,27 @@ static ssize_t on_pool(struct file_call *call, skua_time deadline)
 
 static ssize_t in_place(struct file_call *call)
 {
-    const struct skua__transfer *transfer = &call->transfer;
     if (call->is_socket) {
         run_transfer(call); /* never blocks on a socket */
         return call->result;
     }
-    return transfer->is_write ? skua__call_write_nowait(call->fd, transfer->buffer, transfer->bytes)
-                              : skua__call_read_nowait(call->fd, transfer->buffer, transfer->bytes);
+    return skua__transfer_run_nowait(call->fd, &call->transfer);
+}
+
+static struct skua__file_op op_of(const struct file_call *call)
+{
+    const struct skua__transfer *transfer = &call->transfer;
+    struct skua__file_op op = {.fd = call->fd, .offset = SKUA__OFFSET_OWN};
+    if (transfer->parts != NULL) {
+        op.code = transfer->is_write ? SKUA__OP_WRITEV : SKUA__OP_READV;
+        op.parts = transfer->parts;
+        op.bytes = (size_t)transfer->part_count;
+    } else {
+        op.code = transfer->is_write ? SKUA__OP_WRITE : SKUA__OP_READ;
+        op.buffer = transfer->buffer;
+        op.bytes = transfer->bytes;
+    }
+    return op;
 }
 
 static ssize_t do_file(struct file_call *call, skua_time deadline)
@@ -66,13 +76,7 @@ static ssize_t do_file(struct file_call *call, skua_time deadline)
     if (result != -EAGAIN && result != -EOPNOTSUPP) {
         return result;
     }
-    const struct skua__file_op op = {
-        .code = call->transfer.is_write ? SKUA__OP_WRITE : SKUA__OP_READ,
-        .fd = call->fd,
-        .buffer = call->transfer.buffer,
-        .bytes = call->transfer.bytes,
-        .offset = SKUA__OFFSET_OWN,
-    };
+    const struct skua__file_op op = op_of(call);
     return skua__is_now(deadline) ? -EAGAIN : skua__op_do(&op, deadline);
 }
 
@@ -128,6 +132,7 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
     };
     if (skua__fd_kind_of(look->word) == SKUA__FD_SHARED) {
         struct skua__fd_look latest = *look;
+        skua__transfer_narrow(&call.transfer);
         return do_shared(io, fd, &latest, &call, deadline);
     }
     ssize_t result = do_file(&call, deadline);
@@ -149,7 +154,7 @@ static ssize_t open_somewhere(const struct skua__file_op *op, skua_time deadline
 }
 
 /* Unlike skua_fd_adopt(): it is not shared, whatever its number, and is non-blocking already. */
-static int own_file(int fd)
+int skua__file_own(int fd)
 {
     struct skua__io *io = NULL;
     int type = skua__call_type(fd);
@@ -181,5 +186,5 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline)
         return (int)skua__op_call(&op);
     }
     int fd = (int)open_somewhere(&op, deadline);
-    return fd < 0 ? fd : own_file(fd);
+    return fd < 0 ? fd : skua__file_own(fd);
 }

@@ -90,6 +90,12 @@ static const char *describe(struct skua__poller *poller)
     return backend_of(SKUA_CONTAINER(poller, struct skua__io, poller.base));
 }
 
+/* Those who wait in skua_accept() are told that nobody is let in any more. */
+static void io_drain(struct skua__service *service)
+{
+    skua__fd_stir(SKUA_CONTAINER(service, struct skua__io, service));
+}
+
 static int io_create(skua_runtime *runtime, struct skua__service **out)
 {
     struct skua__io *io = skua__alloc(sizeof *io);
@@ -106,6 +112,7 @@ static int io_create(skua_runtime *runtime, struct skua__service **out)
     }
     io->service.destroy = io_destroy;
     io->poller.base.describe = describe;
+    io->service.drain = io_drain;
     skua__runtime_set_poller(runtime, &io->poller.base);
     *out = &io->service;
     return 0;

@@ -448,7 +448,9 @@ static void end_service(skua_runtime *runtime, enum skua__service_slot slot)
 /* Nobody may be about to interrupt the poller any more when it goes. */
 static void end_services(skua_runtime *runtime)
 {
+    end_service(runtime, SKUA__SERVICE_PROCESS);
     end_service(runtime, SKUA__SERVICE_BLOCKING);
+    end_service(runtime, SKUA__SERVICE_RESOLVER); /* lookups end with the threads */
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
     end_service(runtime, SKUA__SERVICE_GEN);

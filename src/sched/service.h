@@ -13,7 +13,9 @@
 
 /* In the order in which they end: what wakes tasks before what is interrupted for it. */
 enum skua__service_slot {
+    SKUA__SERVICE_PROCESS,
     SKUA__SERVICE_BLOCKING,
+    SKUA__SERVICE_RESOLVER,
     SKUA__SERVICE_IO,
     SKUA__SERVICE_GEN,
     SKUA__SERVICE_COUNT,
@@ -24,6 +26,9 @@ struct skua__service {
     skua_runtime *runtime; /* set by who has asked for the service */
     /* Ends and frees the service. Called once, from a foreign thread, when no task is left. */
     void (*destroy)(struct skua__service *service);
+    /* The runtime drains from now on: let those go on who wait for work from outside, so that they
+       ask skua__runtime_is_draining(). May be NULL. Called by any thread, more than once. */
+    void (*drain)(struct skua__service *service);
 };
 
 /* The calling runtime's service in `slot`, made by `create` (0 or a negative errno) if it is not

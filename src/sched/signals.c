@@ -16,6 +16,7 @@
    would have to block them, which programs that the tasks start would inherit); signalfd (the
    same). */
 #define _GNU_SOURCE 1
+#include "sched/signals.h"
 #include "base/futex.h"
 #include "base/lock.h"
 #include "mem/forked.h"
@@ -81,8 +82,7 @@ static void uninstall(void)
     for (int i = 0; i < NUMBERS; i++) {
         struct sigaction present;
         sigaction(numbers[i], NULL, &present);
-        if (is_installed[i] && (present.sa_flags & SA_SIGINFO) == 0 &&
-            present.sa_handler == on_signal) {
+        if (is_installed[i] && skua__run_has_handler(&present)) {
             signal(numbers[i], SIG_DFL);
         }
     }
@@ -109,6 +109,19 @@ static void leave_handlers(void)
         uninstall();
     }
     skua__unlock(&installed_lock, SKUA__RANK_SERVICE);
+}
+
+bool skua__run_has_handler(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == on_signal;
+}
+
+bool skua__run_heeds_signals(void)
+{
+    skua__lock(&installed_lock, SKUA__RANK_SERVICE);
+    bool is_used = users > 0;
+    skua__unlock(&installed_lock, SKUA__RANK_SERVICE);
+    return is_used;
 }
 
 int skua_run_signal(void)
