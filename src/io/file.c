@@ -154,7 +154,7 @@ static ssize_t open_somewhere(const struct skua__file_op *op, skua_time deadline
 }
 
 /* Unlike skua_fd_adopt(): it is not shared, whatever its number, and is non-blocking already. */
-static int own_file(int fd)
+int skua__file_own(int fd)
 {
     struct skua__io *io = NULL;
     int type = skua__call_type(fd);
@@ -186,5 +186,5 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline)
         return (int)skua__op_call(&op);
     }
     int fd = (int)open_somewhere(&op, deadline);
-    return fd < 0 ? fd : own_file(fd);
+    return fd < 0 ? fd : skua__file_own(fd);
 }

@@ -53,4 +53,8 @@ int skua__fd_nap(int64_t nap_ns, skua_time deadline);
 ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                       const struct skua__transfer *transfer, skua_time deadline);
 
+/* Adopt an fd that the calling task has just opened, without blocking (O_NONBLOCK) where that means
+   something. Returns the fd, or closes it and returns why. */
+int skua__file_own(int fd);
+
 #endif
