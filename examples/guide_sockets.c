@@ -9,7 +9,7 @@
 static int echo(void *arg)
 {
     int fd = *(const int *)arg;
-    skua_transfer_opts opts = {.half_close = true};
+    skua_copy_opts opts = {.half_close = true};
     int status = skua_copy(fd, fd, NULL, &opts, skua_after(SKUA_SEC(30)));
     skua_close(fd);
     return status;
@@ -94,7 +94,7 @@ struct way {
 static int one_way(void *arg)
 {
     const struct way *way = arg;
-    const skua_transfer_opts opts = {.half_close = true};
+    const skua_copy_opts opts = {.half_close = true};
     return skua_copy(way->to, way->from, NULL, &opts, SKUA_FOREVER);
 }
 

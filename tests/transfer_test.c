@@ -465,7 +465,7 @@ static void splice_waits_for_either_side(void **state)
 struct copying {
     int out, in;
     uint64_t copied;
-    skua_transfer_opts opts;
+    skua_copy_opts opts;
 };
 
 static int copy_it(void *arg)
@@ -601,7 +601,7 @@ static int copy_some(void *arg)
     CHECK_INT(skua_copy(right[1], left[0], NULL, NULL, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_copy(right[1], left[0], NULL, NULL, skua_after(SKUA_US(100))), -ETIMEDOUT);
     CHECK_INT(skua_copy(right[1], 9999, NULL, NULL, SKUA_NOW), -EBADF);
-    copying.opts = (skua_transfer_opts){.half_close = true};
+    copying.opts = (skua_copy_opts){.half_close = true};
     skua_task *task = spawn(copy_it, &copying);
     CHECK_INT(skua_shutdown(left[1], SHUT_WR), 0);
     CHECK_INT(join(task), 0);

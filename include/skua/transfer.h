@@ -72,10 +72,10 @@ ssize_t skua_sendfile(int out, int in, off_t *offset, size_t bytes, skua_time de
 ssize_t skua_splice(int out, int in, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Zeroed options are good. */
-typedef struct skua_transfer_opts {
+typedef struct skua_copy_opts {
     uint64_t bytes;  /* stop after so many; 0: at the end of `in` */
     bool half_close; /* when `in` has ended: skua_shutdown(out, SHUT_WR) */
-} skua_transfer_opts;
+} skua_copy_opts;
 
 /* Move bytes from `in` to `out` until `in` has ended, in the way that suits the two: sendfile from
    a file, splice where one is a pipe or while sockets carry a lot, else reads and writes. This is
@@ -86,7 +86,7 @@ typedef struct skua_transfer_opts {
    reached `out` is lost, so both are of no use but to be closed.
    Cost: from a file or a pipe none; between sockets a buffer of 16 KiB, and while they carry a lot
    a pipe (two fds, done without if there are none); else a buffer of 64 KiB. */
-int skua_copy(int out, int in, uint64_t *copied, const skua_transfer_opts *opts, skua_time deadline)
+int skua_copy(int out, int in, uint64_t *copied, const skua_copy_opts *opts, skua_time deadline)
     SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

@@ -405,7 +405,7 @@ static int copy_all(struct copy *copy)
     return moved == NOT_SUITED ? copy_in_turns(copy) : moved;
 }
 
-int skua_copy(int out, int in, uint64_t *copied, const skua_transfer_opts *opts, skua_time deadline)
+int skua_copy(int out, int in, uint64_t *copied, const skua_copy_opts *opts, skua_time deadline)
 {
     struct copy copy = {.out = out, .in = in, .deadline = deadline};
     copy.left = opts != NULL ? opts->bytes : 0;

@@ -237,7 +237,7 @@ static int splice_some(skua_time deadline)
 
 static int copy_some(skua_time deadline)
 {
-    const skua_transfer_opts opts = {.bytes = COPY_BYTES};
+    const skua_copy_opts opts = {.bytes = COPY_BYTES};
     uint64_t copied = 0;
     const int status = skua_copy(own_out, own, &copied, &opts, deadline);
     SAME(status == 0 ? copied : COPY_BYTES, COPY_BYTES);
