@@ -450,6 +450,30 @@ static void a_connect_that_fails_leaves_nothing(void **state)
     run(connect_late, NULL);
 }
 
+/* Half-closes of a connection over which messages have gone already: parked readers see both. */
+static int close_halves(void *arg)
+{
+    for (int own = 0; own < 2; own++) {
+        int ends[2];
+        char byte;
+        open_tcp(ends);
+        check_talk(ends[0], ends[1]);
+        struct one_byte reader = {.fd = ends[0]};
+        skua_task *task = park_reader(&reader);
+        CHECK_INT(skua_shutdown(ends[own == 1 ? 0 : 1], own == 1 ? SHUT_RD : SHUT_WR), 0);
+        CHECK_INT(join(task), 0);
+        CHECK_INT(skua_write(ends[0], "x", 1, SKUA_FOREVER), 1);
+        CHECK_INT(skua_read(ends[1], &byte, 1, SKUA_FOREVER), 1);
+        close_both(ends);
+    }
+    return 0;
+}
+
+static void half_closes_reach_parked_readers(void **state)
+{
+    run(close_halves, NULL);
+}
+
 /* --- Unix sockets --- */
 
 static int talk_unix(void *arg)
@@ -620,6 +644,7 @@ int main(void)
         TEST(a_reset_in_mid_write_is_an_error_and_no_signal),
         TEST(a_reset_at_any_moment_is_noticed),
         TEST(both_directions_flow_at_once),
+        TEST(half_closes_reach_parked_readers),
         TEST(a_connect_that_fails_leaves_nothing),
         TEST(unix_sockets_have_paths_or_names),
         TEST(only_stale_socket_files_are_replaced),
