@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 /* --- addresses --- */
 
@@ -632,6 +633,50 @@ static void foreign_threads_have_sockets_too(void **state)
     CHECK_INT(test_fds(), fds);
 }
 
+static void use_in_child(const int ends[2])
+{
+    const struct iovec part = {.iov_base = NULL};
+    skua_address at = address_of("127.0.0.1:1");
+    skua_credentials peer;
+    int fds[2], count = 2;
+    CHECK_INT(skua_tcp_listen("127.0.0.1:0", NULL), -ESHUTDOWN);
+    CHECK_INT(skua_unix_listen("@skua-test-child", NULL), -ESHUTDOWN);
+    CHECK_INT(skua_datagram_open(&at, NULL, NULL), -ESHUTDOWN);
+    CHECK_INT(skua_socket_pair(fds, SOCK_STREAM), -ESHUTDOWN);
+    CHECK_INT(skua_tcp_connect_to(&at, NULL, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_local_address(ends[0], &at), -ESHUTDOWN);
+    CHECK_INT(skua_peer_credentials(ends[0], &peer), -ESHUTDOWN);
+    CHECK_INT(skua_socket_set(ends[0], &(skua_socket_opts){0}), -ESHUTDOWN);
+    CHECK_INT(skua_shutdown(ends[0], SHUT_WR), -ESHUTDOWN);
+    CHECK_INT(skua_readv(ends[0], &part, 1, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_send(ends[0], "x", 1, 0, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_send_to(ends[0], "x", 1, NULL, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_recv_fds(ends[0], fds, 1, fds, &count, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_splice(ends[0], ends[1], 1, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_copy(ends[0], ends[1], NULL, NULL, SKUA_FOREVER), -ESHUTDOWN);
+}
+
+static int fork_beside(void *arg)
+{
+    int ends[2], status = -1;
+    open_pair(ends);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        use_in_child(ends);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    close_both(ends);
+    return 0;
+}
+
+static void a_forked_child_has_no_sockets(void **state)
+{
+    run(fork_beside, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -651,6 +696,7 @@ int main(void)
         TEST(records_keep_their_bounds),
         TEST(pairs_talk),
         TEST(foreign_threads_have_sockets_too),
+        TEST(a_forked_child_has_no_sockets),
     };
     return TEST_RUN(tests);
 }
