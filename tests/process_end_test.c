@@ -140,6 +140,7 @@ static int leaves_one(void *arg)
 static void the_end_of_the_runtime_kills_and_tells(void **state)
 {
     struct said caught;
+    start_tools();
     const int fds = test_fds(), threads = test_threads(), children = test_children();
     said_begin(&caught);
     run_on(2, leaves_one);
