@@ -55,9 +55,9 @@ static int has_terminal(void *arg)
     skua_process_close(process);
 
     skua_process_run run = {.input = "4 + 4\n\x04", .input_bytes = 7};
-    CHECK_INT(
-        skua_process_run_all(&run, SHELL("stty -echo; read x; echo =$(($x))"), &plain, SKUA_FOREVER),
-        0);
+    const int status = skua_process_run_all(&run, SHELL("stty -echo; read x; echo =$(($x))"),
+                                            &plain, SKUA_FOREVER);
+    CHECK_INT(status, 0);
     CHECK(strstr(run.output, "=8\r\n") != NULL);
     CHECK_INT(run.status.code, 0);
     skua_process_run_free(&run);

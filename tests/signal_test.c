@@ -17,7 +17,7 @@ static skua_signal *listen_to(int number)
 }
 
 /* To the process, which as a rule means its first thread. ThreadSanitizer keeps a signal back until
-   the thread calls something that it knows, which one that sleeps never does: there, to this one. */
+   the thread calls something that it knows, which one that sleeps does not: so to this one. */
 static void send_me(int number)
 {
     CHECK_INT(SKUA_TSAN ? raise(number) : kill(getpid(), number), 0);
