@@ -19,6 +19,26 @@ foreach(source IN LISTS sources)
     bench_program(bench_${name} ${source} skua::skua_static)
 endforeach()
 
+# The echo server on a ring, for comparison only.
+if(liburing_FOUND)
+    skua_program(bench_io_uring_echo ${bench}/io/uring_echo.c)
+    target_link_libraries(bench_io_uring_echo PRIVATE PkgConfig::liburing)
+    set_target_properties(bench_io_uring_echo PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endif()
+# I/O: a load generator, and servers that it starts: bench_io_load, bench_io_skua, bench_io_epoll.
+set(io ${bench}/io)
+skua_program(bench_io_load ${io}/load.c)
+target_sources(bench_io_load PRIVATE ${io}/load_run.c ${io}/load_server.c)
+target_include_directories(bench_io_load PRIVATE ${bench})
+skua_program(bench_io_epoll ${io}/serve_epoll.c)
+target_link_libraries(bench_io_epoll PRIVATE Threads::Threads)
+bench_program(bench_io_skua ${io}/skua.c skua::skua_static)
+foreach(target bench_io_load bench_io_epoll)
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endforeach()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)
@@ -32,7 +52,7 @@ target_compile_options(skua_counted PRIVATE
 target_include_directories(skua_counted
     PUBLIC ${PROJECT_SOURCE_DIR}/include
     PRIVATE ${PROJECT_SOURCE_DIR}/src ${bench})
-target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc)
+target_link_libraries(skua_counted PRIVATE Threads::Threads PkgConfig::hwloc ${skua_uring})
 set_target_properties(skua_counted PROPERTIES LINKER_LANGUAGE C)
 
 foreach(name IN ITEMS fork spawn yield mutex channel)

@@ -14,6 +14,20 @@ foreach(room IN LISTS rooms)
 endforeach()
 file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${patterns})
 
+# Files through the kernel's completion queue, or always through the blocking pool.
+if(SKUA_URING)
+    pkg_check_modules(liburing IMPORTED_TARGET liburing>=2.2)
+endif()
+if(liburing_FOUND)
+    set(skua_uring PkgConfig::liburing)
+    set(skua_uring_package liburing)
+    list(REMOVE_ITEM sources src/io/ring_none.c)
+else()
+    set(skua_uring)
+    set(skua_uring_package)
+    list(REMOVE_ITEM sources src/io/ring_uring.c)
+endif()
+
 add_library(skua_objects OBJECT ${sources})
 set_target_properties(skua_objects PROPERTIES
     POSITION_INDEPENDENT_CODE ON
@@ -26,7 +40,7 @@ target_compile_definitions(skua_objects PRIVATE _GNU_SOURCE)
 target_include_directories(skua_objects
     PUBLIC ${PROJECT_SOURCE_DIR}/include
     PRIVATE ${PROJECT_SOURCE_DIR}/src)
-target_link_libraries(skua_objects PUBLIC Threads::Threads PkgConfig::hwloc)
+target_link_libraries(skua_objects PUBLIC Threads::Threads PkgConfig::hwloc ${skua_uring})
 
 add_library(skua SHARED $<TARGET_OBJECTS:skua_objects>)
 add_library(skua_static STATIC $<TARGET_OBJECTS:skua_objects>)
@@ -50,5 +64,5 @@ foreach(library skua skua_static)
     target_include_directories(${library} INTERFACE
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-    target_link_libraries(${library} PRIVATE Threads::Threads PkgConfig::hwloc)
+    target_link_libraries(${library} PRIVATE Threads::Threads PkgConfig::hwloc ${skua_uring})
 endforeach()

@@ -26,7 +26,7 @@ for folder in "$@"; do
     [ -d "$folder" ] || die "$folder is not a folder."
 done
 
-packages gcc libc6-dev cmake ninja-build pkg-config libhwloc-dev zlib1g-dev
+packages gcc libc6-dev cmake ninja-build pkg-config libhwloc-dev liburing-dev zlib1g-dev
 
 build=$root/build/release
 wordfreq=$build/wordfreq

@@ -16,8 +16,8 @@ case $mode in
 *) die 'usage: sh scripts/test.sh [--quick | --nightly]' ;;
 esac
 
-packages gcc g++ libc6-dev binutils cmake ninja-build pkg-config libhwloc-dev zlib1g-dev \
-    libcmocka-dev python3
+packages gcc g++ libc6-dev binutils cmake ninja-build pkg-config libhwloc-dev liburing-dev \
+    libssl-dev openssl zlib1g-dev libcmocka-dev python3
 [ "$mode" = --quick ] || packages clang libclang-rt-dev util-linux
 
 export TSAN_OPTIONS='halt_on_error=1 second_deadlock_stack=1'

@@ -238,22 +238,33 @@ static void any_success_is_enough(void **state)
     run_on_1_2_4(any_body);
 }
 
+/* A member that lives until it is let go, and is cancelled by nobody. */
+static int outlive(void *arg)
+{
+    gate *may_end = arg;
+    while (atomic_load(may_end) == 0) {
+        CHECK_INT(skua_yield(), 0);
+    }
+    atomic_store(may_end, 2);
+    return 0;
+}
+
 static int supervise_body(void *arg)
 {
     enum { FAILURES = SKUA_SUPERVISED_ERRORS_MAX + 4 };
     int codes[FAILURES];
-    gate ended = 0;
-    slow alive = {&ended, 2000};
+    gate alive = 0;
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_SUPERVISE, SKUA_FOREVER);
-    add(&group, end_slowly, &alive);
+    add(&group, outlive, &alive);
     for (int i = 0; i < FAILURES; i++) {
         codes[i] = SKUA_ERR(1, i);
         add(&group, return_arg, &codes[i]);
-        CHECK_INT(skua_group_room(&group, 2, SKUA_FOREVER), 0);
+        CHECK_INT(skua_group_room(&group, 2, SKUA_FOREVER), 0); /* it has ended, the other lives */
     }
+    atomic_store(&alive, 1);
     CHECK_INT(skua_group_close(&group, 5), 5);
-    CHECK_INT(ended, 1);
+    CHECK_INT(alive, 2);
     CHECK_INT(skua_group_error_count(&group), SKUA_SUPERVISED_ERRORS_MAX);
     CHECK_INT(skua_error_detail(skua_group_error(&group, 0)->code),
               FAILURES - SKUA_SUPERVISED_ERRORS_MAX); /* the latest */
@@ -383,8 +394,8 @@ static void a_group_that_is_left_closes_itself(void **state)
 
 static int many_at_once_body(void *arg)
 {
-    enum { TASKS = 300 };
-    static square squares[TASKS];
+    enum { TASKS = 300, UNNAMED = 3 };
+    static square squares[TASKS], others[UNNAMED];
     skua_task *handles[TASKS];
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
@@ -394,10 +405,16 @@ static int many_at_once_body(void *arg)
     }
     CHECK_INT(skua_spawn_many(handles, compute_square, squares, sizeof squares[0], TASKS, &opts),
               0);
-    CHECK_INT(skua_spawn_many(NULL, compute_square, squares, sizeof squares[0], 3, &opts), 0);
+    for (int i = 0; i < UNNAMED; i++) {
+        others[i] = (square){TASKS + i, -1}; /* their own: two tasks must not write one result */
+    }
+    CHECK_INT(skua_spawn_many(NULL, compute_square, others, sizeof others[0], UNNAMED, &opts), 0);
     CHECK_INT(skua_group_close(&group, 0), 0);
     for (int i = 0; i < TASKS; i++) {
         CHECK_INT(squares[i].result, i * i);
+    }
+    for (int i = 0; i < UNNAMED; i++) {
+        CHECK_INT(others[i].result, (TASKS + i) * (TASKS + i));
     }
     skua_task_release_all(handles, TASKS);
     return 0;

@@ -133,6 +133,9 @@ static inline void said_begin(struct said *caught)
     caught->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
     caught->fd = memfd_create("said", MFD_CLOEXEC);
     CHECK(caught->saved >= 0 && caught->fd >= 0);
+    /* Unlike other files a memfd has no lock around its position: without this, two threads that
+       speak at once may write one line over the other. */
+    CHECK_INT(fcntl(caught->fd, F_SETFL, O_APPEND), 0);
     said_now = caught;
     signal(SIGABRT, said_abort);
     CHECK(dup2(caught->fd, STDERR_FILENO) >= 0);

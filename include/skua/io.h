@@ -63,9 +63,10 @@ extern const struct skua__waitable skua_fd_readiness;
 /* read(2): up to `bytes` bytes, waiting until there is something. Returns the number (0: end of
    file), or -ETIMEDOUT, -EAGAIN (SKUA_NOW), -ECANCELED, -EBUSY, -EBADF (also: closed meanwhile), or
    what read says. EINTR never surfaces. A regular file is read in place while the page cache has
-   it, else on the blocking pool (SKUA_NOW: -EAGAIN).
-   Call from: a task or a foreign thread. May switch. Cancel: no byte is lost (on the blocking pool
-   a read that has started is awaited). Cost: one system call when ready. */
+   it, else by the kernel's completion queue or on the blocking pool (SKUA_NOW: -EAGAIN).
+   Call from: a task or a foreign thread. May switch. Cancel: no byte is lost (of a file:
+   a read that has started is awaited, unless the kernel gives it up). Cost: one system call when
+   ready. */
 ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
 /* write(2): at least one byte, waiting until there is room; the rest of the errors as for
@@ -80,8 +81,11 @@ int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, sk
 
 /* accept4(2) on an adopted listening socket; the new socket is adopted, non-blocking,
    close-on-exec. The peer's address goes to `address` unless NULL, as accept(2) says. Returns the
-   fd, or -ETIMEDOUT, -EAGAIN, -ECANCELED, -EBUSY, -EMFILE and what else accept says (ECONNABORTED
-   is retried). */
+   fd, or -ETIMEDOUT, -EAGAIN, -ECANCELED, -EBUSY, -EBADF, -ESHUTDOWN once the runtime drains (also
+   for who waits already), and what else accept says; connections that have failed in the line are
+   passed over. -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM are told after a second try 50 ms later
+   (SKUA_NOW: at once): the connection waits in the line, and a loop that goes on after them does
+   not spin. */
 int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
                 skua_time deadline) SKUA_MUST_CHECK;
 
@@ -90,6 +94,14 @@ int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes
    closed. */
 int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes,
                  skua_time deadline) SKUA_MUST_CHECK;
+
+/* What waits for events in the calling task's runtime: "epoll", or "epoll, files by io_uring" once
+   an operation on a file has been handed to a completion queue of the kernel. SKUA_IO in the
+   environment chooses: "epoll" for none; "uring" for all operations on files; "auto", the default,
+   for those that are cheaper that way. Where the kernel, a sandbox or a limit forbids it, files go
+   through the blocking pool, with the same results. On a foreign thread: "poll".
+   Call from anywhere. Never switches. The text is a constant. */
+const char *skua_io_backend(void);
 
 SKUA_END_DECLS
 #endif

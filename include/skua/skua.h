@@ -42,10 +42,20 @@
      to_thread, run_in_executor        skua_blocking                             blocking
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
+     add_reader                        skua_wait_fd                              io
+     open_connection                   skua_tcp_connect, skua_unix_connect       resolve, net
+     loop.getaddrinfo                  skua_resolve                              resolve
+     start_server, serve_forever       skua_serve                                serve
+     pools of connections              skua_conn_pool_acquire                    conn_pool
+     create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
+     loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     StreamReader                      skua_reader_open, skua_reader_line        reader
+     StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
+     aiofiles                          skua_file_load, skua_pread, skua_walk     file, dir
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -56,7 +66,10 @@
 #include <skua/blocking.h>
 #include <skua/chan.h>
 #include <skua/collect.h>
+#include <skua/conn_pool.h>
 #include <skua/control.h>
+#include <skua/dir.h>
+#include <skua/file.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/gen.h>
@@ -65,19 +78,24 @@
 #include <skua/limit.h>
 #include <skua/local.h>
 #include <skua/meet.h>
+#include <skua/net.h>
 #include <skua/par.h>
 #include <skua/pool.h>
 #include <skua/process.h>
 #include <skua/queue.h>
+#include <skua/reader.h>
+#include <skua/resolve.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <skua/select.h>
+#include <skua/serve.h>
 #include <skua/share.h>
 #include <skua/signal.h>
 #include <skua/stream.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/testing.h>
+#include <skua/transfer.h>
 
 #endif

@@ -1,99 +1,181 @@
-/* The blocking pool: threads that exist to be blocked.
+/* The blocking pool: threads that exist to be blocked, and classes of calls that share them.
 
-   A call is a record in the frame of its task. It is either handed to one particular thread (an
-   idle one, the latest to become idle first; else a new one), or, when all threads are busy and no
-   more are allowed, it queues, and a thread that is through with its call takes it from there.
+   A call is a record in the frame of its caller, or, if it may be abandoned, in memory of its own.
+   A class lets only so many of its calls run; there may be as many threads as all classes together
+   let run, so that each of these calls has a thread whatever the others do.
 
-       QUEUED ---> STARTED ---> DONE     take_next(), finish()
-          \---> REFUSED                  no thread could be started and there is none: refuse_all()
-          \---> (withdrawn)              by the deadline or a cancel, in await()
+       QUEUED ---> PROMISED ---> STARTED ---> DONE     enqueue(), take(), finish()
+          |           |------> REFUSED                 no thread could be started, and there is none
+          \-----------\------> (withdrawn)             by the deadline or a cancel, in wait_once()
+
+   QUEUED is in the queue of its class; PROMISED in the pool's list `ready`, and counted in
+   class->running. A promised call is beyond its deadline's reach: its wait for a thread is over,
+   but for the moments until that has woken up.
 
    Invariants, all under the pool's lock:
-     (B1) The queue is empty as long as a thread is idle: submit() queues only when none is, and
-          finish() becomes idle only when the queue is empty. So no queued call waits for nothing.
+     (B1) As long as calls are ready somebody is coming for them: a thread that was rung or started.
+          When it arrives it takes one, and, if there are more, summons the next before it begins.
+          So whatever a call does, the next one is not kept waiting by it; yet a burst of short
+          calls costs few wake-ups, since those who are awake take what is there.
      (B2) Who takes a thread out of the idle list rings its bell, once, after the unlock. A thread
           whose time is over and who is no longer in the list waits for that bell.
-     (B3) A call that is STARTED is awaited whatever happens, since it uses the caller's memory. The
-          record may be gone as soon as the lock is given back after DONE.
+     (B3) A call that is STARTED is awaited whatever happens, since it uses the caller's memory;
+          unless it may be abandoned. The record may be gone as soon as its waiter is claimed.
      (B4) A thread leaves the count of threads under the same lock under which it leaves the idle
           list by itself, so that nobody counts on it any more.
      (B5) A thread that ends joins the one that ended before it: at most one is unjoined at any
-          time, and destroy() joins that one.
+          time, and the end of the pool joins that one.
+     (B6) class->queue is empty as long as class->running is below the limit. Whoever lowers the
+          count promises the oldest of the queue.
 
-   A thread becomes idle before it wakes its caller, so that calls in sequence share one thread.
-   When destroy() comes there are no tasks, hence no calls, hence all threads are idle.
+   A thread looks for its next call before it wakes its caller, so that calls in sequence share one
+   thread. When the end comes there are no tasks, hence no callers; abandoned calls that have not
+   begun are dropped, those that run are awaited.
 
-   Rejected: one condition variable for all threads (it wakes whom it likes, so that no thread is
-   ever idle for long enough to end); withdrawing a started call (what may be abandoned has to own a
-   copy of its argument). */
-#define _GNU_SOURCE 1
-#include "blocking/blocking.h"
-
-#include "base/futex.h"
-#include "base/list.h"
-#include "base/lock.h"
+   Rejected: threads for each class (the slow class keeps its idle threads for itself); one
+   condition variable for all threads (it wakes whom it likes, so that no thread is ever idle for
+   long enough to end); handing each call to one thread (a wake-up for each call, however short they
+   are). */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "sched/local.h"
-#include "sched/service.h"
-#include "sched/waiter.h"
+#include "blocking/pool.h"
+#include "sched/report.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <skua/blocking.h>
-#include <stdio.h>
+#include <stdalign.h>
+#include <string.h>
 
-_Atomic int64_t skua__blocking_idle_ns = SKUA_SEC(5);
-
-enum {
-    NAME_BYTES = 16,   /* what the kernel keeps of a thread's name, with the final zero */
-    SUFFIX_BYTES = 8,  /* of them for "-b" and the number */
-    NUMBER_MAX = 9999, /* then they repeat */
-};
-
-enum call_state { QUEUED, STARTED, DONE, REFUSED };
-
-/* In the frame of skua_blocking(). */
-struct call {
-    struct skua__link link; /* in the queue while QUEUED */
-    skua_fn fn;
-    void *arg;
-    skua_task *task;
-    enum call_state state;
-    int result;                  /* DONE: fn's; REFUSED: why */
-    struct skua__waiter *waiter; /* NULL: the caller does not wait (yet, or any more) */
-};
-
-struct thread {
-    struct skua__link link; /* in the idle list */
-    struct pool *pool;
-    struct call *call;     /* from who takes the thread out of the idle list; NULL: end */
-    _Atomic uint32_t bell; /* 1: taken out, `call` is there */
-    pthread_t id;          /* for destroy() only: the thread itself may run before it is written */
-    char name[NAME_BYTES];
-};
-
-struct pool {
-    /* Constant. */
-    struct skua__service service;
-    uint32_t threads_max;
-    const char *name;
-
-    /* Under the lock. */
-    struct skua__lock lock;
-    struct skua__list queue; /* of calls, oldest first */
-    struct skua__list idle;  /* of threads, latest first */
-    uint32_t threads;
-    uint32_t started; /* ever, for the names */
-    bool has_ended;
-    pthread_t ended; /* if has_ended: waits to be joined */
-};
+enum { CLASS_THREADS_MAX = 1 << 20 };
 
 static int pool_create(skua_runtime *runtime, struct skua__service **out);
-static int submit(struct pool *pool, struct call *call, bool is_now);
-static int await(struct pool *pool, struct call *call, int64_t start_by_ns);
 
-int skua_blocking(skua_fn fn, void *arg, skua_time start_by)
+/* --- one call --------------------------------------------------------------------------------- */
+
+/* With the lock held. */
+static int enqueue(struct skua__call *call, bool is_now)
+{
+    skua_blocking_class *class = call->class;
+    if (class->running < class->limit) {
+        class->running++;
+        call->state = SKUA__CALL_PROMISED;
+        call->is_counted = true;
+        skua__list_push_back(&class->pool->ready, &call->link);
+    } else if (is_now) {
+        return -EAGAIN;
+    } else {
+        skua__list_push_back(&class->queue, &call->link);
+    }
+    class->callers += !call->is_abandoned;
+    return 0;
+}
+
+/* With the lock held: it has not started, and will not. */
+static void withdraw(struct skua__call *call)
+{
+    skua__list_remove(&call->link);
+    call->class->callers--;
+    if (call->is_counted) {
+        skua__blocking_give_back(call->class);
+    }
+}
+
+/* With the lock held: the caller leaves a call that has started to itself. */
+static void abandon(struct skua__call *call)
+{
+    call->is_abandoned = true;
+    call->class->callers--;
+}
+
+/* One wait, begun with the lock held. 1: the call is settled, and the lock is not held. Else it is
+   held again, and the wait was ended for this reason, or has to be begun anew (0). */
+static int wait_once(struct skua__call *call, enum skua__wait_kind kind, int64_t deadline_ns)
+{
+    struct skua__wait wait;
+    struct skua__waiter waiter;
+    skua__wait_begin_for(&wait, kind, "a blocking call");
+    skua__waiter_init(&waiter, &wait, 0, NULL);
+    call->waiter = &waiter;
+    struct skua__blocking_pool *pool = call->class->pool;
+    skua__blocking_unlock(pool);
+    const int cause = skua__wait_park_real(&wait, deadline_ns);
+    if (cause >= 0) {
+        return 1;
+    }
+    skua__blocking_lock(pool);
+    call->waiter = NULL;
+    return cause == SKUA__RECHECK ? 0 : cause;
+}
+
+/* Until it is settled, withdrawn or abandoned. Entered with the lock held, leaves without. False:
+   it was abandoned, and the record is somebody else's. */
+static bool await(struct skua__call *call, skua_time deadline, int *result)
+{
+    struct skua__blocking_pool *pool = call->class->pool;
+    const bool is_bound = !call->is_abandonable;
+    while (call->state < SKUA__CALL_DONE) {
+        const bool is_hard = is_bound && call->state == SKUA__CALL_STARTED;
+        const bool is_unlimited = is_bound && call->state != SKUA__CALL_QUEUED;
+        const int cause = wait_once(call, is_hard ? SKUA__HARD : SKUA__SOFT,
+                                    is_unlimited ? SKUA__NEVER : skua__deadline_ns(deadline));
+        if (cause == 1) {
+            *result = call->result;
+            return true;
+        }
+        const bool is_kept_promise =
+            is_bound && call->state == SKUA__CALL_PROMISED && cause == -ETIMEDOUT;
+        if (cause < 0 && call->state < SKUA__CALL_STARTED && !is_kept_promise) {
+            withdraw(call);
+            skua__blocking_unlock(pool);
+            *result = cause;
+            return true;
+        }
+        if (cause < 0 && call->state == SKUA__CALL_STARTED && !is_bound) {
+            abandon(call);
+            skua__blocking_unlock(pool);
+            *result = cause;
+            return false;
+        }
+    }
+    skua__blocking_unlock(pool);
+    *result = call->result;
+    return true;
+}
+
+/* Queue the call and summon a thread, if need be. 0: the lock is held. */
+static int submit(struct skua__call *call, bool is_now)
+{
+    struct skua__blocking_pool *pool = call->class->pool;
+    skua__blocking_lock(pool);
+    int status = enqueue(call, is_now);
+    const struct skua__blocking_summons summons = skua__blocking_summon(pool);
+    if (status == 0 && (summons.sleeper != NULL || summons.starts)) {
+        skua__blocking_unlock(pool);
+        const int fetched = skua__blocking_fetch(pool, summons);
+        skua__blocking_lock(pool);
+        if (fetched < 0 && is_now && call->state == SKUA__CALL_QUEUED) {
+            withdraw(call);
+            status = fetched;
+        }
+    }
+    if (status < 0) {
+        skua__blocking_unlock(pool);
+    }
+    return status;
+}
+
+/* The class of a call, in a task. */
+static int find_class(skua_blocking_class *wanted, skua_blocking_class **out)
+{
+    struct skua__service *service = NULL;
+    int status = skua__service_get(SKUA__SERVICE_BLOCKING, &service, pool_create);
+    if (status < 0) {
+        return status;
+    }
+    struct skua__blocking_pool *pool = SKUA_CONTAINER(service, struct skua__blocking_pool, service);
+    *out = wanted != NULL ? wanted : &pool->common;
+    return (*out)->pool == pool ? 0 : -EINVAL;
+}
+
+int skua_blocking_in(skua_blocking_class *blocking_class, skua_fn fn, void *arg, skua_time start_by)
 {
     int status = skua__cancel_point();
     if (status < 0) {
@@ -102,313 +184,188 @@ int skua_blocking(skua_fn fn, void *arg, skua_time start_by)
     if (skua_runtime_current() == NULL) {
         return fn(arg);
     }
-    struct skua__service *service;
-    status = skua__service_get(SKUA__SERVICE_BLOCKING, &service, pool_create);
-    if (status < 0) {
-        return status;
-    }
-    struct pool *pool = SKUA_CONTAINER(service, struct pool, service);
-    struct call call = {.fn = fn, .arg = arg, .task = skua_self()};
-    status = submit(pool, &call, skua__is_now(start_by));
-    return status < 0 ? status : await(pool, &call, skua__deadline_ns(start_by));
-}
-
-static void pool_lock(struct pool *pool)
-{
-    skua__lock(&pool->lock, SKUA__RANK_BLOCKING);
-}
-
-static void pool_unlock(struct pool *pool)
-{
-    skua__unlock(&pool->lock, SKUA__RANK_BLOCKING);
-}
-
-/* What a thread does. */
-
-/* With the lock held: the call's end. Returns the parker to wake after the unlock, or NULL. */
-static struct skua__parker *settle(struct call *call, enum call_state state, int result)
-{
-    struct skua__waiter *waiter = call->waiter;
-    call->state = state;
-    call->result = result;
-    return waiter != NULL && skua__waiter_claim(waiter) ? waiter->parker : NULL;
-}
-
-/* With the lock held: the oldest call of the queue, started; or NULL. */
-static struct call *take_next(struct pool *pool)
-{
-    struct skua__link *first = skua__list_pop_front(&pool->queue);
-    if (first == NULL) {
-        return NULL;
-    }
-    struct call *next = SKUA_CONTAINER(first, struct call, link);
-    next->state = STARTED;
-    return next;
-}
-
-/* The call has returned. Gives the next one, or NULL: the thread is idle now. */
-static struct call *finish(struct thread *self, struct call *call, int result)
-{
-    struct pool *pool = self->pool;
-    pool_lock(pool);
-    struct skua__parker *parker = settle(call, DONE, result);
-    struct call *next = take_next(pool);
-    if (next == NULL) {
-        skua__store(&self->bell, 0, relaxed);
-        skua__list_push_front(&pool->idle, &self->link);
-    }
-    pool_unlock(pool);
-    if (parker != NULL) {
-        skua__wake(parker);
-    }
-    return next;
-}
-
-/* Idle for long enough. False if the bell is about to ring (B2); else the record is gone. */
-static bool retire(struct thread *self)
-{
-    struct pool *pool = self->pool;
-    pool_lock(pool);
-    if (!skua__link_is_linked(&self->link)) {
-        pool_unlock(pool);
-        return false;
-    }
-    skua__list_remove(&self->link);
-    pool->threads--;
-    bool has_predecessor = pool->has_ended;
-    pthread_t predecessor = pool->ended;
-    pool->has_ended = true;
-    pool->ended = pthread_self();
-    pool_unlock(pool);
-
-    skua__free(self);
-    if (has_predecessor) {
-        pthread_join(predecessor, NULL);
-    }
-    return true;
-}
-
-/* Sleep in the idle list. Gives the next call, or NULL for the end of the thread. */
-static struct call *rest(struct thread *self)
-{
-    int64_t until = skua__clock_real_ns() + skua__load(&skua__blocking_idle_ns, relaxed);
-    /* acquire: pairs with the release in ring(): the call that was handed over is seen. */
-    while (skua__load(&self->bell, acquire) == 0) {
-        if (until != SKUA__NEVER && skua__clock_real_ns() >= until) {
-            if (retire(self)) {
-                return NULL;
-            }
-            until = SKUA__NEVER;
-        }
-        skua__futex_wait(&self->bell, 0, until, false);
-    }
-    return self->call;
-}
-
-/* The task waits for it: so its task-locals are there to be read. */
-static int make_call(const struct call *call)
-{
-    skua__locals_lend(call->task);
-    int result = call->fn(call->arg);
-    skua__locals_lend(NULL);
-    return result;
-}
-
-static void *thread_main(void *arg)
-{
-    struct thread *self = arg;
-    struct call *call = self->call;
-    pthread_setname_np(pthread_self(), self->name);
-    while (call != NULL) {
-        while (call != NULL) {
-            call = finish(self, call, make_call(call));
-        }
-        call = rest(self);
-    }
-    return NULL;
-}
-
-/* What a caller does. */
-
-/* For a thread that was taken out of the idle list. */
-static void ring(struct thread *thread, struct call *call)
-{
-    thread->call = call;
-    /* release: publishes thread->call; pairs with the acquire in rest(). From here on the thread
-       may end and its record be gone: the wake touches the address only. */
-    skua__store(&thread->bell, 1, release);
-    skua__futex_wake(&thread->bell, 1, false);
-}
-
-/* A thread that begins with `call`. All signals stay the program's own threads'. */
-static int start_thread(struct pool *pool, struct call *call, uint32_t number)
-{
-    struct thread *thread = skua__alloc(sizeof *thread);
-    if (thread == NULL) {
-        return -ENOMEM;
-    }
-    thread->pool = pool;
-    thread->call = call;
-    snprintf(thread->name, sizeof thread->name, "%.*s-b%u", NAME_BYTES - SUFFIX_BYTES, pool->name,
-             number % (NUMBER_MAX + 1));
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread->id, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        skua__free(thread);
-        return -EAGAIN;
-    }
-    return 0;
-}
-
-/* There is no thread, and none can be started: whoever queued because there were others has
-   outlived them. With waiters the lock is given back in between; a thread may have come meanwhile.
-   */
-static void refuse_all(struct pool *pool, int status)
-{
-    struct skua__wake_list wakes = {0};
-    bool is_full = false;
-    do {
-        struct skua__link *link = NULL;
-        pool_lock(pool);
-        is_full = false;
-        while (!is_full && pool->threads == 0 &&
-               (link = skua__list_pop_front(&pool->queue)) != NULL) {
-            struct call *call = SKUA_CONTAINER(link, struct call, link);
-            struct skua__parker *parker = settle(call, REFUSED, status);
-            is_full = parker != NULL && skua__wake_list_add(&wakes, parker);
-        }
-        pool_unlock(pool);
-        skua__wake_list_flush(&wakes);
-    } while (is_full);
-}
-
-/* A new thread for the call; entered with a thread counted, and without the lock. When that cannot
-   be done the call is queued after all, in the hope for the other threads, if there are any. */
-static int grow(struct pool *pool, struct call *call, uint32_t number, bool is_now)
-{
-    int status = start_thread(pool, call, number);
+    struct skua__call call = {.fn = fn, .arg = arg, .task = skua_self()};
+    status = find_class(blocking_class, &call.class);
     if (status == 0) {
-        return 0;
+        status = submit(&call, skua__is_now(start_by));
     }
-    struct thread *thread = NULL;
-    pool_lock(pool);
-    bool is_last = --pool->threads == 0;
-    if (!skua__list_is_empty(&pool->idle)) {
-        thread = SKUA_CONTAINER(skua__list_pop_front(&pool->idle), struct thread, link);
-    } else if (!is_last && !is_now) {
-        call->state = QUEUED;
-        skua__list_push_back(&pool->queue, &call->link);
-        status = 0;
-    }
-    pool_unlock(pool);
-    if (thread != NULL) {
-        ring(thread, call);
-        return 0;
-    }
-    if (is_last) {
-        refuse_all(pool, status);
+    if (status == 0) {
+        (void)await(&call, start_by, &status);
     }
     return status;
 }
 
-/* Find a thread for the call, or queue it. */
-static int submit(struct pool *pool, struct call *call, bool is_now)
+int skua_blocking(skua_fn fn, void *arg, skua_time start_by)
 {
-    pool_lock(pool);
-    struct skua__link *first = skua__list_pop_front(&pool->idle);
-    if (first != NULL) {
-        call->state = STARTED;
-        pool_unlock(pool);
-        ring(SKUA_CONTAINER(first, struct thread, link), call);
-        return 0;
-    }
-    if (pool->threads < pool->threads_max) {
-        uint32_t number = pool->started++;
-        pool->threads++;
-        call->state = STARTED;
-        pool_unlock(pool);
-        return grow(pool, call, number, is_now);
-    }
-    if (!is_now) {
-        skua__list_push_back(&pool->queue, &call->link);
-    }
-    pool_unlock(pool);
-    return is_now ? -EAGAIN : 0;
+    return skua_blocking_in(NULL, fn, arg, start_by);
 }
 
-/* One wait for the call to be settled; 0 if the caller has to look again, else why it was
-   withdrawn. */
-static int await_once(struct pool *pool, struct call *call, int64_t start_by_ns)
-{
-    bool is_queued = call->state == QUEUED;
-    struct skua__wait wait;
-    struct skua__waiter waiter;
-    skua__wait_begin_for(&wait, is_queued ? SKUA__SOFT : SKUA__HARD, "a blocking call");
-    skua__waiter_init(&waiter, &wait, 0, NULL);
-    call->waiter = &waiter;
-    pool_unlock(pool);
-    int cause = skua__wait_park_real(&wait, is_queued ? start_by_ns : SKUA__NEVER);
+/* --- calls that may be abandoned -------------------------------------------------------------- */
 
-    pool_lock(pool);
-    call->waiter = NULL;
-    if (cause >= 0 || cause == SKUA__RECHECK || call->state != QUEUED) {
-        return 0;
+/* The copy of the argument follows the record. */
+struct abandonable {
+    struct skua__call call;
+    alignas(max_align_t) char arg[];
+};
+
+int skua_blocking_abandonable(skua_blocking_class *blocking_class, skua_fn fn, void *arg,
+                              size_t arg_bytes, void (*drop)(void *arg), skua_time deadline)
+{
+    skua_blocking_class *class = NULL;
+    int status = skua__cancel_point();
+    if (status < 0) {
+        return status;
     }
-    skua__list_remove(&call->link);
-    return cause;
+    if (skua_runtime_current() == NULL) {
+        return fn(arg);
+    }
+    status = find_class(blocking_class, &class);
+    if (status < 0 || skua__is_now(deadline)) {
+        return status < 0 ? status : -EAGAIN;
+    }
+    struct abandonable *own = skua__alloc(sizeof *own + arg_bytes);
+    if (own == NULL) {
+        return -ENOMEM;
+    }
+    own->call = (struct skua__call){
+        .fn = fn, .arg = own->arg, .class = class, .drop = drop, .is_abandonable = true};
+    if (arg_bytes > 0) {
+        memcpy(own->arg, arg, arg_bytes);
+    }
+    bool is_ours = true;
+    status = submit(&own->call, false);
+    if (status == 0) {
+        is_ours = await(&own->call, deadline, &status);
+    }
+    if (is_ours && own->call.state == SKUA__CALL_DONE && arg_bytes > 0) {
+        memcpy(arg, own->arg, arg_bytes);
+    }
+    if (is_ours) {
+        skua__free(own);
+    }
+    return status;
 }
 
-static int await(struct pool *pool, struct call *call, int64_t start_by_ns)
+int skua__blocking_begin(skua_blocking_class *blocking_class, skua_fn fn, void *arg,
+                         void (*drop)(void *arg))
 {
-    int cause = 0;
-    pool_lock(pool);
-    while (cause == 0 && (call->state == QUEUED || call->state == STARTED)) {
-        cause = await_once(pool, call, start_by_ns);
+    struct skua__call *call = skua__alloc(sizeof *call);
+    if (call == NULL) {
+        return -ENOMEM;
     }
-    pool_unlock(pool);
-    return cause < 0 ? cause : call->result;
+    struct skua__blocking_pool *pool = blocking_class->pool;
+    *call = (struct skua__call){
+        .fn = fn, .arg = arg, .class = blocking_class, .drop = drop, .is_abandoned = true};
+    skua__blocking_lock(pool);
+    int status = enqueue(call, false);
+    const struct skua__blocking_summons summons = skua__blocking_summon(pool);
+    skua__blocking_unlock(pool);
+    (void)skua__blocking_fetch(pool, summons); /* without any thread it drops the call */
+    return status;
 }
 
-/* The service. */
+/* --- classes ---------------------------------------------------------------------------------- */
+
+/* Takes over the name, also when it fails. */
+static int make_class(skua_blocking_class **out, char *name, uint32_t threads_max)
+{
+    skua_blocking_class *common = NULL;
+    int status = find_class(NULL, &common);
+    skua_blocking_class *class = status == 0 ? skua__alloc(sizeof *class) : NULL;
+    if (class == NULL) {
+        skua__free(name);
+        return status < 0 ? status : -ENOMEM;
+    }
+    class->pool = common->pool;
+    class->limit = threads_max;
+    class->name = name;
+    skua__list_init(&class->queue);
+    skua__blocking_lock(class->pool);
+    class->pool->threads_max += threads_max;
+    skua__list_push_back(&class->pool->classes, &class->link);
+    skua__blocking_unlock(class->pool);
+    *out = class;
+    return 0;
+}
+
+int skua__blocking_class_create(skua_blocking_class **out, uint32_t threads_max)
+{
+    return make_class(out, NULL, threads_max < CLASS_THREADS_MAX ? threads_max : CLASS_THREADS_MAX);
+}
+
+int skua_blocking_class_create(skua_blocking_class **out, const char *name, uint32_t threads_max)
+{
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
+    if (skua_runtime_current() == NULL) {
+        return -EPERM;
+    }
+    if (threads_max == 0 || threads_max > CLASS_THREADS_MAX) {
+        return -EINVAL;
+    }
+    char *copy = skua__alloc_string(name != NULL ? name : "class");
+    return copy != NULL ? make_class(out, copy, threads_max) : -ENOMEM;
+}
+
+void skua_blocking_class_destroy(skua_blocking_class *blocking_class)
+{
+    if (blocking_class == NULL || skua__forked()) {
+        return;
+    }
+    struct skua__blocking_pool *pool = blocking_class->pool;
+    skua__blocking_lock(pool);
+    if (blocking_class->callers > 0) {
+        skua__panic("a class of blocking calls is destroyed while %u wait for calls of it",
+                    blocking_class->callers);
+    }
+    pool->threads_max -= blocking_class->limit;
+    skua__list_remove(&blocking_class->link);
+    blocking_class->is_destroyed = true;
+    skua__blocking_class_settle(blocking_class);
+    skua__blocking_unlock(pool);
+}
+
+/* --- the service ------------------------------------------------------------------------------ */
+
+static void free_classes(struct skua__blocking_pool *pool)
+{
+    struct skua__link *link = NULL;
+    while ((link = skua__list_pop_front(&pool->classes)) != NULL) {
+        skua_blocking_class *class = SKUA_CONTAINER(link, skua_blocking_class, link);
+        if (class->name != NULL) {
+            skua__runtime_report(pool->service.runtime, SKUA_REPORT_LEFT,
+                                 "the class '%s' of blocking calls was not destroyed", class->name);
+        }
+        skua__free(class->name);
+        skua__free(class);
+    }
+}
 
 static void pool_destroy(struct skua__service *service)
 {
-    struct pool *pool = SKUA_CONTAINER(service, struct pool, service);
-    struct skua__link *link = NULL;
-    pool_lock(pool);
-    while ((link = skua__list_pop_front(&pool->idle)) != NULL) {
-        pool->threads--;
-        pool_unlock(pool);
-        struct thread *thread = SKUA_CONTAINER(link, struct thread, link);
-        ring(thread, NULL);
-        pthread_join(thread->id, NULL);
-        skua__free(thread);
-        pool_lock(pool);
-    }
-    bool has_ended = pool->has_ended;
-    skua_require(pool->threads == 0);
-    pool_unlock(pool);
-    if (has_ended) {
-        pthread_join(pool->ended, NULL);
-    }
+    struct skua__blocking_pool *pool = SKUA_CONTAINER(service, struct skua__blocking_pool, service);
+    skua__blocking_end_threads(pool);
+    free_classes(pool);
     skua__free(pool);
 }
 
 static int pool_create(skua_runtime *runtime, struct skua__service **out)
 {
-    struct pool *pool = skua__alloc(sizeof *pool);
+    struct skua__blocking_pool *pool = skua__alloc(sizeof *pool);
     if (pool == NULL) {
         return -ENOMEM;
     }
     pool->service.destroy = pool_destroy;
-    pool->threads_max = skua__runtime_blocking_threads_max(runtime);
     pool->name = skua__runtime_name(runtime);
+    pool->threads_max = skua__runtime_blocking_threads_max(runtime);
     skua_require(pool->threads_max > 0);
-    skua__list_init(&pool->queue);
+    skua__list_init(&pool->ready);
     skua__list_init(&pool->idle);
+    skua__list_init(&pool->classes);
+    pool->common.pool = pool;
+    pool->common.limit = pool->threads_max;
+    skua__list_init(&pool->common.queue);
     *out = &pool->service;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -55,12 +56,31 @@ SKUA_OPAQUE ssize_t skua__call_write_nowait(int fd, const void *buffer, size_t b
     return put < 0 ? -errno : put;
 }
 
+/* The connection has gone away in the line, or came with an error of the network that is its own:
+   accept(2) says which. Not EOPNOTSUPP, which also means that the socket does not listen. */
+static bool is_of_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
 SKUA_OPAQUE int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address_bytes)
 {
     int fd = 0;
     do {
         fd = accept4(listener, address, address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    } while (fd < 0 && (errno == EINTR || is_of_connection(errno)));
     return fd < 0 ? -errno : fd;
 }
 
@@ -68,22 +88,6 @@ SKUA_OPAQUE int skua__call_connect(int fd, const struct sockaddr *address, sockl
 {
     /* Not repeated after EINTR, which means for connect(2) that it goes on by itself. */
     return connect(fd, address, address_bytes) == 0 ? 0 : -errno;
-}
-
-SKUA_OPAQUE int skua__call_open(const char *path, int flags, mode_t mode)
-{
-    int nonblocking = O_NONBLOCK;
-    for (;;) {
-        int fd = open(path, flags | O_CLOEXEC | nonblocking, mode);
-        if (fd >= 0) {
-            return fd;
-        }
-        if (errno == EWOULDBLOCK && nonblocking != 0) {
-            nonblocking = 0; /* somebody has a lease on the file, and gets the time to end it */
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
 }
 
 SKUA_OPAQUE int skua__call_open_cached(const char *path, int flags)
@@ -121,16 +125,42 @@ SKUA_OPAQUE int skua__call_type(int fd)
     }
 }
 
-SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+SKUA_OPAQUE int64_t skua__call_position(int fd)
+{
+    off_t position = lseek(fd, 0, SEEK_CUR);
+    return position < 0 ? -errno : position;
+}
+
+/* Change O_NONBLOCK, unless it is so already. */
+static int set_nonblocking(int fd, bool wanted)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) {
         return -errno;
     }
-    if ((flags & O_NONBLOCK) != 0) {
+    if (((flags & O_NONBLOCK) != 0) == wanted) {
         return 0;
     }
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    return fcntl(fd, F_SETFL, flags ^ O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
+{
+    return set_nonblocking(fd, true);
+}
+
+SKUA_OPAQUE int skua__call_set_blocking(int fd)
+{
+    return set_nonblocking(fd, false);
+}
+
+SKUA_OPAQUE bool skua__call_is_tcp(int fd)
+{
+    int type = 0, protocol = 0;
+    socklen_t bytes = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &bytes) == 0 &&
+           protocol == IPPROTO_TCP && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 &&
+           type == SOCK_STREAM;
 }
 
 /* One ppoll, until the deadline: its result, or a negative errno. */

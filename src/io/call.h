@@ -31,9 +31,7 @@ int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address
 
 int skua__call_connect(int fd, const struct sockaddr *address, socklen_t address_bytes);
 
-/* Non-blocking and close-on-exec. The second form gives -EAGAIN unless all that it takes is in
-   memory. */
-int skua__call_open(const char *path, int flags, mode_t mode);
+/* Non-blocking and close-on-exec; -EAGAIN unless all that it takes is in memory. */
 int skua__call_open_cached(const char *path, int flags);
 
 void skua__call_close(int fd);
@@ -41,7 +39,14 @@ void skua__call_close(int fd);
 /* The type of the file behind fd, or -EBADF. */
 int skua__call_type(int fd);
 
+/* The file's own position; -ESPIPE: it has none. */
+int64_t skua__call_position(int fd);
+
 int skua__call_set_nonblocking(int fd);
+int skua__call_set_blocking(int fd);
+
+/* Whether a socket is TCP. */
+bool skua__call_is_tcp(int fd);
 
 /* Which of `events` hold, all of them after a hang-up or an error; waits for one until
    `deadline_ns` (0: looks only). 0: the deadline. -EBADF, -ENOMEM. */

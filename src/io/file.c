@@ -1,15 +1,13 @@
 /* Files: what epoll cannot wait for, and what we must not make non-blocking.
 
    (1) FILE, on a disk. Read in place as far as the page cache has it (preadv2 with RWF_NOWAIT at
-   the
-       file's own position), else by a thread of the blocking pool, and then awaited: it uses the
-       buffer.
+       the file's own position), else by the kernel's ring or a thread of the blocking pool (op.c),
+       and then awaited: it uses the buffer.
    (2) SHARED: standard input, output and error, when they are not disk files. Their open file
-   description
-       belongs to other processes too, so O_NONBLOCK is not ours to set. In place with RWF_NOWAIT as
-       well; where the kernel cannot do that (terminals), wait for readiness and then let a thread
-       of the pool do it, since another process may have been quicker. No more than PIPE_BUF bytes
-       are written that way, which is what a writable pipe has room for.
+       description belongs to other processes too, so O_NONBLOCK is not ours to set. In place with
+       RWF_NOWAIT as well; where the kernel cannot do that (terminals), wait for readiness and then
+       let a thread of the pool do it, since another process may have been quicker. No more than
+       PIPE_BUF bytes are written that way, which is what a writable pipe has room for.
 
    The fd is held all the time but while parked for readiness: a file is not closed under a reader.
 
@@ -17,6 +15,7 @@
    takes a microsecond or two instead of the thirty of a hand-over to the pool and back. */
 #include "base/panic.h"
 #include "io/call.h"
+#include "io/ring.h"
 #include "io/stream.h"
 
 #include <fcntl.h>
@@ -36,11 +35,7 @@ struct file_call {
 static int run_transfer(void *arg)
 {
     struct file_call *call = arg;
-    const struct skua__transfer *transfer = &call->transfer;
-    call->result =
-        transfer->is_write
-            ? skua__call_write(call->fd, call->is_socket, transfer->buffer, transfer->bytes)
-            : skua__call_read(call->fd, call->is_socket, transfer->buffer, transfer->bytes);
+    call->result = skua__transfer_run(call->fd, call->is_socket, &call->transfer);
     return 0;
 }
 
@@ -52,13 +47,27 @@ static ssize_t on_pool(struct file_call *call, skua_time deadline)
 
 static ssize_t in_place(struct file_call *call)
 {
-    const struct skua__transfer *transfer = &call->transfer;
     if (call->is_socket) {
         run_transfer(call); /* never blocks on a socket */
         return call->result;
     }
-    return transfer->is_write ? skua__call_write_nowait(call->fd, transfer->buffer, transfer->bytes)
-                              : skua__call_read_nowait(call->fd, transfer->buffer, transfer->bytes);
+    return skua__transfer_run_nowait(call->fd, &call->transfer);
+}
+
+static struct skua__file_op op_of(const struct file_call *call)
+{
+    const struct skua__transfer *transfer = &call->transfer;
+    struct skua__file_op op = {.fd = call->fd, .offset = SKUA__OFFSET_OWN};
+    if (transfer->parts != NULL) {
+        op.code = transfer->is_write ? SKUA__OP_WRITEV : SKUA__OP_READV;
+        op.parts = transfer->parts;
+        op.bytes = (size_t)transfer->part_count;
+    } else {
+        op.code = transfer->is_write ? SKUA__OP_WRITE : SKUA__OP_READ;
+        op.buffer = transfer->buffer;
+        op.bytes = transfer->bytes;
+    }
+    return op;
 }
 
 static ssize_t do_file(struct file_call *call, skua_time deadline)
@@ -67,7 +76,8 @@ static ssize_t do_file(struct file_call *call, skua_time deadline)
     if (result != -EAGAIN && result != -EOPNOTSUPP) {
         return result;
     }
-    return skua__is_now(deadline) ? -EAGAIN : on_pool(call, deadline);
+    const struct skua__file_op op = op_of(call);
+    return skua__is_now(deadline) ? -EAGAIN : skua__op_do(&op, deadline);
 }
 
 /* One try on a SHARED fd: -EAGAIN if it is not ready. */
@@ -122,6 +132,7 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
     };
     if (skua__fd_kind_of(look->word) == SKUA__FD_SHARED) {
         struct skua__fd_look latest = *look;
+        skua__transfer_narrow(&call.transfer);
         return do_shared(io, fd, &latest, &call, deadline);
     }
     ssize_t result = do_file(&call, deadline);
@@ -131,34 +142,19 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-struct open_call {
-    const char *path;
-    int flags;
-    mode_t mode;
-    int result;
-};
-
-static int run_open(void *arg)
+static ssize_t open_somewhere(const struct skua__file_op *op, skua_time deadline)
 {
-    struct open_call *call = arg;
-    call->result = skua__call_open(call->path, call->flags, call->mode);
-    return 0;
-}
-
-static int open_somewhere(struct open_call *call, skua_time deadline)
-{
-    if ((call->flags & (O_CREAT | O_TRUNC)) == 0) {
-        int fd = skua__call_open_cached(call->path, call->flags);
+    if ((op->flags & (O_CREAT | O_TRUNC)) == 0) {
+        int fd = skua__call_open_cached(op->path, (int)op->flags);
         if (fd != -EAGAIN) {
             return fd;
         }
     }
-    int status = skua_blocking(run_open, call, deadline);
-    return status < 0 ? status : call->result;
+    return skua__op_do(op, deadline);
 }
 
 /* Unlike skua_fd_adopt(): it is not shared, whatever its number, and is non-blocking already. */
-static int own_file(int fd)
+int skua__file_own(int fd)
 {
     struct skua__io *io = NULL;
     int type = skua__call_type(fd);
@@ -179,11 +175,16 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline)
     if (status < 0) {
         return status;
     }
-    struct open_call call = {.path = path, .flags = flags, .mode = mode};
+    const struct skua__file_op op = {
+        .code = SKUA__OP_OPEN,
+        .fd = AT_FDCWD,
+        .path = path,
+        .flags = (uint32_t)flags,
+        .mode = mode,
+    };
     if (skua_runtime_current() == NULL) {
-        run_open(&call);
-        return call.result;
+        return (int)skua__op_call(&op);
     }
-    int fd = open_somewhere(&call, deadline);
-    return fd < 0 ? fd : own_file(fd);
+    int fd = (int)open_somewhere(&op, deadline);
+    return fd < 0 ? fd : skua__file_own(fd);
 }

@@ -4,9 +4,11 @@
 #include "base/panic.h"
 #include "io/call.h"
 #include "io/fd.h"
+#include "io/ring.h"
 #include "sched/report.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { REPORT_BYTES = 256 };
@@ -48,6 +50,7 @@ static void io_destroy(struct skua__service *service)
 {
     struct skua__io *io = SKUA_CONTAINER(service, struct skua__io, service);
     struct number_list open = {0};
+    skua__rings_destroy(io->rings);
     skua__io_poller_close(&io->poller);
     for (int i = 0; i < SKUA__FD_CHUNKS; i++) {
         struct skua__fd_chunk *chunk = skua__load(&io->chunks[i], relaxed);
@@ -64,21 +67,61 @@ static void io_destroy(struct skua__service *service)
     skua__free(io);
 }
 
+/* The poller's receiver. */
+static bool deliver(void *target, int fd, uint32_t generation, int events)
+{
+    struct skua__io *io = target;
+    bool has_woken = false;
+    if (SKUA_UNLIKELY(generation == SKUA__RING_GENERATION) &&
+        skua__rings_deliver(io->rings, fd, &has_woken)) {
+        return has_woken;
+    }
+    return skua__fd_deliver(io, fd, generation, events);
+}
+
+/* The text of a dump, which begins with a comma; the program's is what follows. */
+static const char *backend_of(struct skua__io *io)
+{
+    return skua__rings_are_open(io->rings) ? ", epoll, files by io_uring" : ", epoll";
+}
+
+static const char *describe(struct skua__poller *poller)
+{
+    return backend_of(SKUA_CONTAINER(poller, struct skua__io, poller.base));
+}
+
+/* Those who wait in skua_accept() are told that nobody is let in any more. */
+static void io_drain(struct skua__service *service)
+{
+    skua__fd_stir(SKUA_CONTAINER(service, struct skua__io, service));
+}
+
 static int io_create(skua_runtime *runtime, struct skua__service **out)
 {
     struct skua__io *io = skua__alloc(sizeof *io);
     if (io == NULL) {
         return -ENOMEM;
     }
-    int status = skua__io_poller_open(&io->poller, skua__fd_deliver, io);
+    int status = skua__rings_create(runtime, &io->rings);
     if (status < 0) {
-        skua__free(io);
-        return status;
+        goto fail;
+    }
+    status = skua__io_poller_open(&io->poller, deliver, io);
+    if (status < 0) {
+        goto fail_rings;
     }
     io->service.destroy = io_destroy;
+    io->poller.base.describe = describe;
+    io->service.drain = io_drain;
     skua__runtime_set_poller(runtime, &io->poller.base);
     *out = &io->service;
     return 0;
+
+fail_rings:
+    skua__rings_destroy(io->rings);
+fail:
+    skua__free(io);
+    return status;
 }
 
 int skua__io_get(struct skua__io **out)
@@ -128,4 +171,13 @@ void skua_close(int fd)
     if (skua__io_get(&io) < 0 || !skua__fd_close(io, fd)) {
         skua__panic("skua_close(%d): this file descriptor was not adopted", fd);
     }
+}
+
+const char *skua_io_backend(void)
+{
+    struct skua__io *io = NULL;
+    if (skua__forked() || skua_runtime_current() == NULL) {
+        return "poll";
+    }
+    return skua__io_get(&io) < 0 ? "epoll" : backend_of(io) + strlen(", ");
 }

@@ -16,8 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Gets the events: SKUA_READABLE, SKUA_WRITABLE. Returns true if it has woken somebody. */
-typedef bool (*skua__io_deliver)(void *target, int fd, uint32_t generation, int events);
+/* Besides SKUA_READABLE and SKUA_WRITABLE: the event speaks of something else than bytes in order:
+   an end, an error, urgent data. */
+enum { SKUA__IO_SPECIAL = 4 };
+
+/* One event. `events`: SKUA_READABLE, SKUA_WRITABLE, SKUA__IO_SPECIAL. */
+struct skua__io_event {
+    int fd;
+    uint32_t generation;
+    int events;
+};
+
+/* Gets what one look has brought. Returns true if it has woken somebody. */
+typedef bool (*skua__io_deliver)(void *target, const struct skua__io_event *events, size_t count);
 
 struct skua__io_poller {
     struct skua__poller base; /* what the scheduler sees */
@@ -37,6 +48,9 @@ void skua__io_poller_close(struct skua__io_poller *poller);
 /* 0, -EPERM (always ready: a regular file, some devices), -EBADF, -ENOMEM, -ENOSPC (the user's
    limit of watches). What an unnoticed close(2) has left behind is replaced. */
 int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint32_t generation);
+
+/* Report whenever the fd becomes readable; edge-triggered. */
+int skua__io_poller_watch(struct skua__io_poller *poller, int fd, uint32_t generation);
 
 /* Report once, at once if it is so already. Arming again replaces the events. Errors as for add. */
 int skua__io_poller_arm(struct skua__io_poller *poller, int fd, uint32_t generation, int events);

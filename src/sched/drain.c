@@ -13,7 +13,9 @@
      (N3) Who waits for ends makes itself an end_watcher, fences, and then sums up; a task counts
           its end and then looks for watchers. One of the two sees the other.
      (N4) The moment is kept by the monitor: nothing has to be allocated for it, and no task can be
-          in its way. In a test run, whose clock the monitor does not see, a task keeps it. */
+          in its way. In a test run, whose clock the monitor does not see, a task keeps it.
+     (N5) Whoever waits in a service for work from outside has published so, in the service, before
+          asking whether the runtime drains. Draining is set, fences, and then looks there. */
 #include "sched/drain.h"
 
 #include "base/futex.h"
@@ -55,12 +57,25 @@ static void claim_one(void *object, void *arg)
     }
 }
 
+/* After a heavy fence (N5). */
+static void tell_services(skua_runtime *runtime)
+{
+    for (int slot = 0; slot < SKUA__SERVICE_COUNT; slot++) {
+        /* acquire: pairs with the release in make_service(). */
+        struct skua__service *service = skua__load(&runtime->services[slot], acquire);
+        if (service != NULL && service->drain != NULL) {
+            service->drain(service);
+        }
+    }
+}
+
 /* With one heavy fence for all tasks. */
 void skua__runtime_cancel_all(skua_runtime *runtime)
 {
     skua__store(&runtime->is_draining, true, relaxed);
     skua__store(&runtime->is_stopping, true, relaxed);
     skua__runtime_heavy_fence(runtime);
+    tell_services(runtime);
     skua__callbacks_close(&runtime->callbacks);
     skua__runtime_visit_tasks(runtime, mark_one, NULL);
     skua__runtime_heavy_fence(runtime);
@@ -72,6 +87,7 @@ void skua__runtime_cancel_all(skua_runtime *runtime)
 
 bool skua__runtime_is_draining(const skua_runtime *runtime)
 {
+    skua__runtime_light_fence(runtime); /* (N5) */
     return skua__load(&runtime->is_draining, relaxed);
 }
 
@@ -127,6 +143,8 @@ void skua_drain(skua_runtime *runtime, skua_time until)
     if (moment_ns <= skua__clock_ns()) {
         skua__runtime_cancel_all(runtime);
     } else {
+        skua__runtime_heavy_fence(runtime);
+        tell_services(runtime);
         skua__room_wake(&runtime->room); /* outsiders wait in vain from now on */
         if (runtime->director != NULL) {
             cancel_by_task(runtime, moment_ns);

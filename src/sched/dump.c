@@ -146,6 +146,14 @@ static void write_to_fd(const char *line, void *arg)
     }
 }
 
+/* "" before any I/O. */
+static const char *poller_text(skua_runtime *runtime)
+{
+    /* acquire: pairs with the release in skua__runtime_set_poller(). */
+    struct skua__poller *poller = skua__load(&runtime->poller, acquire);
+    return poller != NULL && poller->describe != NULL ? poller->describe(poller) : "";
+}
+
 void skua_dump(skua_runtime *runtime, int fd)
 {
     runtime = runtime != NULL ? runtime : skua_runtime_current();
@@ -153,9 +161,9 @@ void skua_dump(skua_runtime *runtime, int fd)
         return;
     }
     char line[LINE_BYTES];
-    snprintf(line, sizeof line, "skua: runtime '%s': %llu tasks on %u workers%s", runtime->name,
+    snprintf(line, sizeof line, "skua: runtime '%s': %llu tasks on %u workers%s%s", runtime->name,
              (unsigned long long)skua__runtime_live_tasks(runtime), runtime->worker_count,
-             skua__runtime_is_draining(runtime) ? ", draining" : "");
+             poller_text(runtime), skua__runtime_is_draining(runtime) ? ", draining" : "");
     write_to_fd(line, &fd);
     skua__dump_tasks(runtime, write_to_fd, &fd);
 }

@@ -450,6 +450,7 @@ static void end_services(skua_runtime *runtime)
 {
     end_service(runtime, SKUA__SERVICE_PROCESS);
     end_service(runtime, SKUA__SERVICE_BLOCKING);
+    end_service(runtime, SKUA__SERVICE_RESOLVER); /* lookups end with the threads */
     wait_for_outsiders(runtime);
     end_service(runtime, SKUA__SERVICE_IO);
     end_service(runtime, SKUA__SERVICE_GEN);

@@ -15,6 +15,7 @@
 enum skua__service_slot {
     SKUA__SERVICE_PROCESS,
     SKUA__SERVICE_BLOCKING,
+    SKUA__SERVICE_RESOLVER,
     SKUA__SERVICE_IO,
     SKUA__SERVICE_GEN,
     SKUA__SERVICE_COUNT,
@@ -25,6 +26,9 @@ struct skua__service {
     skua_runtime *runtime; /* set by who has asked for the service */
     /* Ends and frees the service. Called once, from a foreign thread, when no task is left. */
     void (*destroy)(struct skua__service *service);
+    /* The runtime drains from now on: let those go on who wait for work from outside, so that they
+       ask skua__runtime_is_draining(). May be NULL. Called by any thread, more than once. */
+    void (*drain)(struct skua__service *service);
 };
 
 /* The calling runtime's service in `slot`, made by `create` (0 or a negative errno) if it is not
@@ -41,6 +45,8 @@ struct skua__poller {
     void (*poll)(struct skua__poller *poller, int64_t deadline_ns);
     /* Make the present or the next poll() return at once. Call from anywhere. */
     void (*interrupt)(struct skua__poller *poller);
+    /* What it is, for the head of a dump: a constant text, ", epoll" say. Call from anywhere. */
+    const char *(*describe)(struct skua__poller *poller);
 };
 
 void skua__runtime_set_poller(skua_runtime *runtime, struct skua__poller *poller);
