@@ -19,6 +19,14 @@ foreach(source IN LISTS sources)
     bench_program(bench_${name} ${source} skua::skua_static)
 endforeach()
 
+# The echo server on a ring, for comparison only.
+if(liburing_FOUND)
+    skua_program(bench_io_uring_echo ${bench}/io/uring_echo.c)
+    target_link_libraries(bench_io_uring_echo PRIVATE PkgConfig::liburing)
+    set_target_properties(bench_io_uring_echo PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endif()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)

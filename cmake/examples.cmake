@@ -2,10 +2,16 @@
 # library, as most users do.
 
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
+if(NOT TARGET skua_tls)
+    list(FILTER sources EXCLUDE REGEX "_tls\\.c$")
+endif()
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     skua_program(${name} ${source})
     target_link_libraries(${name} PRIVATE skua::skua)
+    if(name MATCHES "_tls$")
+        target_link_libraries(${name} PRIVATE skua::tls)
+    endif()
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
 
@@ -30,6 +36,14 @@ foreach(source IN LISTS sources)
     target_link_libraries(pattern_${name} PRIVATE skua::skua)
     set_target_properties(pattern_${name} PROPERTIES
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/patterns)
+endforeach()
+
+# Programs of several files.
+foreach(name copytree)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
+    skua_program(${name} "${sources}")
+    target_link_libraries(${name} PRIVATE skua::skua)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
 
 # The main example has a folder of its own.

@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/skua DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
-install(TARGETS skua skua_static EXPORT skuaTargets
+install(TARGETS skua skua_static ${skua_tls_libraries} EXPORT skuaTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
@@ -21,7 +21,11 @@ install(FILES ${generated}/skuaConfig.cmake ${generated}/skuaConfigVersion.cmake
 set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH pc_to_prefix /${pc_dir} /)
 string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
-foreach(name skua skua-static)
+set(pc_names skua skua-static)
+if(TARGET skua_tls)
+    list(APPEND pc_names skua-tls)
+endif()
+foreach(name IN LISTS pc_names)
     configure_file(cmake/${name}.pc.in ${generated}/${name}.pc @ONLY)
     install(FILES ${generated}/${name}.pc DESTINATION ${pc_dir})
 endforeach()

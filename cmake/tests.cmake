@@ -49,6 +49,22 @@ foreach(source IN LISTS sources)
     skua_ctest(${name} room ${test_timeout} ${name})
 endforeach()
 
+# The tests of optional libraries, where those are built.
+if(TARGET skua_tls)
+    file(GLOB sources CONFIGURE_DEPENDS ${tests}/ext/tls*_test.c)
+    list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        skua_test_program(${name} ${source})
+        target_link_libraries(${name} PRIVATE skua_tls_objects)
+        skua_ctest(${name} room ${test_timeout} ${name})
+    endforeach()
+    # Its partners are programs of others: tls_peers_test.sh.
+    skua_program(tls_peer ${tests}/ext/tls_peer.c)
+    target_link_libraries(tls_peer PRIVATE skua::tls)
+    set_target_properties(tls_peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endif()
+
 file(GLOB scripts CONFIGURE_DEPENDS ${tests}/*_test.sh)
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)
@@ -99,4 +115,10 @@ if(TARGET wordfreq)
         skua_ctest(wordfreq_${name} example ${stress_timeout}
             sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq> ${time_scale})
     endforeach()
+endif()
+
+# The copy of a tree, against diff.
+if(TARGET copytree)
+    skua_ctest(copytree_compare example ${test_timeout}
+        sh ${tests}/copytree/compare.sh $<TARGET_FILE:copytree>)
 endif()

@@ -434,7 +434,6 @@ static int read_cold(void *arg)
     return 0;
 }
 
-/* covers: A80 */
 static void thousands_of_cold_reads_are_in_flight(void **state)
 {
     int flags = 0;

@@ -53,6 +53,8 @@ skua_test_advance a tool of tests
 skua_test_settle deadlines of its own clock stand still, those of scopes hold
 skua_test_advance as above
 skua_with switches in what it calls only, under the scopes around it
+skua_writer_printf its deadline stands before the format
+skua_writer_vprintf its deadline stands before the format
 '
 
 listed() {
@@ -108,7 +110,7 @@ done <"$folder/all" >"$folder/findings"
 
 # calls USE: a function for each call, on a line of its own; USE goes before the call.
 calls() {
-    printf '#include <skua/skua.h>\n'
+    printf '#include <skua/skua.h>\n#include <skua/tls.h>\n'
     awk -F '\t' -v use="$1" '
     {
         count = 0
@@ -127,6 +129,7 @@ calls() {
             sub(/\[[^]]*\]$/, "", name)
             sub(/.*[^A-Za-z0-9_]/, "", name)
             if (name == "void" && count == 0) name = ""
+            if (name == "") continue # the dots
             names = names (i ? ", " : "") name
         }
         print "void use_" $1 "(" $2 "); void use_" $1 "(" $2 ") { " use "(" $1 ")(" names "); }"

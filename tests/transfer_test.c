@@ -94,6 +94,39 @@ static void files_take_vectors_too(void **state)
     run(vectors_of_a_file, NULL);
 }
 
+enum { COLD_BYTES = 40000 };
+
+/* What the page cache does not have is not read in place. */
+static int vectors_of_a_cold_file(void *arg)
+{
+    char path[64];
+    static char out[COLD_BYTES], in[COLD_BYTES];
+    const int fd = open_temp(path);
+    for (size_t i = 0; i < sizeof out; i++) {
+        out[i] = (char)(i / 7);
+    }
+    const struct iovec to[] = {{in, 10}, {in + 10, 20000}, {in + 20010, COLD_BYTES - 20010}};
+    CHECK_INT(skua_write_all(fd, out, sizeof out, NULL, SKUA_FOREVER), 0);
+    CHECK_INT(fsync(fd), 0);
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), 0);
+    for (size_t at = 0; at < COLD_BYTES;) {
+        const struct iovec rest[] = {{in + at, (COLD_BYTES - at) / 2},
+                                     {in + at + (COLD_BYTES - at) / 2, (COLD_BYTES - at + 1) / 2}};
+        const ssize_t got = skua_readv(fd, at == 0 ? to : rest, at == 0 ? 3 : 2, SKUA_FOREVER);
+        CHECK(got > 0);
+        at += (size_t)got;
+    }
+    CHECK_INT(memcmp(in, out, COLD_BYTES), 0);
+    skua_close(fd);
+    return 0;
+}
+
+static void cold_files_take_vectors_too(void **state)
+{
+    run(vectors_of_a_cold_file, NULL);
+}
+
 enum { PARTS = 3000, PARTS_BYTES = PARTS / 50 * 1225 };
 
 struct many_parts {
@@ -717,6 +750,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(several_buffers_are_one_transfer),
         TEST(files_take_vectors_too),
+        TEST(cold_files_take_vectors_too),
         TEST(all_parts_are_written_or_counted),
         TEST(sockets_take_flags),
         TEST(one_half_can_be_closed),

@@ -48,9 +48,10 @@ void skua_timer_release(skua_timer *timer);
 
 /* Begin to drain. From now on new work is refused: skua_submit() and skua_call() by foreign threads
    and by tasks of other runtimes give -ESHUTDOWN, as does skua_accept(), also to who waits in it,
-   and skua_stopping() is true in all tasks. What is under way goes on, may wait, and may spawn. At the moment `until` (SKUA_FOREVER: never) all
-   tasks are cancelled, and nothing can be spawned any more. SKUA_NOW does that at once. Of several
-   calls the earliest moment holds. It cannot be taken back.
+   and skua_stopping() is true in all tasks. What is under way goes on, may wait, and may spawn. At
+   the moment `until` (SKUA_FOREVER: never) all tasks are cancelled, and nothing can be spawned any
+   more. SKUA_NOW does that at once. Of several calls the earliest moment holds. It cannot be taken
+   back.
    Call from anywhere. Returns at once, never switches. */
 void skua_drain(skua_runtime *runtime, skua_time until);
 

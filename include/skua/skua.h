@@ -50,9 +50,12 @@
      create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
      add_reader, open_connection       skua_wait_fd, skua_connect                io
+     StreamReader                      skua_reader_open, skua_reader_line        reader
+     StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
+     aiofiles                          skua_file_load, skua_pread, skua_walk     file, dir
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */
@@ -65,6 +68,8 @@
 #include <skua/collect.h>
 #include <skua/conn_pool.h>
 #include <skua/control.h>
+#include <skua/dir.h>
+#include <skua/file.h>
 #include <skua/fork.h>
 #include <skua/gather.h>
 #include <skua/gen.h>
@@ -78,6 +83,7 @@
 #include <skua/pool.h>
 #include <skua/process.h>
 #include <skua/queue.h>
+#include <skua/reader.h>
 #include <skua/resolve.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>

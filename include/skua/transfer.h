@@ -78,13 +78,14 @@ typedef struct skua_copy_opts {
 } skua_copy_opts;
 
 /* Move bytes from `in` to `out` until `in` has ended, in the way that suits the two: sendfile from
-   a file, splice where one is a pipe or both are streams, else reads and writes. This is
+   a file, splice where one is a pipe or while sockets carry a lot, else reads and writes. This is
    one direction of a proxy; two tasks make both. *copied (may be NULL) tells how many bytes have
    reached `out`, also when it fails. With opts->bytes an earlier end is a success: compare *copied.
    Returns 0, or an error of either side. -EAGAIN with SKUA_NOW as soon as one side would wait.
    Call from: a task or a foreign thread. May switch. Cancel: what was taken from `in` and has not
-   reached `out` is lost, so both are of no use but to be closed. Cost: a pipe (two fds, 64 KiB in
-   the kernel) or a buffer of 64 KiB while it lasts; -ENOMEM when there is neither. */
+   reached `out` is lost, so both are of no use but to be closed.
+   Cost: from a file or a pipe none; between sockets a buffer of 16 KiB, and while they carry a lot
+   a pipe (two fds, done without if there are none); else a buffer of 64 KiB. */
 int skua_copy(int out, int in, uint64_t *copied, const skua_copy_opts *opts, skua_time deadline)
     SKUA_MUST_CHECK;
 

@@ -34,6 +34,11 @@ void *skua__alloc(size_t bytes)
     return refused() ? NULL : count(calloc(1, bytes), 1);
 }
 
+void *skua__alloc_dirty(size_t bytes)
+{
+    return refused() ? NULL : count(malloc(bytes), 1);
+}
+
 void *skua__alloc_aligned(size_t alignment, size_t bytes)
 {
     size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);

@@ -11,6 +11,9 @@
 /* Zeroed memory, or NULL. */
 void *skua__alloc(size_t bytes);
 
+/* Memory with anything in it, for who fills it at once; or NULL. */
+void *skua__alloc_dirty(size_t bytes);
+
 /* Zeroed memory on a multiple of `alignment`, a power of two, or NULL. */
 void *skua__alloc_aligned(size_t alignment, size_t bytes);
 

@@ -54,19 +54,29 @@ static ssize_t in_place(struct file_call *call)
     return skua__transfer_run_nowait(call->fd, &call->transfer);
 }
 
+static struct skua__file_op op_of(const struct file_call *call)
+{
+    const struct skua__transfer *transfer = &call->transfer;
+    struct skua__file_op op = {.fd = call->fd, .offset = SKUA__OFFSET_OWN};
+    if (transfer->parts != NULL) {
+        op.code = transfer->is_write ? SKUA__OP_WRITEV : SKUA__OP_READV;
+        op.parts = transfer->parts;
+        op.bytes = (size_t)transfer->part_count;
+    } else {
+        op.code = transfer->is_write ? SKUA__OP_WRITE : SKUA__OP_READ;
+        op.buffer = transfer->buffer;
+        op.bytes = transfer->bytes;
+    }
+    return op;
+}
+
 static ssize_t do_file(struct file_call *call, skua_time deadline)
 {
     ssize_t result = in_place(call);
     if (result != -EAGAIN && result != -EOPNOTSUPP) {
         return result;
     }
-    const struct skua__file_op op = {
-        .code = call->transfer.is_write ? SKUA__OP_WRITE : SKUA__OP_READ,
-        .fd = call->fd,
-        .buffer = call->transfer.buffer,
-        .bytes = call->transfer.bytes,
-        .offset = SKUA__OFFSET_OWN,
-    };
+    const struct skua__file_op op = op_of(call);
     return skua__is_now(deadline) ? -EAGAIN : skua__op_do(&op, deadline);
 }
 
@@ -144,7 +154,7 @@ static ssize_t open_somewhere(const struct skua__file_op *op, skua_time deadline
 }
 
 /* Unlike skua_fd_adopt(): it is not shared, whatever its number, and is non-blocking already. */
-static int own_file(int fd)
+int skua__file_own(int fd)
 {
     struct skua__io *io = NULL;
     int type = skua__call_type(fd);
@@ -176,5 +186,5 @@ int skua_open(const char *path, int flags, mode_t mode, skua_time deadline)
         return (int)skua__op_call(&op);
     }
     int fd = (int)open_somewhere(&op, deadline);
-    return fd < 0 ? fd : own_file(fd);
+    return fd < 0 ? fd : skua__file_own(fd);
 }

@@ -1,10 +1,10 @@
 /* The system calls of transfer.h. call.h says why they stand apart.
 
    Writing to a socket that way raises SIGPIPE if its other end is gone, and unlike send(2) neither
-   sendfile(2) nor splice(2) can be told not to. So the signal, which is the thread's own, is blocked
-   around them and taken back afterwards. That costs two system calls, for a call that moves a lot.
-   Rejected: blocking it in all workers (the mask is inherited by what the program starts), and
-   ignoring it (the disposition is the program's). */
+   sendfile(2) nor splice(2) can be told not to. So the signal, which is the thread's own, is
+   blocked around them and taken back afterwards. That costs two system calls, for a call that moves
+   a lot. Rejected: blocking it in all workers (the mask is inherited by what the program starts),
+   and ignoring it (the disposition is the program's). */
 #define _GNU_SOURCE 1
 #include "io/move_call.h"
 

@@ -24,8 +24,8 @@ int skua__call_shutdown(int fd, int how);
 ssize_t skua__call_sendfile(int out, bool is_socket, int in, off_t *offset, size_t bytes);
 ssize_t skua__call_splice(int out, bool is_socket, int in, size_t bytes);
 
-/* True if a byte can be had at `offset` (< 0: the file's position) without waiting for a disk, or if
-   it is the file's end, or an error. False also where the file system cannot tell. */
+/* True if a byte can be had at `offset` (< 0: the file's position) without waiting for a disk, or
+   if it is the file's end, or an error. False also where the file system cannot tell. */
 bool skua__call_is_cached(int fd, off_t offset);
 
 /* Read what is at `offset` (< 0: the file's position) into the page cache. Waits for the disk. */

@@ -115,7 +115,7 @@ SKUA_OPAQUE ssize_t skua__op_call(const struct skua__file_op *op)
 /* --- who makes them --------------------------------------------------------------------------- */
 
 /* More at once is not worth a second copy. */
-enum { READ_TWICE_MAX = 256 * 1024 };
+enum { READ_TWICE_MAX = 64 * 1024 };
 
 static bool is_for_ring(const struct skua__io *io, const struct skua__file_op *op)
 {

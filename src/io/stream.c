@@ -189,8 +189,8 @@ static bool is_shortage(int status)
     return status == -EMFILE || status == -ENFILE || status == -ENOBUFS || status == -ENOMEM;
 }
 
-/* A shortage is told only after a pause and a second try: those who accept in a loop, whatever comes
-   out, neither keep a core busy nor miss the end of it. The connection stays in the line. */
+/* A shortage is told only after a pause and a second try: those who accept in a loop, whatever
+   comes out, neither keep a core busy nor miss the end of it. The connection stays in the line. */
 int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
                 skua_time deadline)
 {

@@ -26,8 +26,8 @@ struct skua__transfer {
     bool is_write;
 };
 
-/* One system call of it, on any fd; and only as far as nothing has to be waited for, with the errors
-   of skua__call_read_nowait(). */
+/* One system call of it, on any fd; and only as far as nothing has to be waited for, with the
+   errors of skua__call_read_nowait(). */
 ssize_t skua__transfer_run(int fd, bool is_socket, const struct skua__transfer *transfer);
 ssize_t skua__transfer_run_nowait(int fd, const struct skua__transfer *transfer);
 
@@ -52,5 +52,9 @@ int skua__fd_nap(int64_t nap_ns, skua_time deadline);
 /* Read or write a FILE or SHARED fd that is held; the hold is given back. */
 ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
                       const struct skua__transfer *transfer, skua_time deadline);
+
+/* Adopt an fd that the calling task has just opened, without blocking (O_NONBLOCK) where that means
+   something. Returns the fd, or closes it and returns why. */
+int skua__file_own(int fd);
 
 #endif

@@ -2,8 +2,7 @@
 
    (D1) A datagram is taken or sent by one system call, whole: a cancel comes before or after it.
    (D2) What was cut off is said, never passed over: -EMSGSIZE for one, a length beyond the buffer
-   for
-        one of several.
+        for one of several.
    (D3) A Unix socket refuses with EAGAIN when the receiver's queue is full. If the two are not
         connected no event says that there is room again, so that is tried again after a pause, as
         for a full backlog (io/stream.c). Whether it is that, poll(2) knows: the sender is writable.

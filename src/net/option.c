@@ -2,8 +2,8 @@
 
    (O1) A new socket gets what differs from the kernel's defaults only: a system call each. An open
         one gets all that its kind can have, in both directions.
-   (O2) Linux hands the options of a listener on to what it accepts: nothing is set per connection.
-   */
+   (O2) Linux hands the options of a listener on to what it accepts: nothing is set per
+        connection. */
 #include "io/stream.h"
 #include "net/net_call.h"
 #include "net/socket.h"

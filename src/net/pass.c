@@ -3,8 +3,7 @@
    (P1) There is always room for all that the kernel lets through at once (253, and what else a
         control message may be), so a cut one means that the process could have no more of them.
    (P2) Every number that comes out of recvmsg(2) is adopted or closed. They are plain ones until
-   the
-        attempt is over, which nothing can interrupt; and all or none are the caller's.
+        the attempt is over, which nothing can interrupt; and all or none are the caller's.
    (P3) They come close-on-exec: between their arrival and a call that set it another thread could
         start a program. */
 #include "io/call.h"

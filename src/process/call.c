@@ -42,7 +42,7 @@ static int settle(int ends[2])
     return status;
 }
 
-SKUA_OPAQUE int skua__call_pipe(int ends[2])
+SKUA_OPAQUE int skua__call_lifted_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) < 0) {
         return -errno;

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 /* Close-on-exec, with numbers > 2. Both or none. */
-int skua__call_pipe(int ends[2]);
+int skua__call_lifted_pipe(int ends[2]);
 
 /* A terminal of that size: what the program has (0) and what the process gets (1). */
 int skua__call_terminal(int ends[2], uint16_t rows, uint16_t columns);

@@ -33,7 +33,7 @@ static int own(struct skua_process *process, int number, int fd)
 static int plan_pipe(struct skua__plan *plan, struct skua_process *process, int number)
 {
     int ends[2];
-    int status = skua__call_pipe(ends);
+    int status = skua__call_lifted_pipe(ends);
     if (status < 0) {
         return status;
     }

@@ -5,8 +5,8 @@
 #include <skua/runtime.h>
 #include <stdint.h>
 
-/* skua_stopping() asks: is new work refused. Who asks after having begun to use a service sees it, or
-   is told by the service's drain(). */
+/* skua_stopping() asks: is new work refused. Who asks after having begun to use a service sees it,
+   or is told by the service's drain(). */
 bool skua__runtime_is_draining(const skua_runtime *runtime);
 
 /* No more spawns, and every task there is is cancelled. Call from anywhere, also twice. */

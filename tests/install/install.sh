@@ -35,12 +35,18 @@ check 'pkg-config skua' "$temp/a" shared
 $cc "$consumer" -o "$temp/b" $(pkg-config --cflags --libs skua-static)
 check 'pkg-config skua-static' "$temp/b" static
 
+if [ -f "$folder/skua-tls.pc" ]; then
+    $cc "$source/tests/install/consumer_tls.c" -o "$temp/c" $(pkg-config --cflags --libs skua-tls)
+    check 'pkg-config skua-tls' "$temp/c" shared
+fi
+
 generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")
 cmake -S "$source/tests/install" -B "$temp/build" -G "$generator" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_PREFIX_PATH="$prefix" >"$temp/log" 2>&1 &&
     cmake --build "$temp/build" >>"$temp/log" 2>&1 || { cat "$temp/log"; exit 1; }
 check 'find_package skua::skua' "$temp/build/consumer_shared" shared
 check 'find_package skua::skua_static' "$temp/build/consumer_static" static
+[ ! -x "$temp/build/consumer_tls" ] || check 'find_package skua::tls' "$temp/build/consumer_tls" shared
 
 for header in "$source"/include/skua/*.h; do
     [ -f "$prefix/include/skua/${header##*/}" ] || { echo "${header##*/} is not installed"; exit 1; }
