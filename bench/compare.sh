@@ -66,10 +66,18 @@ Boost.Fiber   boost_fiber    1    spawn-*,yield,mutex,chan-*,sleep-20k-p99,parke
 libuv         libuv          1    sleep-*,foreign-wake
 asyncio       asyncio        1    spawn-*,yield,mutex,chan-pingpong,chan-*-128,sleep-20k-p99,foreign-wake,parked-1m
 ucontext      ucontext       1    switch
+Skua          bench_io_load  1,2  echo-*,short-connections,udp-64,proxy,idle-10k
+epoll         epoll_io       1,2  echo-*,short-connections,udp-64
+epoll         epoll_io       1    proxy,idle-10k
+tokio         tokio_io       1,2  echo-*,short-connections,udp-64,proxy,idle-10k
+Go            go_io          1,2  echo-*,short-connections,udp-64,proxy,idle-10k
+libuv         libuv_io       1    echo-*,short-connections,udp-64,proxy,idle-10k
+asyncio       asyncio_io     1    echo-*,short-connections,udp-64,proxy,idle-10k
 '
 all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex mutex-held
     chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
     sleep-1m sleep-20k-p99 foreign-wake busy-fd parked-1m
+    echo-1 echo-64 echo-1k echo-10k short-connections udp-64 proxy idle-10k
     rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
     rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
 
@@ -118,10 +126,12 @@ has_case() (
     exit 1
 )
 
-# The cases that fit one pattern or, if there is none, the one whose row it names: rows go on behind their case's name.
+# The cases that fit one pattern; if there is none, those that go on behind it ("echo"), or the one whose row it names:
+# rows go on behind their case's name.
 # shellcheck disable=SC2086 # one line is wanted
 cases_of() {
     fitting=$(for one in $all_cases; do ! has_case "$one" "$1" || echo "$one"; done)
+    [ -n "$fitting" ] || fitting=$(for one in $all_cases; do ! has_case "$one" "$1-*" || echo "$one"; done)
     [ -n "$fitting" ] || fitting=$(for one in $all_cases; do ! has_case "$1" "$one-*" || echo "$one"; done)
     [ -n "$fitting" ] || die "there is no row \"$1\"; the cases are:" $all_cases
     echo "$fitting"
@@ -156,6 +166,7 @@ command -v "$python" >/dev/null || die 'python3 is needed for the report'
 build_skua() {
     say 'building Skua'
     programs=$(printf '%s' "$competitors" | awk '$1 == "Skua" { print $2 }' | sort -u)
+    programs="$programs bench_io_skua"
     cmake -S "$project" -B "$skua" -DCMAKE_BUILD_TYPE=Release -DSKUA_BUILD_BENCH=ON >"$work/skua.log" 2>&1 &&
         cmake --build "$skua" -j "$(nproc)" --target $programs >>"$work/skua.log" 2>&1 && return
     tail -n 20 "$work/skua.log" >&2
@@ -187,17 +198,19 @@ compile_cpp() {
     build_peer "$name" g++ -std=c++20 -O2 -I"$bench" "$name.cpp" -o "$peers/$name" "$@"
 }
 
+# compile_go FOLDER PROGRAM
 compile_go() {
-    cd go && env GOCACHE="$work/go-cache" GOPATH="$work/go-path" GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local \
-        go build -o "$peers/go" .
+    cd "$1" && env GOCACHE="$work/go-cache" GOPATH="$work/go-path" GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local \
+        go build -o "$peers/$2" .
 }
 
+# compile_rust CRATE PROGRAM
 # The crates are Debian's, from the system's registry; nothing is downloaded.
 compile_rust() {
     (cd "$1" && env CARGO_TARGET_DIR="$work/cargo" cargo build --release --offline \
         --config 'source.crates-io.replace-with="system"' \
         --config 'source.system.directory="/usr/share/cargo/registry"') &&
-        cp "$work/cargo/release/bench-$(printf %s "$1" | tr _ -)" "$peers/$1"
+        cp "$work/cargo/release/bench-$(printf %s "$1" | tr _ -)" "$peers/$2"
 }
 
 # Lace has no package. Its settings are a header that its own build writes: all counters off.
@@ -208,8 +221,37 @@ compile_lace() {
             -o "$peers/lace" -pthread -lm
 }
 
-write_asyncio() {
-    { printf '#!%s\n' "$python" && cat asyncio_tasks.py; } >"$peers/asyncio" && chmod +x "$peers/asyncio"
+# What takes turns in the I/O rows is the load generator, with the server of somebody behind it: build_server NAME WHO.
+build_server() {
+    [ -x "$peers/io_load" ] && [ -x "$peers/$1_server" ] || { rm -f "${peers:?}/$1"; return; }
+    printf '#!/bin/sh\nBENCH_WHO=%s BENCH_SERVER=%s exec %s "$@"\n' "$2" "$peers/$1_server" "$peers/io_load" \
+        >"$peers/$1"
+    chmod +x "$peers/$1"
+}
+
+compile_io() {
+    name=$1
+    shift
+    build_peer "$name" gcc -std=gnu11 -O2 -I"$bench" -I"$bench/io" "$@" -o "$peers/$name"
+}
+
+build_servers() {
+    compile_io io_load "$bench/io/load.c" "$bench/io/load_run.c" "$bench/io/load_server.c"
+    compile_io epoll_io_server "$bench/io/serve_epoll.c" -pthread
+    compile_io libuv_io_server libuv_io.c -luv
+    build_peer go_io_server compile_go go_io go_io_server
+    build_peer tokio_io_server compile_rust tokio_io tokio_io_server
+    build_peer asyncio_io_server write_python asyncio_io.py asyncio_io_server
+    build_server epoll_io epoll
+    build_server libuv_io libuv
+    build_server go_io Go
+    build_server tokio_io tokio
+    build_server asyncio_io asyncio
+}
+
+# write_python SOURCE PROGRAM
+write_python() {
+    { printf '#!%s\n' "$python" && cat "$1"; } >"$peers/$2" && chmod +x "$peers/$2"
 }
 
 build_peers() {
@@ -221,11 +263,12 @@ build_peers() {
     compile_cpp onetbb -ltbb
     compile_cpp boost_context -lboost_context
     compile_cpp boost_fiber -lboost_fiber -lboost_context -pthread
-    build_peer go compile_go
+    build_peer go compile_go go go
     for crate in tokio async_channel rayon crossbeam; do
-        build_peer $crate compile_rust $crate
+        build_peer $crate compile_rust $crate $crate
     done
-    build_peer asyncio write_asyncio
+    build_peer asyncio write_python asyncio_tasks.py asyncio
+    build_servers
     rm -f "$peers/lace"
     [ -z "${LACE_SOURCE:-}" ] || build_peer lace compile_lace
 }

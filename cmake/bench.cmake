@@ -26,6 +26,18 @@ if(liburing_FOUND)
     set_target_properties(bench_io_uring_echo PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endif()
+# I/O: a load generator, and servers that it starts: bench_io_load, bench_io_skua, bench_io_epoll.
+set(io ${bench}/io)
+skua_program(bench_io_load ${io}/load.c)
+target_sources(bench_io_load PRIVATE ${io}/load_run.c ${io}/load_server.c)
+target_include_directories(bench_io_load PRIVATE ${bench})
+skua_program(bench_io_epoll ${io}/serve_epoll.c)
+target_link_libraries(bench_io_epoll PRIVATE Threads::Threads)
+bench_program(bench_io_skua ${io}/skua.c skua::skua_static)
+foreach(target bench_io_load bench_io_epoll)
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endforeach()
 
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -151,6 +152,15 @@ SKUA_OPAQUE int skua__call_set_nonblocking(int fd)
 SKUA_OPAQUE int skua__call_set_blocking(int fd)
 {
     return set_nonblocking(fd, false);
+}
+
+SKUA_OPAQUE bool skua__call_is_tcp(int fd)
+{
+    int type = 0, protocol = 0;
+    socklen_t bytes = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &bytes) == 0 &&
+           protocol == IPPROTO_TCP && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 &&
+           type == SOCK_STREAM;
 }
 
 /* One ppoll, until the deadline: its result, or a negative errno. */

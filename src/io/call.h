@@ -45,6 +45,9 @@ int64_t skua__call_position(int fd);
 int skua__call_set_nonblocking(int fd);
 int skua__call_set_blocking(int fd);
 
+/* Whether a socket is TCP. */
+bool skua__call_is_tcp(int fd);
+
 /* Which of `events` hold, all of them after a hang-up or an error; waits for one until
    `deadline_ns` (0: looks only). 0: the deadline. -EBADF, -ENOMEM. */
 int skua__call_poll(int fd, int events, int64_t deadline_ns);

@@ -12,6 +12,14 @@
           later finds the waiter linked. Both are decided under the lock.
      (F5) A FOREIGN or SHARED fd is registered exactly while somebody waits on it, for the
           directions of those who wait.
+     (F6) `exhausted` equals `events` only if a transfer came out short, on a fd where that means
+          that nothing was left, after so many events: whatever has come since is an event that is
+          still on its way, so a wait may begin without a system call. On TCP it means that, but for
+          three things, all of which come with an event of their own: the end of the stream and
+          errors, of which the event may have been handed out with that of the last bytes, and urgent
+          data, before which a read stops. After one of them short transfers mean nothing more. Unix
+          sockets stop at passed fds, pipes in packet mode at packets, terminals at lines: there a
+          short read never means anything.
 
    Go keeps one "ready" bit a direction where we have counters. A bit cannot be taken back by a read
    that drains the fd, so the next read that finds nothing has to be done twice; and it can be set
@@ -47,6 +55,16 @@ static const uint64_t GENERATION_ONE = (uint64_t)1 << SKUA__FD_GENERATION_SHIFT;
 static uint64_t word_of(struct skua__fd *fd)
 {
     return skua__load(&fd->word, relaxed);
+}
+
+static struct skua__waiter *waiter_of(const struct skua__fd *fd, int direction)
+{
+    return skua__load(&fd->waiters[direction], relaxed);
+}
+
+static void set_waiter(struct skua__fd *fd, int direction, struct skua__waiter *waiter)
+{
+    skua__store(&fd->waiters[direction], waiter, relaxed);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -118,6 +136,43 @@ void skua__fd_drop(struct skua__fd *fd)
     }
 }
 
+/* --- short transfers -------------------------------------------------------------------------- */
+
+/* Ask once in the life of a fd what it is. */
+static SKUA_NOINLINE bool find_out_shortness(struct skua__fd *fd, uint64_t word)
+{
+    bool is_tcp = skua__fd_is_socket(word) && skua__call_is_tcp(fd->number);
+    uint32_t unknown = SKUA__FD_UNKNOWN;
+    /* Only from UNKNOWN: an event may have made it SILENT meanwhile, which is final. */
+    return skua__cas(&fd->shortness, &unknown, is_tcp ? SKUA__FD_TELLING : SKUA__FD_SILENT, relaxed,
+                     relaxed) &&
+           is_tcp;
+}
+
+void skua__fd_note_exhausted(struct skua__fd *fd, const struct skua__fd_look *look, int events,
+                             bool is_exhausted)
+{
+    const int direction = events >> 1;
+    const uint32_t count = look->events[direction];
+    uint32_t shortness = skua__load(&fd->shortness, relaxed);
+    if (is_exhausted && shortness == SKUA__FD_UNKNOWN) {
+        shortness = find_out_shortness(fd, look->word) ? SKUA__FD_TELLING : SKUA__FD_SILENT;
+    }
+    if (shortness == SKUA__FD_TELLING) {
+        skua__store(&fd->exhausted[direction], is_exhausted ? count : count - 1, relaxed);
+    }
+}
+
+/* A new life of the number. Under the lock, before the word says so. */
+static void forget_transfers(struct skua__fd *fd)
+{
+    for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
+        uint32_t count = skua__load(&fd->events[direction], relaxed);
+        skua__store(&fd->exhausted[direction], count - 1, relaxed);
+    }
+    skua__store(&fd->shortness, SKUA__FD_UNKNOWN, relaxed);
+}
+
 /* --- owners ----------------------------------------------------------------------------------- */
 
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket)
@@ -133,6 +188,7 @@ int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, boo
         fd_unlock(fd);
         return skua__fd_kind_of(word) == SKUA__FD_FOREIGN ? -EBUSY : -EEXIST;
     }
+    forget_transfers(fd);
     if (kind == SKUA__FD_STREAM) {
         status = skua__io_poller_add(&io->poller, number, skua__fd_generation(word));
         if (status == -EPERM) {
@@ -153,8 +209,8 @@ int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, boo
 static void unlink_waiter(struct skua__fd *fd, const struct skua__waiter *waiter)
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
-        if (fd->waiters[direction] == waiter) {
-            fd->waiters[direction] = NULL;
+        if (waiter_of(fd, direction) == waiter) {
+            set_waiter(fd, direction, NULL);
         }
     }
 }
@@ -164,7 +220,7 @@ static void claim_waiters(struct skua__fd *fd, int events, int result,
                           struct skua__wake_list *wakes)
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
-        struct skua__waiter *waiter = fd->waiters[direction];
+        struct skua__waiter *waiter = waiter_of(fd, direction);
         if ((events >> direction & 1) == 0 || waiter == NULL) {
             continue;
         }
@@ -182,7 +238,8 @@ bool skua__fd_close(struct skua__io *io, int number)
     if (fd == NULL) {
         return false;
     }
-    struct skua__wake_list wakes = {0};
+    struct skua__wake_list wakes;
+    skua__wake_list_init(&wakes);
     fd_lock(fd);
     uint64_t word = word_of(fd), closing = 0;
     do {
@@ -208,8 +265,8 @@ bool skua__fd_close(struct skua__io *io, int number)
 
 static int directions_waited_for(const struct skua__fd *fd)
 {
-    return (fd->waiters[0] != NULL ? SKUA_READABLE : 0) |
-           (fd->waiters[1] != NULL ? SKUA_WRITABLE : 0);
+    return (waiter_of(fd, 0) != NULL ? SKUA_READABLE : 0) |
+           (waiter_of(fd, 1) != NULL ? SKUA_WRITABLE : 0);
 }
 
 /* May a wait begin? 1, or what fd_wait() returns instead. */
@@ -273,9 +330,10 @@ static void place_waiter(struct skua__fd *fd, struct skua__waiter *waiter, int e
 {
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
-            fd->waiters[direction] = waiter;
+            set_waiter(fd, direction, waiter);
         }
     }
+    skua__store(&fd->last_parker, waiter->parker, relaxed);
 }
 
 int skua__fd_link(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
@@ -337,31 +395,65 @@ static void count_event(struct skua__fd *fd, int direction)
     skua__store(&fd->events[direction], count, release);
 }
 
-bool skua__fd_deliver(void *target, int number, uint32_t generation, int events)
+static void deliver_one(struct skua__io *io, const struct skua__io_event *event,
+                        struct skua__wake_list *wakes)
 {
-    struct skua__io *io = target;
-    struct skua__fd *fd = skua__fd_find(io, number);
-    struct skua__wake_list wakes = {0};
+    struct skua__fd *fd = skua__fd_find(io, event->fd);
+    int events = event->events & (SKUA_READABLE | SKUA_WRITABLE);
     fd_lock(fd);
     uint64_t word = word_of(fd);
-    if (skua__fd_generation(word) != generation) {
+    if (SKUA_UNLIKELY(skua__fd_generation(word) != event->generation)) {
         fd_unlock(fd);
-        return false; /* of an earlier life */
+        return; /* of an earlier life */
+    }
+    if (SKUA_UNLIKELY((event->events & SKUA__IO_SPECIAL) != 0)) {
+        skua__store(&fd->shortness, SKUA__FD_SILENT, relaxed); /* (F6) */
     }
     for (int direction = 0; direction < SKUA__FD_DIRECTIONS; direction++) {
         if ((events >> direction & 1) != 0) {
             count_event(fd, direction);
         }
     }
-    claim_waiters(fd, events, events, &wakes);
+    claim_waiters(fd, events, events, wakes);
     bool is_stream = skua__fd_kind_of(word) == SKUA__FD_STREAM;
     if (!is_stream && directions_waited_for(fd) != 0 && arm(io, fd, 0) < 0) {
         /* Closed by its owner: those who wait shall see for themselves. */
-        claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, 0, &wakes);
+        claim_waiters(fd, SKUA_READABLE | SKUA_WRITABLE, 0, wakes);
     }
     fd_unlock(fd);
-    bool has_woken = wakes.count > 0;
-    skua__wake_list_flush(&wakes);
+}
+
+/* With thousands of fds nothing of an event is in the cache: its record, the waiter in the frame of
+   its wait, the fiber. So all of them are asked for before the first is needed. */
+static void prefetch(struct skua__io *io, const struct skua__io_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(skua__fd_find(io, events[i].fd), 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct skua__fd *fd = skua__fd_find(io, events[i].fd);
+        int direction = (events[i].events & SKUA_READABLE) != 0 ? 0 : 1;
+        __builtin_prefetch(waiter_of(fd, direction), 1);
+        __builtin_prefetch(skua__load(&fd->last_parker, relaxed), 1);
+    }
+}
+
+bool skua__fd_deliver(void *target, const struct skua__io_event *events, size_t count)
+{
+    struct skua__wake_list wakes;
+    skua__wake_list_init(&wakes);
+    bool has_woken = false;
+    if (count > 1) {
+        prefetch(target, events, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        deliver_one(target, &events[i], &wakes);
+        has_woken = has_woken || wakes.count > 0;
+        if (wakes.count + SKUA__FD_DIRECTIONS > SKUA__WAKE_CHUNK) {
+            skua__wake_list_flush_later(&wakes);
+        }
+    }
+    skua__wake_list_flush_later(&wakes);
     return has_woken;
 }
 

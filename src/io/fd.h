@@ -21,7 +21,11 @@
        CLOSING -> NONE, then close(2)  whoever gives back the last hold
 
    A hold keeps the number from being closed, and thus from meaning another file, during a system
-   call. Who is parked holds nothing: he comes back with the generation, and finds out. */
+   call. Who is parked holds nothing: he comes back with the generation, and finds out.
+
+   A transfer that came out short has left nothing to be had: what comes after it is an event. So
+   the next one need not ask the kernel as long as there was none. That holds for TCP, and until an
+   event speaks of more than bytes (note_shortness() in fd.c). */
 #ifndef SKUA_IO_FD_H
 #define SKUA_IO_FD_H
 
@@ -51,14 +55,27 @@ enum {
     SKUA__FD_DIRECTIONS = 2, /* 0 reading, 1 writing: bit d of SKUA_READABLE | SKUA_WRITABLE */
 };
 
+/* Whether a short transfer means that there is no more. */
+enum skua__fd_shortness {
+    SKUA__FD_UNKNOWN, /* nobody has asked what it is */
+    SKUA__FD_TELLING,
+    SKUA__FD_SILENT, /* it means nothing, or no more */
+};
+
 struct skua__fd {
     int number; /* constant */
     struct skua__lock lock;
     _Atomic uint64_t word;
     /* How many events there were in each direction; written under the lock, read by all. */
     _Atomic uint32_t events[SKUA__FD_DIRECTIONS];
-    /* Under the lock: who waits for which direction; the same one may wait for both. */
-    struct skua__waiter *waiters[SKUA__FD_DIRECTIONS];
+    /* How many of them there had been when a transfer left nothing; equal: there still is nothing.
+       Written by whoever transfers. */
+    _Atomic uint32_t exhausted[SKUA__FD_DIRECTIONS];
+    _Atomic uint32_t shortness; /* enum skua__fd_shortness */
+    /* Under the lock: who waits for which direction; the same one may wait for both. Others only
+       take the addresses, for the cache, and that of who has waited last. */
+    _Atomic(struct skua__waiter *) waiters[SKUA__FD_DIRECTIONS];
+    _Atomic(struct skua__parker *) last_parker;
 } SKUA_CACHE_ALIGNED;
 
 enum { SKUA__FD_CHUNK_RECORDS = 256, SKUA__FD_CHUNKS = 16384 };
@@ -126,6 +143,29 @@ static inline bool skua__fd_is_adopted(uint64_t word)
 bool skua__fd_hold(struct skua__fd *fd, struct skua__fd_look *look);
 void skua__fd_drop(struct skua__fd *fd);
 
+/* Note that a transfer in the direction `events` has left nothing to be had, or something. Call
+   while the fd is held. */
+void skua__fd_note_exhausted(struct skua__fd *fd, const struct skua__fd_look *look, int events,
+                             bool is_exhausted);
+
+/* Note what the fd looks like. True: it is an adopted stream, and a system call in the direction
+   `events` would say EAGAIN unless an event is on its way. Nothing is held in either case. */
+static inline bool skua__fd_is_exhausted(struct skua__fd *fd, struct skua__fd_look *look,
+                                         int events)
+{
+    const int direction = events >> 1; /* a single one */
+    /* acquire: pairs with the release in skua__fd_adopt(): what an earlier life left is gone. */
+    look->word = skua__load(&fd->word, acquire);
+    for (int i = 0; i < SKUA__FD_DIRECTIONS; i++) {
+        /* acquire: pairs with the release in count_event(): who sees the count sees what came with
+           it about the meaning of short transfers. */
+        look->events[i] = skua__load(&fd->events[i], acquire);
+    }
+    return skua__load(&fd->exhausted[direction], relaxed) == look->events[direction] &&
+           skua__load(&fd->shortness, relaxed) == SKUA__FD_TELLING &&
+           skua__fd_kind_of(look->word) == SKUA__FD_STREAM;
+}
+
 /* Give the number to us. 0, -EEXIST, -EBUSY (waited for as a foreign one), and the poller's errors.
    */
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket);
@@ -152,6 +192,6 @@ void skua__fd_unlink(struct skua__io *io, struct skua__fd *fd, const struct skua
 void skua__fd_stir(struct skua__io *io);
 
 /* The poller's receiver; `io` is the struct skua__io. */
-bool skua__fd_deliver(void *io, int number, uint32_t generation, int events);
+bool skua__fd_deliver(void *io, const struct skua__io_event *events, size_t count);
 
 #endif

@@ -99,8 +99,8 @@ static const struct file_call calls[SKUA__OP_COUNT] = {
     [SKUA__OP_READV] = {call_readv, true},        [SKUA__OP_WRITEV] = {call_writev, false},
     [SKUA__OP_FSYNC] = {call_fsync, false},       [SKUA__OP_FDATASYNC] = {call_fdatasync, false},
     [SKUA__OP_ALLOCATE] = {call_allocate, false}, [SKUA__OP_OPEN] = {call_open, false},
-    [SKUA__OP_STATX] = {call_statx, true},       [SKUA__OP_UNLINK] = {call_unlink, false},
-    [SKUA__OP_RENAME] = {call_rename, true},     [SKUA__OP_MKDIR] = {call_mkdir, false},
+    [SKUA__OP_STATX] = {call_statx, true},        [SKUA__OP_UNLINK] = {call_unlink, false},
+    [SKUA__OP_RENAME] = {call_rename, true},      [SKUA__OP_MKDIR] = {call_mkdir, false},
 };
 
 SKUA_OPAQUE ssize_t skua__op_call(const struct skua__file_op *op)

@@ -16,8 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Gets the events: SKUA_READABLE, SKUA_WRITABLE. Returns true if it has woken somebody. */
-typedef bool (*skua__io_deliver)(void *target, int fd, uint32_t generation, int events);
+/* Besides SKUA_READABLE and SKUA_WRITABLE: the event speaks of something else than bytes in order:
+   an end, an error, urgent data. */
+enum { SKUA__IO_SPECIAL = 4 };
+
+/* One event. `events`: SKUA_READABLE, SKUA_WRITABLE, SKUA__IO_SPECIAL. */
+struct skua__io_event {
+    int fd;
+    uint32_t generation;
+    int events;
+};
+
+/* Gets what one look has brought. Returns true if it has woken somebody. */
+typedef bool (*skua__io_deliver)(void *target, const struct skua__io_event *events, size_t count);
 
 struct skua__io_poller {
     struct skua__poller base; /* what the scheduler sees */

@@ -26,7 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 256, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
+/* A look brings less than a worker's queue of ready fibers holds, so that it need not spill; and what
+   a look touches should still be in the cache when it is the last one's turn. */
+enum { EVENTS_MAX = 128, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
 
 static const uint64_t BELL = UINT64_MAX;
 
@@ -44,11 +46,14 @@ static uint64_t key_of(int fd, uint32_t generation)
 
 static int directions_of(uint32_t bits)
 {
-    if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
-        return SKUA_READABLE | SKUA_WRITABLE;
+    if (SKUA_LIKELY((bits & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0)) {
+        return ((bits & EPOLLIN) != 0 ? SKUA_READABLE : 0) |
+               ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
     }
-    return ((bits & (EPOLLIN | EPOLLRDHUP)) != 0 ? SKUA_READABLE : 0) |
-           ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
+    if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
+        return SKUA_READABLE | SKUA_WRITABLE | SKUA__IO_SPECIAL;
+    }
+    return SKUA_READABLE | SKUA__IO_SPECIAL | ((bits & EPOLLOUT) != 0 ? SKUA_WRITABLE : 0);
 }
 
 static int wait_ms(struct skua__io_poller *poller, struct epoll_event *events, int64_t rest_ns)
@@ -88,14 +93,22 @@ static int wait_until(struct skua__io_poller *poller, struct epoll_event *events
 static void hand_out(struct skua__io_poller *poller, const struct epoll_event *events, int count,
                      struct catch *catch)
 {
+    struct skua__io_event batch[EVENTS_MAX];
+    size_t size = 0;
     for (int i = 0; i < count; i++) {
         uint64_t key = events[i].data.u64;
-        if (key == BELL) {
+        if (SKUA_UNLIKELY(key == BELL)) {
             catch->has_rung = true;
-        } else if (poller->deliver(poller->target, (int)(uint32_t)key, (uint32_t)(key >> 32),
-                                   directions_of(events[i].events))) {
-            catch->has_woken = true;
+        } else {
+            batch[size++] = (struct skua__io_event){
+                .fd = (int)(uint32_t)key,
+                .generation = (uint32_t)(key >> 32),
+                .events = directions_of(events[i].events),
+            };
         }
+    }
+    if (size > 0) {
+        catch->has_woken = poller->deliver(poller->target, batch, size);
     }
 }
 
@@ -132,7 +145,8 @@ static int set(struct skua__io_poller *poller, int fd, uint32_t bits, uint64_t k
 
 SKUA_OPAQUE int skua__io_poller_add(struct skua__io_poller *poller, int fd, uint32_t generation)
 {
-    return set(poller, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, key_of(fd, generation));
+    return set(poller, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+               key_of(fd, generation));
 }
 
 SKUA_OPAQUE int skua__io_poller_watch(struct skua__io_poller *poller, int fd, uint32_t generation)

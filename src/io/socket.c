@@ -36,6 +36,7 @@ static ssize_t move(int fd, struct flagged *flagged, bool is_write, skua_time de
         .attempt = is_write ? try_send : try_receive,
         .arg = flagged,
         .direction = is_write ? SKUA_WRITABLE : SKUA_READABLE,
+        .bytes = flagged->flags == 0 ? flagged->part.iov_len : 0,
     };
     return (flagged->flags & REFUSED_FLAGS) != 0 ? -EINVAL
                                                  : skua__stream_do(fd, &operation, deadline);

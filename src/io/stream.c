@@ -8,6 +8,10 @@
    (S3) Attempts never switch; errno stays inside call.c.
    (S4) While the runtime drains nobody accepts. Each attempt asks; those who wait are woken when it
         begins (skua__fd_stir()), and ask again.
+   (S5) Where the last transfer has left nothing and no event came since, the wait begins without a
+        try ((F6) in fd.c says when that is so): a message costs a read and a write, and no second
+        read that finds nothing. What is there may then have an event that nobody has picked up yet,
+        so a deadline that ends such a wait is followed by one try, and SKUA_NOW always tries.
 
    Foreign threads have no records and nobody who wakes them: they wait in poll(2), which comes
    first there, because their fds need not be non-blocking. */
@@ -41,6 +45,77 @@ static ssize_t do_on_thread(int fd, const struct skua__operation *operation, sku
     }
 }
 
+/* One try, on a stream that is held; gives the hold back. */
+static ssize_t try_held(struct skua__fd *fd, const struct skua__fd_look *look,
+                        const struct skua__operation *operation)
+{
+    ssize_t result = operation->attempt(fd->number, skua__fd_is_socket(look->word), operation->arg);
+    if (operation->bytes > 0 && (result > 0 || result == -EAGAIN)) {
+        skua__fd_note_exhausted(fd, look, operation->direction, result < (ssize_t)operation->bytes);
+    }
+    skua__fd_drop(fd);
+    return result;
+}
+
+/* What is not a stream; it is held. */
+static ssize_t do_other(struct skua__io *io, struct skua__fd *fd, const struct skua__fd_look *look,
+                        const struct skua__operation *operation, skua_time deadline)
+{
+    if (operation->is_file) {
+        return skua__file_do(io, fd, look, operation->arg, deadline);
+    }
+    skua__fd_drop(fd);
+    /* A shared listener would block the worker. */
+    return skua__fd_is_socket(look->word) ? -EOPNOTSUPP : -ENOTSOCK;
+}
+
+/* Hold the fd in the life in which it was. */
+static bool hold_again(struct skua__fd *fd, struct skua__fd_look *look)
+{
+    const uint32_t generation = skua__fd_generation(look->word);
+    if (!skua__fd_hold(fd, look)) {
+        return false;
+    }
+    if (skua__fd_generation(look->word) != generation) {
+        skua__fd_drop(fd);
+        return false; /* (S1) */
+    }
+    return true;
+}
+
+/* The deadline came in a wait that was begun without a try (S5). */
+static ssize_t try_at_last(struct skua__fd *fd, struct skua__fd_look *look,
+                           const struct skua__operation *operation)
+{
+    if (!hold_again(fd, look)) {
+        return -EBADF;
+    }
+    ssize_t result = try_held(fd, look, operation);
+    return result == -EAGAIN ? -ETIMEDOUT : result;
+}
+
+/* Until the operation has a result, beginning with a wait: the last try has left nothing, or we
+   know without one. */
+static ssize_t wait_and_try(struct skua__io *io, struct skua__fd *fd, struct skua__fd_look *look,
+                            const struct skua__operation *operation, bool is_tried,
+                            int64_t deadline_ns)
+{
+    for (;;) {
+        int status = skua__fd_wait(io, fd, look, operation->direction, false, deadline_ns);
+        if (SKUA_UNLIKELY(status < 0)) {
+            return status == -ETIMEDOUT && !is_tried ? try_at_last(fd, look, operation) : status;
+        }
+        if (!hold_again(fd, look)) {
+            return -EBADF;
+        }
+        ssize_t result = try_held(fd, look, operation);
+        if (result != -EAGAIN) {
+            return result;
+        }
+        is_tried = true;
+    }
+}
+
 static ssize_t do_in_task(int number, const struct skua__operation *operation, skua_time deadline)
 {
     struct skua__io *io = NULL;
@@ -49,38 +124,25 @@ static ssize_t do_in_task(int number, const struct skua__operation *operation, s
         return status;
     }
     struct skua__fd *fd = skua__fd_find(io, number);
-    struct skua__fd_look look;
-    if (fd == NULL || !skua__fd_hold(fd, &look)) {
+    if (fd == NULL) {
         return -EBADF;
     }
-    const uint32_t generation = skua__fd_generation(look.word);
-    const bool is_socket = skua__fd_is_socket(look.word);
-    if (skua__fd_kind_of(look.word) != SKUA__FD_STREAM) {
-        if (operation->is_file) {
-            return skua__file_do(io, fd, &look, operation->arg, deadline);
-        }
-        skua__fd_drop(fd);
-        return is_socket ? -EOPNOTSUPP : -ENOTSOCK; /* a shared listener would block the worker */
+    struct skua__fd_look look;
+    if (operation->bytes > 0 && !skua__is_now(deadline) &&
+        skua__fd_is_exhausted(fd, &look, operation->direction)) {
+        return wait_and_try(io, fd, &look, operation, false, skua__deadline_ns(deadline));
     }
-    for (;;) {
-        ssize_t result = operation->attempt(number, is_socket, operation->arg);
-        skua__fd_drop(fd);
-        if (result != -EAGAIN || skua__is_now(deadline)) {
-            return result;
-        }
-        status =
-            skua__fd_wait(io, fd, &look, operation->direction, false, skua__deadline_ns(deadline));
-        if (status < 0) {
-            return status;
-        }
-        if (!skua__fd_hold(fd, &look)) {
-            return -EBADF;
-        }
-        if (skua__fd_generation(look.word) != generation) {
-            skua__fd_drop(fd);
-            return -EBADF; /* (S1) */
-        }
+    if (!skua__fd_hold(fd, &look)) {
+        return -EBADF;
     }
+    if (SKUA_UNLIKELY(skua__fd_kind_of(look.word) != SKUA__FD_STREAM)) {
+        return do_other(io, fd, &look, operation, deadline);
+    }
+    ssize_t result = try_held(fd, &look, operation);
+    if (result != -EAGAIN || skua__is_now(deadline)) {
+        return result;
+    }
+    return wait_and_try(io, fd, &look, operation, true, skua__deadline_ns(deadline));
 }
 
 ssize_t skua__stream_do(int fd, const struct skua__operation *operation, skua_time deadline)
@@ -110,8 +172,11 @@ static ssize_t try_write(int fd, bool is_socket, void *arg)
 ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline)
 {
     struct skua__transfer transfer = {.buffer = buffer, .bytes = bytes};
-    const struct skua__operation operation = {
-        .attempt = try_read, .arg = &transfer, .direction = SKUA_READABLE, .is_file = true};
+    const struct skua__operation operation = {.attempt = try_read,
+                                              .arg = &transfer,
+                                              .direction = SKUA_READABLE,
+                                              .bytes = bytes,
+                                              .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }
 
@@ -119,8 +184,11 @@ ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
 {
     struct skua__transfer transfer = {
         .buffer = (void *)(uintptr_t)buffer, .bytes = bytes, .is_write = true};
-    const struct skua__operation operation = {
-        .attempt = try_write, .arg = &transfer, .direction = SKUA_WRITABLE, .is_file = true};
+    const struct skua__operation operation = {.attempt = try_write,
+                                              .arg = &transfer,
+                                              .direction = SKUA_WRITABLE,
+                                              .bytes = bytes,
+                                              .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }
 

@@ -14,6 +14,7 @@ struct skua__operation {
     skua__attempt attempt;
     void *arg;
     int direction; /* SKUA_READABLE or SKUA_WRITABLE: what to wait for */
+    size_t bytes;  /* of a read or write of a stream; who gets fewer has got all. 0: another kind */
     bool is_file;  /* FILE and SHARED fds are file.c's, which takes `arg` for a skua__transfer */
 };
 

@@ -50,6 +50,15 @@ static ssize_t try_parts(int fd, bool is_socket, void *arg)
     return skua__transfer_run(fd, is_socket, arg);
 }
 
+static size_t bytes_of(const struct iovec *parts, int count)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        bytes += parts[i].iov_len;
+    }
+    return bytes;
+}
+
 static ssize_t move_parts(int fd, const struct iovec *parts, int count, bool is_write,
                           skua_time deadline)
 {
@@ -65,6 +74,8 @@ static ssize_t move_parts(int fd, const struct iovec *parts, int count, bool is_
     const struct skua__operation operation = {.attempt = try_parts,
                                               .arg = &transfer,
                                               .direction = is_write ? SKUA_WRITABLE : SKUA_READABLE,
+                                              .bytes =
+                                                  bytes_of(transfer.parts, transfer.part_count),
                                               .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }

@@ -207,6 +207,10 @@ static inline void skua__wake_list_flush(struct skua__wake_list *list)
     list->count = 0;
 }
 
+/* The same from the root context of a worker, for fibers who do not wait for each other: they queue
+   up behind what is ready, and the processor is told to fetch what they need to go on. */
+void skua__wake_list_flush_later(struct skua__wake_list *list);
+
 /* The check before every blocking call: 0, or -ECANCELED if the current scope is cancelled (after
    letting others run, so that a loop that ignores it cannot keep a core). Counts one operation
    against the task's budget and yields when that is used up. On a foreign thread 0; in a forked

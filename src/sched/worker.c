@@ -46,6 +46,8 @@ enum {
     INJECT_BATCH = 32,
     INJECT_TURNS = 8, /* looks at the inject queues, of which one begins with another group's */
     NO_STACK_NAP_NS = 1000 * 1000,
+    HELP_WORTH_NS = 50 * 1000, /* less work than that is done before somebody who sleeps is awake */
+    EMPTY_LOOKS = 2,           /* at the poller: after so many it is only asked by who parks */
 };
 
 /* --- the calling worker ----------------------------------------------------------------------- */
@@ -213,6 +215,24 @@ void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind)
     skua__wake_worker(runtime, false);
 }
 
+void skua__ready_later(struct skua__runnable **runnables, size_t count)
+{
+    struct skua__worker *worker = skua__worker_self();
+    for (size_t i = 0; i < count; i++) {
+        struct skua__runnable *runnable = runnables[i];
+        if (SKUA_UNLIKELY(runnable->pin != 0 || runnable->runtime != worker->runtime)) {
+            skua__ready(runnable, SKUA__READY_WOKEN);
+        } else {
+            ring_put(worker, runnable);
+        }
+    }
+    if (skua__ring_count(&worker->ring) * (uint64_t)worker->dispatch_ns >= HELP_WORTH_NS) {
+        /* Pairs with the heavy fence of the last one who parks. */
+        skua__runtime_light_fence(worker->runtime);
+        skua__wake_worker(worker->runtime, false);
+    }
+}
+
 void skua__worker_expose_woken(struct skua__worker *worker)
 {
     struct skua__runnable *woken = lifo_take(worker);
@@ -338,6 +358,18 @@ static void poll_without_waiting(skua_runtime *runtime)
     }
 }
 
+/* The same as part of upkeep: what it would wake now stands behind what was ready at the last look,
+   so until that has run another look is worth nothing. */
+static void poll_behind_backlog(struct skua__worker *worker)
+{
+    bool is_idle = skua__ring_count(&worker->ring) == 0; /* and about to look anyway */
+    if (!is_idle && worker->tick - worker->polled_tick >= worker->polled_backlog) {
+        poll_without_waiting(worker->runtime);
+        worker->polled_tick = worker->tick;
+        worker->polled_backlog = skua__ring_count(&worker->ring);
+    }
+}
+
 /* --- stealing --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *steal_from(struct skua__worker *worker, struct skua__worker *victim)
@@ -418,12 +450,20 @@ static void ask_all(struct skua__worker *worker)
     }
 }
 
+/* Whether work can only come from outside: then one look is as good as many. */
+static bool is_alone(const struct skua__worker *worker)
+{
+    return skua__idle_parked(&worker->runtime->idle) + 1 >= worker->runtime->worker_count &&
+           skua__load(&worker->runtime->workers_started, relaxed) <= worker->runtime->worker_count;
+}
+
 /* Look everywhere for a while. */
 static struct skua__runnable *search(struct skua__worker *worker)
 {
     struct watch watch;
     watch_init(&watch, worker);
-    for (int round = 0; round < SKUA__SEARCH_SWEEPS; round++) {
+    int rounds = is_alone(worker) ? 1 : SKUA__SEARCH_SWEEPS;
+    for (int round = 0; round < rounds; round++) {
         struct skua__runnable *found = take_from_inject(worker);
         if (found == NULL) {
             found = sweep(worker);
@@ -474,10 +514,18 @@ static enum skua__permit take_permit(struct skua__sleeper *sleeper)
     return (enum skua__permit)permit;
 }
 
+/* Who has parked has shown what it had queued before, and who is woken from now on sees us. */
+static bool all_are_parked(skua_runtime *runtime)
+{
+    /* acquire: pairs with the read-modify-writes in skua__idle_park(). */
+    return (uint32_t)skua__load(&runtime->idle.state, acquire) == runtime->worker_count &&
+           skua__load(&runtime->workers_started, relaxed) <= runtime->worker_count;
+}
+
 static bool may_sleep(struct skua__worker *worker, bool must_recheck)
 {
     skua_runtime *runtime = worker->runtime;
-    if (must_recheck && runtime->worker_count > 1) {
+    if (must_recheck && runtime->worker_count > 1 && !all_are_parked(runtime)) {
         /* What the others had queued before they could see us parked is visible after this. */
         skua__runtime_heavy_fence(runtime);
     }
@@ -488,6 +536,15 @@ static bool may_sleep(struct skua__worker *worker, bool must_recheck)
         return false;
     }
     return !must_recheck || !skua__runtime_has_work(runtime);
+}
+
+/* How long a dispatch takes at present: from the end of a sleep to the beginning of the next. */
+static void note_wakeful_time(struct skua__worker *worker)
+{
+    uint32_t dispatches = worker->tick - worker->woke_tick;
+    int64_t each_ns = (skua__clock_ns() - worker->woke_at_ns) / (dispatches > 0 ? dispatches : 1);
+    each_ns = each_ns < HELP_WORTH_NS ? each_ns : HELP_WORTH_NS;
+    worker->dispatch_ns = (uint32_t)((3 * (int64_t)worker->dispatch_ns + each_ns) / 4);
 }
 
 /* Park, if there is really nothing to do. Returns whether the worker is counted as searching
@@ -511,7 +568,11 @@ static bool park(struct skua__worker *worker, bool is_searching)
         may = !runtime->director->idle(runtime->director, worker);
     }
     if (may) {
+        note_wakeful_time(worker);
         sleep_until_woken(worker, poller);
+        worker->woke_tick = worker->tick;
+        worker->woke_at_ns = skua__clock_ns();
+        worker->empty_looks = skua__ring_count(&worker->ring) == 0 ? worker->empty_looks : 0;
     }
     if (poller != NULL) {
         skua__runtime_return_poll_token(runtime);
@@ -590,6 +651,19 @@ static bool has_more_work(skua_runtime *runtime)
     return skua__runtime_has_work(runtime);
 }
 
+/* A look at the poller, unless parking, which begins with one, is as cheap: nobody to steal from,
+   and looks that were in vain before. */
+static void poll_before_parking(struct skua__worker *worker)
+{
+    if (is_alone(worker) && worker->empty_looks >= EMPTY_LOOKS) {
+        return;
+    }
+    poll_without_waiting(worker->runtime);
+    bool is_empty =
+        skua__load(&worker->lifo, relaxed) == NULL && skua__ring_count(&worker->ring) == 0;
+    worker->empty_looks = is_empty ? worker->empty_looks + 1 : 0;
+}
+
 /* Something to run, after looking everywhere; NULL: look again. */
 static struct skua__runnable *find_work(struct skua__worker *worker)
 {
@@ -602,7 +676,7 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
         return NULL;
     }
     if (!is_stand_in(worker)) { /* else the monitor is at it, and better placed */
-        poll_without_waiting(runtime);
+        poll_before_parking(worker);
     }
     found = take_lifo_or_ring(worker);
     if (found != NULL || skua__inject_count(&worker->inbox) > 0) {
@@ -710,7 +784,7 @@ static struct skua__runnable *upkeep(struct skua__worker *worker)
         return NULL;
     }
     run_timers(worker, now);
-    poll_without_waiting(worker->runtime);
+    poll_behind_backlog(worker);
     return take_from_inject(worker);
 }
 

@@ -36,8 +36,14 @@ struct skua__worker {
     uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
     uint32_t tick;            /* dispatches */
     uint32_t inject_turn;     /* looks at the inject queues */
-    int32_t upkeep_in;        /* dispatches until the next upkeep */
-    int32_t upkeep_ticks;     /* ... from one to the next, and when the last one was */
+    uint32_t polled_tick;     /* when upkeep has looked at the poller, */
+    uint32_t polled_backlog;  /* ... and how many were ready after that */
+    uint32_t empty_looks;     /* ... that found nothing, before parking, in a row */
+    uint32_t dispatch_ns;     /* about what a dispatch takes */
+    uint32_t woke_tick;       /* when it has slept last, and until when */
+    int64_t woke_at_ns;
+    int32_t upkeep_in;    /* dispatches until the next upkeep */
+    int32_t upkeep_ticks; /* ... from one to the next, and when the last one was */
     int64_t upkeep_at_ns;
     struct skua__runnable *pending; /* what a fiber wanted to run, but only the root can start */
     uint64_t random;
@@ -110,6 +116,10 @@ enum skua__ready_kind {
 
 /* Put a runnable into a queue and wake a worker for it if need be. Call from anywhere. */
 void skua__ready(struct skua__runnable *runnable, enum skua__ready_kind kind);
+
+/* The same for several that were woken at once: in their order, behind what is ready. Call from: a
+   worker's root context. */
+void skua__ready_later(struct skua__runnable **runnables, size_t count);
 
 /* The same for a chain of spawned ones that are not pinned, linked by `next`. Call from: a task of
    the runtime. */

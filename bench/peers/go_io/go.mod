@@ -1,0 +1,3 @@
+module benchio
+
+go 1.19
