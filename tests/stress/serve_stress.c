@@ -208,6 +208,7 @@ static int play(void *arg)
     return 0;
 }
 
+/* covers: A81 */
 static void every_answer_belongs_to_its_question(void **state)
 {
     const skua_time end = skua_after(SKUA_SEC(1) * (int64_t)test_env("SKUA_STRESS_SECONDS", 6));
