@@ -150,10 +150,10 @@ static ssize_t load_in_place(void *arg)
     if (load->fd < 0) {
         return load->fd;
     }
-    ssize_t result = skua__file_call_status_known(load->fd, &status);
-    if (result == 0) {
-        result = look(load, &status);
+    if (skua__file_call_status_known(load->fd, &status) < 0) {
+        return -EAGAIN;
     }
+    ssize_t result = look(load, &status);
     if (result < 0) {
         return result;
     }

@@ -86,7 +86,7 @@ static ssize_t status_in_place(void *arg)
     }
     int result = skua__file_call_status_known(fd, call->status);
     skua__file_call_shut(fd);
-    return result == 0 && !skua__device_is_near(skua__device_of(call->status)) ? -EAGAIN : result;
+    return result == 0 && skua__device_is_near(skua__device_of(call->status)) ? 0 : -EAGAIN;
 }
 
 static ssize_t status_whole(void *arg)
