@@ -23,6 +23,22 @@ target_compile_options(skua_explore PRIVATE
 target_compile_definitions(skua_explore PRIVATE
     _GNU_SOURCE "SKUA_ATOMIC_HEADER=\"explore_atomic.h\"")
 
+# skua_explored(<out> <source...>): the objects of these sources, each compiled once for all models.
+function(skua_explored out)
+    set(objects)
+    foreach(source IN LISTS ARGN)
+        string(MAKE_C_IDENTIFIER "explored_${source}" object)
+        if(NOT TARGET ${object})
+            add_library(${object} OBJECT src/${source})
+            target_include_directories(${object} PRIVATE ${explore_include})
+            target_compile_options(${object} PRIVATE ${SKUA_WARNINGS} ${explore_flags})
+            set_target_properties(${object} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+        endif()
+        list(APPEND objects $<TARGET_OBJECTS:${object}>)
+    endforeach()
+    set(${out} ${objects} PARENT_SCOPE)
+endfunction()
+
 file(GLOB models CONFIGURE_DEPENDS ${explore}/*_model.c)
 foreach(model IN LISTS models)
     get_filename_component(name ${model} NAME_WE)
@@ -30,8 +46,8 @@ foreach(model IN LISTS models)
     string(REGEX REPLACE ".*\n   Sources:" "" real "${real}")
     string(REGEX REPLACE "(\n   [A-Z][a-z]+:|[*]/).*" "" real "${real}")
     string(REGEX MATCHALL "[a-z_]+/[a-z_]+[.]c" real "${real}")
-    list(TRANSFORM real PREPEND ${PROJECT_SOURCE_DIR}/src/)
-    add_executable(${name} ${model} ${real})
+    skua_explored(objects ${real})
+    add_executable(${name} ${model} ${objects})
     target_include_directories(${name} PRIVATE ${explore_include})
     target_compile_options(${name} PRIVATE ${SKUA_WARNINGS} ${explore_flags})
     target_link_libraries(${name} PRIVATE skua_explore)
@@ -47,7 +63,7 @@ endforeach()
 # Bugs that are put in on purpose must be found.
 find_program(SKUA_PYTHON python3)
 if(SKUA_PYTHON)
-    string(JOIN " " mutate_flags ${explore_flags} ${explore_link})
+    string(JOIN " " mutate_flags ${explore_flags} -g0 ${explore_link})
     set(mutate ${SKUA_PYTHON} ${explore}/mutate.py --cc ${CMAKE_C_COMPILER}
         --source ${PROJECT_SOURCE_DIR} --engine $<TARGET_FILE:skua_explore>
         --flags=${mutate_flags})

@@ -18,24 +18,67 @@ endif()
 math(EXPR test_timeout "60 * ${time_scale}")
 math(EXPR stress_timeout "120 * ${time_scale}")
 
+# Those that take longest are begun first, else one core would wait for the last of them.
+set(long_tests explore_plants explore_park_model explore_fork_model wordfreq_compare wordfreq_kill
+    par_test sched_stress sort_test chan_ends_test chan_test patterns_test explore_chan_model
+    explore_wheel_model runtime_test pool_death_test fairness_test)
+
 # skua_ctest(<name> <label> <timeout> <command...>)
 function(skua_ctest name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
     set_tests_properties(${name} PROPERTIES
         LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77)
+    list(FIND long_tests ${name} place)
+    if(place GREATER_EQUAL 0)
+        math(EXPR cost "1000 - ${place}")
+        set_tests_properties(${name} PROPERTIES COST ${cost})
+    endif()
 endfunction()
 
 add_library(skua_test_support OBJECT tests/test.c)
 target_compile_options(skua_test_support PRIVATE ${SKUA_WARNINGS})
 target_link_libraries(skua_test_support PUBLIC PkgConfig::cmocka)
 
-function(skua_test_program name source)
-    skua_program(${name} ${source})
-    target_include_directories(${name} PRIVATE
+# Test programs see the library's inside.
+function(skua_test_target target)
+    target_include_directories(${target} PRIVATE
         ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
-    target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
-    target_link_libraries(${name} PRIVATE skua_objects skua_test_support)
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_link_libraries(${target} PRIVATE skua_objects skua_test_support)
+    target_link_options(${target} PRIVATE ${quick_link})
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
+# Linking across files compiles the library anew for each program. So there is one program of all
+# suites with LTO, which is the suite by whose name it is called.
+function(skua_test_program name source)
+    if(NOT SKUA_LTO)
+        skua_program(${name} ${source})
+        skua_test_target(${name})
+        return()
+    endif()
+    if(NOT TARGET skua_suites)
+        skua_program(skua_suites ${PROJECT_BINARY_DIR}/suites.c)
+        skua_test_target(skua_suites)
+    endif()
+    target_sources(skua_suites PRIVATE ${source})
+    set_source_files_properties(${source} PROPERTIES COMPILE_DEFINITIONS main=main_of_${name}
+        COMPILE_OPTIONS -Wno-missing-prototypes)
+    set_property(TARGET skua_suites APPEND PROPERTY SUITES ${name})
+    add_custom_command(TARGET skua_suites POST_BUILD
+        COMMAND ${CMAKE_COMMAND} -E create_symlink skua_suites ${PROJECT_BINARY_DIR}/tests/${name})
+endfunction()
+
+function(skua_write_suites)
+    if(NOT TARGET skua_suites)
+        return()
+    endif()
+    get_target_property(names skua_suites SUITES)
+    foreach(name IN LISTS names)
+        string(APPEND declarations "int main_of_${name}(void);\n")
+        string(APPEND table "    {\"${name}\", main_of_${name}},\n")
+    endforeach()
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/suites.c.in ${PROJECT_BINARY_DIR}/suites.c @ONLY)
 endfunction()
 
 set(tests ${PROJECT_SOURCE_DIR}/tests)
@@ -43,10 +86,15 @@ file(GLOB sources CONFIGURE_DEPENDS
     ${tests}/*_test.c ${tests}/fault/*_test.c ${tests}/misuse/*_test.c
     ${tests}/behaviours/*_test.c ${tests}/sweep/*_test.c)
 list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
+if(SKUA_SANITIZE)
+    # These compute more than the library does.
+    set_source_files_properties(${tests}/sort_test.c ${tests}/cells_test.c PROPERTIES
+        COMPILE_OPTIONS -O1)
+endif()
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     skua_test_program(${name} ${source})
-    skua_ctest(${name} room ${test_timeout} ${name})
+    skua_ctest(${name} room ${test_timeout} ${PROJECT_BINARY_DIR}/tests/${name})
 endforeach()
 
 # The tests of optional libraries, where those are built.
@@ -76,13 +124,16 @@ list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
 foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     skua_test_program(${name} ${source})
-    skua_ctest(${name} stress ${stress_timeout} ${name})
+    skua_ctest(${name} stress ${stress_timeout} ${PROJECT_BINARY_DIR}/tests/${name})
     # With its own configuration, so that a plain ctest does not run it.
-    add_test(NAME ${name}_nightly CONFIGURATIONS nightly COMMAND ${name})
+    add_test(NAME ${name}_nightly CONFIGURATIONS nightly
+        COMMAND ${PROJECT_BINARY_DIR}/tests/${name})
     set_tests_properties(${name}_nightly PROPERTIES
         LABELS nightly TIMEOUT 3600 SKIP_RETURN_CODE 77
         ENVIRONMENT "SKUA_STRESS_SECONDS=300;SKUA_TEST_SECONDS=3000")
 endforeach()
+
+skua_write_suites()
 
 # What does not depend on the kind of build is checked in the plain one.
 if(NOT SKUA_SANITIZE AND NOT SKUA_LTO)
