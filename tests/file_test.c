@@ -4,7 +4,9 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static char data[300001];
@@ -600,6 +602,38 @@ static void what_is_refused_has_done_nothing(void **state)
     run_in_folders(1, refuse_now);
 }
 
+/* A limit on the size of files. The signal that comes with it is the program's to ignore where a
+   task writes; whole operations are made where it hits nobody. */
+static int save_too_large(void *arg)
+{
+    static char much[100000];
+    struct rlimit before, small;
+    CHECK_INT(skua_file_save(folder_fd, "s", "old", 3, NULL, SKUA_FOREVER), 0);
+    const int fd = open_here("w", O_RDWR | O_CREAT);
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 8192;
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
+    CHECK_INT(skua_file_save(folder_fd, "s", much, sizeof much, NULL, SKUA_FOREVER), -EFBIG);
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    CHECK_INT(skua_pwrite(fd, much, 100, 10000, SKUA_FOREVER), -EFBIG);
+    CHECK_INT(skua_pwrite(fd, much, sizeof much, 0, SKUA_FOREVER), 8192); /* as far as it goes */
+    CHECK_INT(skua_ftruncate(fd, 10000, SKUA_FOREVER), -EFBIG);
+    CHECK(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+    check_whole("s", "old");
+    skua_close(fd);
+    CHECK_INT(count_names(folder), 2);
+    remove_here("s");
+    remove_here("w");
+    return 0;
+}
+
+static void a_file_that_gets_too_large_is_refused(void **state)
+{
+    run_in_folders(2, save_too_large);
+}
+
 /* --- temporary files --- */
 
 static int use_temp_files(void *arg)
@@ -757,6 +791,7 @@ int main(void)
         TEST(a_copy_goes_to_another_file_system),
         TEST(a_copy_that_is_cut_off_leaves_nothing),
         TEST(what_is_refused_has_done_nothing),
+        TEST(a_file_that_gets_too_large_is_refused),
         TEST(a_temporary_file_has_no_name),
         TEST(foreign_threads_do_it_themselves),
         TEST(a_forked_child_is_refused),
