@@ -63,14 +63,6 @@ static bool forbid_all(void)
 
 /* --- what is done ----------------------------------------------------------------------------- */
 
-static void check_whole(const char *name, const char *want)
-{
-    void *got = NULL;
-    CHECK_INT(skua_file_load(folder_fd, name, &got, 0, SKUA_FOREVER), strlen(want));
-    CHECK_STR(got, want);
-    skua_file_unload(got);
-}
-
 static int count_visit(const skua_walk_entry *entry, void *arg)
 {
     CHECK_INT(entry->error, 0);
