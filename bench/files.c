@@ -1,6 +1,6 @@
 /* Reading many small files that the page cache has: 30,000 of 4 to 64 KiB, each opened, read whole
-   and summed up, by eight tasks and by eight threads. They lie in $BENCH_FOLDER, or in /tmp, and are
-   removed at the end; where files are made slowly the beginning takes its time. */
+   and summed up, by eight tasks and by eight threads. They lie in $BENCH_FOLDER, or in /tmp, and
+   are removed at the end; where files are made slowly the beginning takes its time. */
 #define _GNU_SOURCE
 #include "on_skua.h"
 
