@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Count up in a file that is never seen half written. */
@@ -44,6 +45,31 @@ static int use_records(int dir)
     }
     skua_close(fd);
     return status < 0 ? (int)status : 0;
+}
+
+/* The lines of a file, by the reader of skua/reader.h. */
+static int add_balances(int dir)
+{
+    const char *text = "seven 700\neight 80\n";
+    int status = skua_file_save(dir, "balances", text, strlen(text), NULL, SKUA_FOREVER);
+    int fd = status < 0 ? status : skua_open_in(dir, "balances", O_RDONLY, 0, SKUA_FOREVER);
+    skua_reader reader = {{0}};
+    skua_view line;
+    long sum = 0;
+    if (fd < 0) {
+        return fd;
+    }
+    status = skua_reader_open(&reader, skua_fd_transport(fd), NULL);
+    while (status >= 0 && (status = skua_reader_line(&reader, &line, SKUA_FOREVER)) == 1) {
+        char text_of_line[64]; /* a view has no zero behind it */
+        snprintf(text_of_line, sizeof text_of_line, "%.*s", (int)line.bytes, line.data);
+        const char *space = strrchr(text_of_line, ' ');
+        sum += space != NULL ? strtol(space, NULL, 10) : 0;
+    }
+    skua_reader_close(&reader);
+    skua_close(fd);
+    printf("balances: %ld\n", sum);
+    return status;
 }
 
 static int list(int dir)
@@ -116,6 +142,7 @@ static int use_folder(void *arg)
         printf("start %d\n", status);
     }
     status = status < 0 ? status : use_records(dir);
+    status = status < 0 ? status : add_balances(dir);
     status = status < 0 ? status : skua_mkdir_all(dir, "old/copies", 0755, SKUA_FOREVER);
     status = status < 0 ? status : skua_file_copy(dir, "records", dir, "old/copies/r", NULL);
     status = status < 0 ? status : list(dir);

@@ -201,6 +201,49 @@ static void *drain_on_thread(void *runtime)
     return NULL;
 }
 
+static int select_reading(void *arg)
+{
+    skua_case cases[] = {SKUA_READY(*(int *)arg, SKUA_READABLE)};
+    return skua_select(cases, 1, 0, SKUA_FOREVER);
+}
+
+static int wait_reading(void *arg)
+{
+    return skua_wait_fd(*(int *)arg, SKUA_READABLE, SKUA_FOREVER);
+}
+
+/* Who only looks whether somebody comes is not told, and does not take the drain for a visitor. */
+static void look_on(skua_fn look, int want)
+{
+    skua_address at;
+    int listener = listen_tcp(&at, NULL);
+    skua_task *task = spawn(look, &listener);
+    while (!has_waiter(listener, 0)) {
+        skua_yield();
+    }
+    skua_drain(NULL, skua_after(SKUA_SEC(100)));
+    while (!has_waiter(listener, 0)) { /* back again */
+        skua_yield();
+    }
+    const int client = connect_to(&at);
+    CHECK_INT(join(task), want);
+    skua_close(client);
+    skua_close(listener);
+}
+
+static int look_on_both(void *arg)
+{
+    look_on(wait_reading, SKUA_READABLE);
+    look_on(select_reading, 0);
+    return 0;
+}
+
+static void draining_is_no_visitor(void **state)
+{
+    fail_with(NULL);
+    run(look_on_both, NULL);
+}
+
 /* Acceptors end; who reads goes on. */
 static int drain_beside(void *arg)
 {
@@ -316,6 +359,7 @@ int main(void)
         TEST(a_shortage_is_told_after_a_pause),
         TEST(a_loop_without_fds_neither_spins_nor_loses),
         TEST(draining_ends_accepts_and_nothing_else),
+        TEST(draining_is_no_visitor),
         TEST(no_accept_misses_the_drain),
         TEST(the_end_of_the_runtime_ends_shielded_accepts),
     };

@@ -182,7 +182,6 @@ static int load_all(void *arg)
     return 0;
 }
 
-/* covers: D79 */
 static void no_class_runs_more_than_its_limit(void **state)
 {
     const int64_t before = atomic_exchange(&skua__blocking_idle_ns, SKUA_US(50));
@@ -255,7 +254,6 @@ static int leave_and_stay(void *arg)
     return 0;
 }
 
-/* covers: D80 */
 static void who_waits_for_an_abandonable_call_may_leave(void **state)
 {
     run_on_1_2_4(leave_and_stay);

@@ -428,7 +428,7 @@ static int copy_files(void *arg)
     skua_file_info from, to;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t copied = 0;
-        const skua_copy_opts opts = {
+        const skua_file_copy_opts opts = {
             .keeps_times = true, .progress = add_progress, .progress_arg = &copied};
         void *got = NULL;
         put_file(in_folder("from"), data, sizes[i]);
@@ -444,7 +444,7 @@ static int copy_files(void *arg)
         CHECK_INT(memcmp(got, data, sizes[i]), 0);
         skua_file_unload(got);
     }
-    const skua_copy_opts exclusive = {.is_exclusive = true};
+    const skua_file_copy_opts exclusive = {.is_exclusive = true};
     CHECK_INT(skua_stat(folder_fd, "to", 0, &from, SKUA_FOREVER), 0);
     CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "to", &exclusive), -EEXIST);
     CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "no/to", NULL), -ENOENT);
@@ -476,7 +476,7 @@ static int copy_with_holes(void *arg)
     char byte[2];
     skua_file_info info;
     size_t copied = 0;
-    const skua_copy_opts opts = {.progress = add_progress, .progress_arg = &copied};
+    const skua_file_copy_opts opts = {.progress = add_progress, .progress_arg = &copied};
     CHECK_INT(skua_pwrite(fd, data, 5000, 1 << 20, SKUA_FOREVER), 5000);
     CHECK_INT(skua_pwrite(fd, "z", 1, (int64_t)far, SKUA_FOREVER), 1);
     CHECK_INT(skua_ftruncate(fd, far + (1 << 20), SKUA_FOREVER), 0);
@@ -557,7 +557,7 @@ static int copy_cut_off(void *arg)
     skua_close(fd);
     SKUA_SCOPE(scope);
     struct cut cut = {.scope = &scope};
-    const skua_copy_opts opts = {.progress = cancel_at_once, .progress_arg = &cut};
+    const skua_file_copy_opts opts = {.progress = cancel_at_once, .progress_arg = &cut};
     skua_scope_open(&scope, SKUA_FOREVER);
     const int status = skua_file_copy(folder_fd, "from", folder_fd, "to", &opts);
     CHECK_INT(skua_scope_close(&scope, 0), 0);
@@ -579,7 +579,7 @@ static void a_copy_that_is_cut_off_leaves_nothing(void **state)
 static int refuse_now(void *arg)
 {
     void *got = NULL;
-    const skua_copy_opts opts = {.deadline = SKUA_NOW};
+    const skua_file_copy_opts opts = {.deadline = SKUA_NOW};
     CHECK_INT(skua_file_save(folder_fd, "s", "x", 1, NULL, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_file_copy(folder_fd, "s", folder_fd, "t", &opts), -EAGAIN);
     SKUA_SCOPE(scope);

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 /* --- addresses --- */
 
@@ -450,6 +451,30 @@ static void a_connect_that_fails_leaves_nothing(void **state)
     run(connect_late, NULL);
 }
 
+/* Half-closes of a connection over which messages have gone already: parked readers see both. */
+static int close_halves(void *arg)
+{
+    for (int own = 0; own < 2; own++) {
+        int ends[2];
+        char byte;
+        open_tcp(ends);
+        check_talk(ends[0], ends[1]);
+        struct one_byte reader = {.fd = ends[0]};
+        skua_task *task = park_reader(&reader);
+        CHECK_INT(skua_shutdown(ends[own == 1 ? 0 : 1], own == 1 ? SHUT_RD : SHUT_WR), 0);
+        CHECK_INT(join(task), 0);
+        CHECK_INT(skua_write(ends[0], "x", 1, SKUA_FOREVER), 1);
+        CHECK_INT(skua_read(ends[1], &byte, 1, SKUA_FOREVER), 1);
+        close_both(ends);
+    }
+    return 0;
+}
+
+static void half_closes_reach_parked_readers(void **state)
+{
+    run(close_halves, NULL);
+}
+
 /* --- Unix sockets --- */
 
 static int talk_unix(void *arg)
@@ -608,6 +633,50 @@ static void foreign_threads_have_sockets_too(void **state)
     CHECK_INT(test_fds(), fds);
 }
 
+static void use_in_child(const int ends[2])
+{
+    const struct iovec part = {.iov_base = NULL};
+    skua_address at = address_of("127.0.0.1:1");
+    skua_credentials peer;
+    int fds[2], count = 2;
+    CHECK_INT(skua_tcp_listen("127.0.0.1:0", NULL), -ESHUTDOWN);
+    CHECK_INT(skua_unix_listen("@skua-test-child", NULL), -ESHUTDOWN);
+    CHECK_INT(skua_datagram_open(&at, NULL, NULL), -ESHUTDOWN);
+    CHECK_INT(skua_socket_pair(fds, SOCK_STREAM), -ESHUTDOWN);
+    CHECK_INT(skua_tcp_connect_to(&at, NULL, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_local_address(ends[0], &at), -ESHUTDOWN);
+    CHECK_INT(skua_peer_credentials(ends[0], &peer), -ESHUTDOWN);
+    CHECK_INT(skua_socket_set(ends[0], &(skua_socket_opts){0}), -ESHUTDOWN);
+    CHECK_INT(skua_shutdown(ends[0], SHUT_WR), -ESHUTDOWN);
+    CHECK_INT(skua_readv(ends[0], &part, 1, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_send(ends[0], "x", 1, 0, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_send_to(ends[0], "x", 1, NULL, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_recv_fds(ends[0], fds, 1, fds, &count, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_splice(ends[0], ends[1], 1, SKUA_FOREVER), -ESHUTDOWN);
+    CHECK_INT(skua_copy(ends[0], ends[1], NULL, NULL, SKUA_FOREVER), -ESHUTDOWN);
+}
+
+static int fork_beside(void *arg)
+{
+    int ends[2], status = -1;
+    open_pair(ends);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        use_in_child(ends);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    close_both(ends);
+    return 0;
+}
+
+static void a_forked_child_has_no_sockets(void **state)
+{
+    run(fork_beside, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,12 +689,14 @@ int main(void)
         TEST(a_reset_in_mid_write_is_an_error_and_no_signal),
         TEST(a_reset_at_any_moment_is_noticed),
         TEST(both_directions_flow_at_once),
+        TEST(half_closes_reach_parked_readers),
         TEST(a_connect_that_fails_leaves_nothing),
         TEST(unix_sockets_have_paths_or_names),
         TEST(only_stale_socket_files_are_replaced),
         TEST(records_keep_their_bounds),
         TEST(pairs_talk),
         TEST(foreign_threads_have_sockets_too),
+        TEST(a_forked_child_has_no_sockets),
     };
     return TEST_RUN(tests);
 }

@@ -55,9 +55,9 @@ static int has_terminal(void *arg)
     skua_process_close(process);
 
     skua_process_run run = {.input = "4 + 4\n\x04", .input_bytes = 7};
-    CHECK_INT(
-        skua_process_run_all(&run, SHELL("stty -echo; read x; echo =$(($x))"), &plain, SKUA_FOREVER),
-        0);
+    const int status = skua_process_run_all(&run, SHELL("stty -echo; read x; echo =$(($x))"),
+                                            &plain, SKUA_FOREVER);
+    CHECK_INT(status, 0);
     CHECK(strstr(run.output, "=8\r\n") != NULL);
     CHECK_INT(run.status.code, 0);
     skua_process_run_free(&run);
@@ -140,6 +140,7 @@ static int leaves_one(void *arg)
 static void the_end_of_the_runtime_kills_and_tells(void **state)
 {
     struct said caught;
+    start_tools();
     const int fds = test_fds(), threads = test_threads(), children = test_children();
     said_begin(&caught);
     run_on(2, leaves_one);

@@ -364,7 +364,6 @@ static int resolve_and_leave(void *arg)
     return 0;
 }
 
-/* covers: D80 */
 static void who_waits_for_a_lookup_may_leave(void **state)
 {
     run_on_1_2_4(resolve_and_leave);
@@ -403,7 +402,6 @@ static int resolve_in_vain(void *arg)
     return 0;
 }
 
-/* covers: D79 */
 static void slow_lookups_keep_no_files_waiting(void **state)
 {
     const skua_config config = {.workers = 2, .blocking_threads_max = 1};

@@ -1,6 +1,8 @@
 /* Signals as events: heard by all who listen, at once, and by nobody any more afterwards. */
 #include "process_help.h"
 
+#include "base/sanitize.h"
+
 #include <pthread.h>
 #include <skua/control.h>
 #include <skua/signal.h>
@@ -14,9 +16,11 @@ static skua_signal *listen_to(int number)
     return listener;
 }
 
+/* To the process, which as a rule means its first thread. ThreadSanitizer keeps a signal back until
+   the thread calls something that it knows, which one that sleeps does not: so to this one. */
 static void send_me(int number)
 {
-    CHECK_INT(kill(getpid(), number), 0);
+    CHECK_INT(SKUA_TSAN ? raise(number) : kill(getpid(), number), 0);
 }
 
 static bool is_default(int number)
@@ -352,6 +356,10 @@ static int forks(void *arg)
 
 static void a_forked_child_has_nothing_to_do_with_it(void **state)
 {
+    if (SKUA_TSAN) {
+        print_message("the tool keeps the signal from the child\n");
+        skip();
+    }
     run_clean_on(2, forks, NULL);
 }
 

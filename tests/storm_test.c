@@ -1,6 +1,5 @@
 /* Signals in the middle of everything: ten thousand a second at threads that do I/O, with a handler
-   that interrupts system calls (no SA_RESTART). Nothing surfaces, nothing is lost, nothing is early.
- */
+   that interrupts system calls (no SA_RESTART). Nothing surfaces, is lost, or comes early. */
 #include "process_help.h"
 
 #include <netinet/in.h>

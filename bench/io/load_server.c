@@ -15,9 +15,8 @@
 
 static struct sockaddr_in local_address(uint16_t port)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
 int load_listen(int type, uint16_t *port)
@@ -134,8 +133,7 @@ int load_server_start(load_server *server, const char *mode, unsigned workers, i
 void load_server_stop(load_server *server)
 {
     kill(server->process, SIGKILL);
-    while (waitpid(server->process, NULL, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(server->process, NULL, 0) < 0 && errno == EINTR) {}
 }
 
 double load_server_cpu_ns(const load_server *server)
@@ -161,5 +159,6 @@ double load_server_rss_bytes(const load_server *server)
 load_span load_span_of(const bench_job *job)
 {
     /* The job's count is the length of a run in milliseconds. */
-    return (load_span){.warm_ns = (double)job->count * 0.4e6, .counted_ns = (double)job->count * 1e6};
+    return (load_span){.warm_ns = (double)job->count * 0.4e6,
+                       .counted_ns = (double)job->count * 1e6};
 }

@@ -20,8 +20,7 @@ static int echo(void *arg)
     char buffer[MESSAGE_BYTES];
     ssize_t got;
     while ((got = skua_read(fd, buffer, sizeof(buffer), SKUA_FOREVER)) > 0 &&
-           skua_write_all(fd, buffer, (size_t)got, NULL, SKUA_FOREVER) == 0) {
-    }
+           skua_write_all(fd, buffer, (size_t)got, NULL, SKUA_FOREVER) == 0) {}
     skua_close(fd);
     return 0;
 }
@@ -84,8 +83,7 @@ static int move_half(void *arg)
     char *buffer = malloc(PROXY_BYTES);
     ssize_t got;
     while (buffer != NULL && (got = skua_read(self->from, buffer, PROXY_BYTES, SKUA_FOREVER)) > 0 &&
-           skua_write_all(self->to, buffer, (size_t)got, NULL, SKUA_FOREVER) == 0) {
-    }
+           skua_write_all(self->to, buffer, (size_t)got, NULL, SKUA_FOREVER) == 0) {}
     free(buffer);
     return 0;
 }
@@ -99,7 +97,8 @@ static int proxy(void *arg)
     const int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int status = skua_fd_adopt(far);
     if (status == 0) {
-        status = skua_connect(far, (const struct sockaddr *)&address, sizeof(address), SKUA_FOREVER);
+        status =
+            skua_connect(far, (const struct sockaddr *)&address, sizeof(address), SKUA_FOREVER);
     }
     if (status == 0) {
         half there = {near, far};

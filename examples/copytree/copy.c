@@ -40,7 +40,7 @@ static int copy_file(void *arg)
 {
     struct file *file = arg;
     struct job *job = file->job;
-    const skua_copy_opts opts = {
+    const skua_file_copy_opts opts = {
         .is_durable = job->settings.is_durable,
         .is_exclusive = job->settings.is_exclusive,
         .keeps_times = job->settings.keeps_times,

@@ -25,8 +25,8 @@ static const unsigned STATUS_MASK = STATX_BASIC_STATS | STATX_BTIME;
 
 /* --- what never waits ------------------------------------------------------------------------- */
 
-SKUA_OPAQUE ssize_t skua__call_readv_cached(int fd, const struct iovec *parts, int count,
-                                            int64_t offset)
+SKUA_OPAQUE ssize_t skua__file_call_readv_cached(int fd, const struct iovec *parts, int count,
+                                                 int64_t offset)
 {
     ssize_t got = 0;
     do {
@@ -35,8 +35,8 @@ SKUA_OPAQUE ssize_t skua__call_readv_cached(int fd, const struct iovec *parts, i
     return got < 0 ? -errno : got;
 }
 
-SKUA_OPAQUE ssize_t skua__call_writev_cached(int fd, const struct iovec *parts, int count,
-                                             int64_t offset)
+SKUA_OPAQUE ssize_t skua__file_call_writev_cached(int fd, const struct iovec *parts, int count,
+                                                  int64_t offset)
 {
     ssize_t put = 0;
     do {
@@ -45,7 +45,7 @@ SKUA_OPAQUE ssize_t skua__call_writev_cached(int fd, const struct iovec *parts, 
     return put < 0 ? -errno : put;
 }
 
-SKUA_OPAQUE int skua__call_open_known(int dir, const char *path, int flags)
+SKUA_OPAQUE int skua__file_call_open_known(int dir, const char *path, int flags)
 {
     const struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
@@ -57,19 +57,19 @@ SKUA_OPAQUE int skua__call_open_known(int dir, const char *path, int flags)
     return fd >= 0 ? (int)fd : errno == ENOENT ? -ENOENT : -EAGAIN;
 }
 
-SKUA_OPAQUE int skua__call_status_known(int fd, struct statx *out)
+SKUA_OPAQUE int skua__file_call_status_known(int fd, struct statx *out)
 {
     return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATUS_MASK, out) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE void skua__call_shut(int fd)
+SKUA_OPAQUE void skua__file_call_shut(int fd)
 {
     close(fd); /* Linux closes even when it says EINTR */
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-SKUA_OPAQUE int skua__call_open_in(int dir, const char *path, int flags, mode_t mode)
+SKUA_OPAQUE int skua__file_call_open_in(int dir, const char *path, int flags, mode_t mode)
 {
     int nonblocking = O_NONBLOCK;
     for (;;) {
@@ -113,7 +113,7 @@ static int open_by_names(int root, const char *path, int flags)
     }
 }
 
-SKUA_OPAQUE int skua__call_open_beneath(int root, const char *path, int flags)
+SKUA_OPAQUE int skua__file_call_open_beneath(int root, const char *path, int flags)
 {
     const struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
@@ -132,7 +132,8 @@ SKUA_OPAQUE int skua__call_open_beneath(int root, const char *path, int flags)
 
 /* --- open files ------------------------------------------------------------------------------- */
 
-SKUA_OPAQUE ssize_t skua__call_readv(int fd, const struct iovec *parts, int count, int64_t offset)
+SKUA_OPAQUE ssize_t skua__file_call_readv(int fd, const struct iovec *parts, int count,
+                                          int64_t offset)
 {
     ssize_t got = 0;
     do {
@@ -141,7 +142,8 @@ SKUA_OPAQUE ssize_t skua__call_readv(int fd, const struct iovec *parts, int coun
     return got < 0 ? -errno : got;
 }
 
-SKUA_OPAQUE ssize_t skua__call_writev(int fd, const struct iovec *parts, int count, int64_t offset)
+SKUA_OPAQUE ssize_t skua__file_call_writev(int fd, const struct iovec *parts, int count,
+                                           int64_t offset)
 {
     ssize_t put = 0;
     do {
@@ -150,7 +152,7 @@ SKUA_OPAQUE ssize_t skua__call_writev(int fd, const struct iovec *parts, int cou
     return put < 0 ? -errno : put;
 }
 
-SKUA_OPAQUE int skua__call_sync(int fd)
+SKUA_OPAQUE int skua__file_call_sync(int fd)
 {
     int status = 0;
     do {
@@ -159,7 +161,7 @@ SKUA_OPAQUE int skua__call_sync(int fd)
     return status < 0 ? -errno : 0;
 }
 
-SKUA_OPAQUE int skua__call_truncate(int fd, uint64_t bytes)
+SKUA_OPAQUE int skua__file_call_truncate(int fd, uint64_t bytes)
 {
     int status = 0;
     do {
@@ -168,18 +170,18 @@ SKUA_OPAQUE int skua__call_truncate(int fd, uint64_t bytes)
     return status < 0 ? -errno : 0;
 }
 
-SKUA_OPAQUE int64_t skua__call_system_type(int fd)
+SKUA_OPAQUE int64_t skua__file_call_system_type(int fd)
 {
     struct statfs system;
     return fstatfs(fd, &system) == 0 ? (int64_t)system.f_type : -errno;
 }
 
-SKUA_OPAQUE int skua__call_clone(int from, int to)
+SKUA_OPAQUE int skua__file_call_clone(int from, int to)
 {
     return ioctl(to, FICLONE, from) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE ssize_t skua__call_copy_range(int from, int to, uint64_t offset, size_t bytes)
+SKUA_OPAQUE ssize_t skua__file_call_copy_range(int from, int to, uint64_t offset, size_t bytes)
 {
     ssize_t put = 0;
     do {
@@ -189,24 +191,24 @@ SKUA_OPAQUE ssize_t skua__call_copy_range(int from, int to, uint64_t offset, siz
     return put < 0 ? -errno : put;
 }
 
-SKUA_OPAQUE int64_t skua__call_seek_data(int fd, int64_t offset)
+SKUA_OPAQUE int64_t skua__file_call_seek_data(int fd, int64_t offset)
 {
     off_t at = lseek(fd, offset, SEEK_DATA);
     return at < 0 ? -errno : at;
 }
 
-SKUA_OPAQUE int64_t skua__call_seek_hole(int fd, int64_t offset)
+SKUA_OPAQUE int64_t skua__file_call_seek_hole(int fd, int64_t offset)
 {
     off_t at = lseek(fd, offset, SEEK_HOLE);
     return at < 0 ? -errno : at;
 }
 
-SKUA_OPAQUE int skua__call_fchmod(int fd, mode_t mode)
+SKUA_OPAQUE int skua__file_call_fchmod(int fd, mode_t mode)
 {
     return fchmod(fd, mode) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_link_open(int fd, int dir, const char *path)
+SKUA_OPAQUE int skua__file_call_link_open(int fd, int dir, const char *path)
 {
     if (linkat(fd, "", dir, path, AT_EMPTY_PATH) == 0) {
         return 0;
@@ -220,7 +222,7 @@ SKUA_OPAQUE int skua__call_link_open(int fd, int dir, const char *path)
     return linkat(AT_FDCWD, self, dir, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE ssize_t skua__call_entries(int fd, void *buffer, size_t bytes)
+SKUA_OPAQUE ssize_t skua__file_call_entries(int fd, void *buffer, size_t bytes)
 {
     long got = syscall(SYS_getdents64, fd, buffer, bytes);
     return got < 0 ? -errno : got;
@@ -228,7 +230,7 @@ SKUA_OPAQUE ssize_t skua__call_entries(int fd, void *buffer, size_t bytes)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-SKUA_OPAQUE int skua__call_status(int dir, const char *path, int flags, struct statx *out)
+SKUA_OPAQUE int skua__file_call_status(int dir, const char *path, int flags, struct statx *out)
 {
     int status = 0;
     do {
@@ -237,44 +239,44 @@ SKUA_OPAQUE int skua__call_status(int dir, const char *path, int flags, struct s
     return status < 0 ? -errno : 0;
 }
 
-SKUA_OPAQUE int skua__call_access(int dir, const char *path, int mode)
+SKUA_OPAQUE int skua__file_call_access(int dir, const char *path, int mode)
 {
     return faccessat(dir, path, mode, 0) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_unlink(int dir, const char *path, int flags)
+SKUA_OPAQUE int skua__file_call_unlink(int dir, const char *path, int flags)
 {
     return unlinkat(dir, path, flags) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_rename(int dir, const char *path, int new_dir, const char *new_path,
-                                  unsigned flags)
+SKUA_OPAQUE int skua__file_call_rename(int dir, const char *path, int new_dir, const char *new_path,
+                                       unsigned flags)
 {
     return renameat2(dir, path, new_dir, new_path, flags) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_link(int dir, const char *path, int new_dir, const char *new_path)
+SKUA_OPAQUE int skua__file_call_link(int dir, const char *path, int new_dir, const char *new_path)
 {
     return linkat(dir, path, new_dir, new_path, 0) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_symlink(const char *target, int dir, const char *path)
+SKUA_OPAQUE int skua__file_call_symlink(const char *target, int dir, const char *path)
 {
     return symlinkat(target, dir, path) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE ssize_t skua__call_readlink(int dir, const char *path, char *buffer, size_t bytes)
+SKUA_OPAQUE ssize_t skua__file_call_readlink(int dir, const char *path, char *buffer, size_t bytes)
 {
     ssize_t length = readlinkat(dir, path, buffer, bytes);
     return length < 0 ? -errno : length;
 }
 
-SKUA_OPAQUE int skua__call_mkdir(int dir, const char *path, mode_t mode)
+SKUA_OPAQUE int skua__file_call_mkdir(int dir, const char *path, mode_t mode)
 {
     return mkdirat(dir, path, mode) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_chmod(int dir, const char *path, mode_t mode)
+SKUA_OPAQUE int skua__file_call_chmod(int dir, const char *path, mode_t mode)
 {
     return fchmodat(dir, path, mode, 0) == 0 ? 0 : -errno;
 }
@@ -289,19 +291,20 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){.tv_sec = (ns - rest) / NS_PER_S, .tv_nsec = rest};
 }
 
-SKUA_OPAQUE int skua__call_utimes(int dir, const char *path, int flags, const int64_t times_ns[2])
+SKUA_OPAQUE int skua__file_call_utimes(int dir, const char *path, int flags,
+                                       const int64_t times_ns[2])
 {
     const struct timespec times[2] = {timespec_of(times_ns[0]), timespec_of(times_ns[1])};
     return utimensat(dir, path, times, flags) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_futimes(int fd, const int64_t times_ns[2])
+SKUA_OPAQUE int skua__file_call_futimes(int fd, const int64_t times_ns[2])
 {
     const struct timespec times[2] = {timespec_of(times_ns[0]), timespec_of(times_ns[1])};
     return futimens(fd, times) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE uint64_t skua__call_random(void)
+SKUA_OPAQUE uint64_t skua__file_call_random(void)
 {
     uint64_t bits = 0;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {

@@ -43,7 +43,7 @@ struct copy {
 static void close_both(struct copy *copy)
 {
     if (copy->is_open) {
-        skua__call_shut(copy->from);
+        skua__file_call_shut(copy->from);
         skua__replacement_close(&copy->to);
         copy->is_open = false;
     }
@@ -53,11 +53,11 @@ static void close_both(struct copy *copy)
 
 static int open_both(struct copy *copy)
 {
-    copy->from = skua__call_open_in(copy->dir, copy->path, O_RDONLY, 0);
+    copy->from = skua__file_call_open_in(copy->dir, copy->path, O_RDONLY, 0);
     if (copy->from < 0) {
         return copy->from;
     }
-    int status = skua__call_status(copy->from, "", AT_EMPTY_PATH, &copy->status);
+    int status = skua__file_call_status(copy->from, "", AT_EMPTY_PATH, &copy->status);
     if (status == 0 && !S_ISREG(copy->status.stx_mode)) {
         status = -EINVAL;
     }
@@ -65,12 +65,12 @@ static int open_both(struct copy *copy)
         status = skua__replacement_open(&copy->to, copy->new_dir, copy->new_path, PRIVATE_MODE);
     }
     if (status < 0) {
-        skua__call_shut(copy->from);
+        skua__file_call_shut(copy->from);
         return status;
     }
     copy->is_open = true;
     copy->size = copy->status.stx_size;
-    if (copy->size > 0 && skua__call_clone(copy->from, copy->to.fd) == 0) {
+    if (copy->size > 0 && skua__file_call_clone(copy->from, copy->to.fd) == 0) {
         copy->at = copy->size;
     }
     return 0;
@@ -89,12 +89,12 @@ static ssize_t copy_plainly(struct copy *copy, size_t bytes)
     }
     struct iovec part = {.iov_base = copy->buffer,
                          .iov_len = bytes < BUFFER_BYTES ? bytes : BUFFER_BYTES};
-    ssize_t got = skua__call_readv(copy->from, &part, 1, (int64_t)copy->at);
+    ssize_t got = skua__file_call_readv(copy->from, &part, 1, (int64_t)copy->at);
     if (got <= 0) {
         return got;
     }
     part.iov_len = (size_t)got;
-    ssize_t put = skua__call_writev(copy->to.fd, &part, 1, (int64_t)copy->at);
+    ssize_t put = skua__file_call_writev(copy->to.fd, &part, 1, (int64_t)copy->at);
     return put == 0 ? -EIO : put;
 }
 
@@ -108,7 +108,7 @@ static bool is_refusal(ssize_t status)
 static ssize_t copy_some(struct copy *copy, size_t bytes)
 {
     if (!copy->is_plain_only) {
-        ssize_t put = skua__call_copy_range(copy->from, copy->to.fd, copy->at, bytes);
+        ssize_t put = skua__file_call_copy_range(copy->from, copy->to.fd, copy->at, bytes);
         if (put > 0 || (put < 0 && !is_refusal(put))) {
             return put;
         }
@@ -120,8 +120,8 @@ static ssize_t copy_some(struct copy *copy, size_t bytes)
 /* (K3): `at` goes to the next data. */
 static void skip_hole(struct copy *copy)
 {
-    int64_t data = skua__call_seek_data(copy->from, (int64_t)copy->at);
-    int64_t hole = data >= 0 ? skua__call_seek_hole(copy->from, data) : -1;
+    int64_t data = skua__file_call_seek_data(copy->from, (int64_t)copy->at);
+    int64_t hole = data >= 0 ? skua__file_call_seek_hole(copy->from, data) : -1;
     copy->data_end = data >= 0 && hole > data ? (uint64_t)hole : copy->size;
     if (data == -ENXIO) {
         copy->has_holes = true;
@@ -183,15 +183,15 @@ static int complete(struct copy *copy)
 {
     int status = 0;
     if (copy->has_holes) {
-        status = skua__call_truncate(copy->to.fd, copy->size);
+        status = skua__file_call_truncate(copy->to.fd, copy->size);
     }
     if (status == 0) {
-        status = skua__call_fchmod(copy->to.fd, copy->status.stx_mode & PERMISSIONS);
+        status = skua__file_call_fchmod(copy->to.fd, copy->status.stx_mode & PERMISSIONS);
     }
     if (status == 0 && copy->keeps_times) {
         const int64_t times_ns[2] = {ns_of(&copy->status.stx_atime),
                                      ns_of(&copy->status.stx_mtime)};
-        status = skua__call_futimes(copy->to.fd, times_ns);
+        status = skua__file_call_futimes(copy->to.fd, times_ns);
     }
     return status == 0 ? skua__replacement_place(&copy->to) : status;
 }
@@ -219,10 +219,10 @@ static ssize_t give_up(void *arg)
 }
 
 int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
-                   const skua_copy_opts *opts)
+                   const skua_file_copy_opts *opts)
 {
-    static const skua_copy_opts usual;
-    const skua_copy_opts *wanted = opts != NULL ? opts : &usual;
+    static const skua_file_copy_opts usual;
+    const skua_file_copy_opts *wanted = opts != NULL ? opts : &usual;
     struct copy copy = {
         .dir = dir,
         .new_dir = new_dir,

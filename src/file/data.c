@@ -21,8 +21,8 @@ struct data_call {
 
 static ssize_t transfer_whole(const struct data_call *call)
 {
-    return call->is_write ? skua__call_writev(call->fd, call->parts, call->count, call->offset)
-                          : skua__call_readv(call->fd, call->parts, call->count, call->offset);
+    return call->is_write ? skua__file_call_writev(call->fd, call->parts, call->count, call->offset)
+                          : skua__file_call_readv(call->fd, call->parts, call->count, call->offset);
 }
 
 static ssize_t transfer_in_place(void *arg)
@@ -30,12 +30,13 @@ static ssize_t transfer_in_place(void *arg)
     const struct data_call *call = arg;
     struct statx status;
     ssize_t result =
-        call->is_write ? skua__call_writev_cached(call->fd, call->parts, call->count, call->offset)
-                       : skua__call_readv_cached(call->fd, call->parts, call->count, call->offset);
+        call->is_write
+            ? skua__file_call_writev_cached(call->fd, call->parts, call->count, call->offset)
+            : skua__file_call_readv_cached(call->fd, call->parts, call->count, call->offset);
     if (result != -EOPNOTSUPP) {
         return result;
     }
-    if (skua__call_status_known(call->fd, &status) < 0) {
+    if (skua__file_call_status_known(call->fd, &status) < 0) {
         return -EAGAIN;
     }
     uint64_t device = skua__device_of(&status);
@@ -139,7 +140,7 @@ struct truncate_call {
 static ssize_t truncate_whole(void *arg)
 {
     const struct truncate_call *call = arg;
-    return skua__call_truncate(call->fd, call->bytes);
+    return skua__file_call_truncate(call->fd, call->bytes);
 }
 
 int skua_ftruncate(int fd, uint64_t bytes, skua_time deadline)
@@ -160,15 +161,15 @@ struct status_call {
 static ssize_t status_in_place(void *arg)
 {
     const struct status_call *call = arg;
-    int result = skua__call_status_known(call->fd, call->status);
-    return result == 0 && !skua__device_is_near(skua__device_of(call->status)) ? -EAGAIN : result;
+    int result = skua__file_call_status_known(call->fd, call->status);
+    return result == 0 && skua__device_is_near(skua__device_of(call->status)) ? 0 : -EAGAIN;
 }
 
 static ssize_t status_whole(void *arg)
 {
     const struct status_call *call = arg;
     skua__device_learn(call->fd);
-    return skua__call_status(call->fd, "", AT_EMPTY_PATH, call->status);
+    return skua__file_call_status(call->fd, "", AT_EMPTY_PATH, call->status);
 }
 
 int skua_fstat(int fd, skua_file_info *info, skua_time deadline)

@@ -48,7 +48,7 @@ bool skua__device_is_memory(uint64_t device)
 void skua__device_learn(int fd)
 {
     struct statx status;
-    int64_t type = skua__call_system_type(fd);
+    int64_t type = skua__file_call_system_type(fd);
     uint64_t kind = 0;
     switch (type) {
     case TMPFS_MAGIC:
@@ -67,7 +67,7 @@ void skua__device_learn(int fd)
     default:
         return;
     }
-    if (skua__call_status_known(fd, &status) == 0) {
+    if (skua__file_call_status_known(fd, &status) == 0) {
         uint64_t device = skua__device_of(&status);
         skua__store(entry_of(device), device << KIND_BITS | kind, relaxed);
     }

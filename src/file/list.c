@@ -52,9 +52,9 @@ static void find_type(const struct skua__listing *listing, struct record *record
         return;
     }
     int flags = listing->follows_links ? 0 : AT_SYMLINK_NOFOLLOW;
-    int result = skua__call_status(listing->fd, record->name, flags, &status);
+    int result = skua__file_call_status(listing->fd, record->name, flags, &status);
     if (result < 0 && flags == 0) {
-        result = skua__call_status(listing->fd, record->name, AT_SYMLINK_NOFOLLOW, &status);
+        result = skua__file_call_status(listing->fd, record->name, AT_SYMLINK_NOFOLLOW, &status);
     }
     if (result == 0) {
         record->type = (unsigned char)((status.stx_mode & S_IFMT) >> TYPE_SHIFT);
@@ -65,8 +65,8 @@ int skua__listing_fill(struct skua__listing *listing)
 {
     listing->at = listing->bytes = 0;
     while (!listing->has_ended && sizeof listing->buffer - listing->bytes >= RECORD_BYTES_MAX) {
-        ssize_t got = skua__call_entries(listing->fd, listing->buffer + listing->bytes,
-                                         sizeof listing->buffer - listing->bytes);
+        ssize_t got = skua__file_call_entries(listing->fd, listing->buffer + listing->bytes,
+                                              sizeof listing->buffer - listing->bytes);
         if (got == -ENOENT) {
             got = 0; /* the directory itself was removed */
         }
@@ -102,7 +102,7 @@ bool skua__listing_next(struct skua__listing *listing, struct skua__list_entry *
 void skua__listing_shut(struct skua__listing *listing)
 {
     if (listing->fd >= 0) {
-        skua__call_shut(listing->fd);
+        skua__file_call_shut(listing->fd);
     }
     listing->fd = -1;
     listing->at = listing->bytes = 0;
@@ -125,7 +125,7 @@ static ssize_t open_whole(void *arg)
 {
     const struct open_call *call = arg;
     struct skua__listing *listing = call->listing;
-    listing->fd = skua__call_open_in(call->dir, call->path, O_RDONLY | O_DIRECTORY, 0);
+    listing->fd = skua__file_call_open_in(call->dir, call->path, O_RDONLY | O_DIRECTORY, 0);
     return listing->fd < 0 ? listing->fd : skua__listing_fill(listing);
 }
 

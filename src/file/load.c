@@ -108,8 +108,8 @@ static ssize_t read_piece(struct load *load, bool is_cached)
     };
     const int count = load->has_own_buffer && room < PIECE_BYTES ? 2 : 1;
     const int64_t offset = (int64_t)load->bytes;
-    ssize_t got = is_cached ? skua__call_readv_cached(load->fd, parts, count, offset)
-                            : skua__call_readv(load->fd, parts, count, offset);
+    ssize_t got = is_cached ? skua__file_call_readv_cached(load->fd, parts, count, offset)
+                            : skua__file_call_readv(load->fd, parts, count, offset);
     if (got > 0 && (size_t)got > room) {
         return -EFBIG;
     }
@@ -146,14 +146,14 @@ static ssize_t load_in_place(void *arg)
 {
     struct load *load = arg;
     struct statx status;
-    load->fd = skua__call_open_known(load->dir, load->path, O_RDONLY | O_NONBLOCK);
+    load->fd = skua__file_call_open_known(load->dir, load->path, O_RDONLY | O_NONBLOCK);
     if (load->fd < 0) {
         return load->fd;
     }
-    ssize_t result = skua__call_status_known(load->fd, &status);
-    if (result == 0) {
-        result = look(load, &status);
+    if (skua__file_call_status_known(load->fd, &status) < 0) {
+        return -EAGAIN;
     }
+    ssize_t result = look(load, &status);
     if (result < 0) {
         return result;
     }
@@ -172,14 +172,14 @@ static ssize_t load_whole(void *arg)
     struct load *load = arg;
     struct statx status;
     if (load->fd < 0) {
-        load->fd = skua__call_open_in(load->dir, load->path, O_RDONLY, 0);
+        load->fd = skua__file_call_open_in(load->dir, load->path, O_RDONLY, 0);
     }
     if (load->fd < 0) {
         return load->fd;
     }
     skua__device_learn(load->fd);
     if (!load->is_known) {
-        int result = skua__call_status(load->fd, "", AT_EMPTY_PATH, &status);
+        int result = skua__file_call_status(load->fd, "", AT_EMPTY_PATH, &status);
         if (result == 0) {
             result = look(load, &status);
         }
@@ -206,7 +206,7 @@ static ssize_t load_file(struct load *load, skua_time deadline)
     }
     ssize_t result = skua__work_do(&work, deadline);
     if (load->fd >= 0) {
-        skua__call_shut(load->fd);
+        skua__file_call_shut(load->fd);
     }
     return result < 0 ? result : (ssize_t)load->bytes;
 }

@@ -34,11 +34,11 @@ static ssize_t make_somewhere(skua__step whole, struct make_call *call, skua_tim
 static int make_last(const struct make_call *call)
 {
     struct statx status;
-    int result = skua__call_mkdir(call->dir, call->path, call->mode);
+    int result = skua__file_call_mkdir(call->dir, call->path, call->mode);
     if (result != -EEXIST) {
         return result;
     }
-    result = skua__call_status(call->dir, call->path, 0, &status);
+    result = skua__file_call_status(call->dir, call->path, 0, &status);
     return result == 0 && !S_ISDIR(status.stx_mode) ? -EEXIST : result;
 }
 
@@ -50,7 +50,7 @@ static int make_parts(const struct make_call *call, char *path)
             continue; /* the root, or the second of two */
         }
         *slash = '\0';
-        int status = skua__call_mkdir(call->dir, path, FOR_ALL);
+        int status = skua__file_call_mkdir(call->dir, path, FOR_ALL);
         *slash = '/';
         if (status < 0 && status != -EEXIST && status != -EROFS && status != -EACCES) {
             return status; /* a directory that cannot be made may be there: the next part tells */
@@ -92,7 +92,7 @@ static ssize_t temp_dir_whole(void *arg)
     memcpy(call->out, call->path, bytes);
     for (int i = 0; i < TRIES_MAX && status == -EEXIST; i++) {
         skua__temp_letters(call->out + bytes);
-        status = skua__call_mkdir(call->dir, call->out, FOR_ME);
+        status = skua__file_call_mkdir(call->dir, call->out, FOR_ME);
     }
     return status;
 }

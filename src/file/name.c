@@ -80,25 +80,25 @@ void skua__info_of(const struct statx *status, skua_file_info *info)
 static ssize_t status_in_place(void *arg)
 {
     const struct name_call *call = arg;
-    int fd = skua__call_open_known(call->dir, call->path, O_PATH | call->flags);
+    int fd = skua__file_call_open_known(call->dir, call->path, O_PATH | call->flags);
     if (fd < 0) {
         return fd;
     }
-    int result = skua__call_status_known(fd, call->status);
-    skua__call_shut(fd);
-    return result == 0 && !skua__device_is_near(skua__device_of(call->status)) ? -EAGAIN : result;
+    int result = skua__file_call_status_known(fd, call->status);
+    skua__file_call_shut(fd);
+    return result == 0 && skua__device_is_near(skua__device_of(call->status)) ? 0 : -EAGAIN;
 }
 
 static ssize_t status_whole(void *arg)
 {
     const struct name_call *call = arg;
     const int flags = (call->flags & O_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
-    int result = skua__call_status(call->dir, call->path, flags, call->status);
+    int result = skua__file_call_status(call->dir, call->path, flags, call->status);
     if (result == 0 && !skua__device_is_near(skua__device_of(call->status))) {
-        int fd = skua__call_open_in(call->dir, call->path, O_PATH | call->flags, 0);
+        int fd = skua__file_call_open_in(call->dir, call->path, O_PATH | call->flags, 0);
         if (fd >= 0) {
             skua__device_learn(fd);
-            skua__call_shut(fd);
+            skua__file_call_shut(fd);
         }
     }
     return result;
@@ -135,7 +135,7 @@ int skua_stat(int dir, const char *path, int flags, skua_file_info *info, skua_t
 static ssize_t access_whole(void *arg)
 {
     const struct name_call *call = arg;
-    return skua__call_access(call->dir, call->path, call->flags);
+    return skua__file_call_access(call->dir, call->path, call->flags);
 }
 
 int skua_access(int dir, const char *path, int mode, skua_time deadline)
@@ -186,7 +186,7 @@ int skua_rename(int dir, const char *path, int new_dir, const char *new_path, in
 static ssize_t link_whole(void *arg)
 {
     const struct name_call *call = arg;
-    return skua__call_link(call->dir, call->path, call->new_dir, call->new_path);
+    return skua__file_call_link(call->dir, call->path, call->new_dir, call->new_path);
 }
 
 int skua_link(int dir, const char *path, int new_dir, const char *new_path, skua_time deadline)
@@ -198,7 +198,7 @@ int skua_link(int dir, const char *path, int new_dir, const char *new_path, skua
 static ssize_t symlink_whole(void *arg)
 {
     const struct name_call *call = arg;
-    return skua__call_symlink(call->new_path, call->dir, call->path);
+    return skua__file_call_symlink(call->new_path, call->dir, call->path);
 }
 
 int skua_symlink(const char *target, int dir, const char *path, skua_time deadline)
@@ -210,7 +210,7 @@ int skua_symlink(const char *target, int dir, const char *path, skua_time deadli
 static ssize_t chmod_whole(void *arg)
 {
     const struct name_call *call = arg;
-    return skua__call_chmod(call->dir, call->path, call->mode);
+    return skua__file_call_chmod(call->dir, call->path, call->mode);
 }
 
 int skua_chmod(int dir, const char *path, mode_t mode, skua_time deadline)
@@ -222,7 +222,7 @@ int skua_chmod(int dir, const char *path, mode_t mode, skua_time deadline)
 static ssize_t utimes_whole(void *arg)
 {
     const struct name_call *call = arg;
-    return skua__call_utimes(call->dir, call->path, call->flags, call->times_ns);
+    return skua__file_call_utimes(call->dir, call->path, call->flags, call->times_ns);
 }
 
 int skua_utimes(int dir, const char *path, int flags, int64_t accessed_ns, int64_t modified_ns,
@@ -244,7 +244,7 @@ int skua_utimes(int dir, const char *path, int flags, int64_t accessed_ns, int64
 static ssize_t readlink_whole(void *arg)
 {
     const struct name_call *call = arg;
-    ssize_t length = skua__call_readlink(call->dir, call->path, call->buffer, call->bytes);
+    ssize_t length = skua__file_call_readlink(call->dir, call->path, call->buffer, call->bytes);
     if (length < 0) {
         return length;
     }

@@ -91,7 +91,7 @@ static void remove_entry(struct removal *removal, const struct skua__list_entry 
     bool is_directory = S_ISDIR(entry->type);
     spend(removal);
     if (!is_directory) {
-        int status = skua__call_unlink(removal->listing.fd, entry->name, 0);
+        int status = skua__file_call_unlink(removal->listing.fd, entry->name, 0);
         removal->listed->count += status == 0;
         is_directory = status == -EISDIR; /* by now */
         note(removal, is_directory ? 0 : status);
@@ -134,9 +134,9 @@ static void remove_directory(struct removal *removal, struct skua__node *node)
         above = skua__node_open(node->parent, removal->root, O_PATH, false, &removal->text);
     }
     int status =
-        above < 0 && above != SKUA_CWD ? above : skua__call_unlink(above, name, AT_REMOVEDIR);
+        above < 0 && above != SKUA_CWD ? above : skua__file_call_unlink(above, name, AT_REMOVEDIR);
     if (node->parent != NULL && above >= 0) {
-        skua__call_shut(above);
+        skua__file_call_shut(above);
     }
     if (status == -ENOTEMPTY && node->count > 0) {
         node->is_done = false; /* (R2) */
@@ -157,12 +157,12 @@ static int begin(struct removal *removal)
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return -EINVAL;
     }
-    int status = skua__call_unlink(removal->dir, removal->path, 0);
+    int status = skua__file_call_unlink(removal->dir, removal->path, 0);
     if (status != -EISDIR) {
         return status;
     }
     const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-    removal->root = skua__call_open_in(removal->dir, removal->path, flags, 0);
+    removal->root = skua__file_call_open_in(removal->dir, removal->path, flags, 0);
     if (removal->root < 0) {
         return removal->root;
     }
@@ -217,7 +217,7 @@ int skua_remove_tree(int dir, const char *path, skua_time deadline)
         pop(removal);
     }
     if (removal->root >= 0) {
-        skua__call_shut(removal->root);
+        skua__file_call_shut(removal->root);
     }
     skua__text_free(&removal->text);
     skua__free(removal);

@@ -26,7 +26,7 @@ static int write_all(int fd, const char *data, size_t bytes)
             .iov_base = (void *)(uintptr_t)(data + at),
             .iov_len = rest < PIECE_BYTES ? rest : PIECE_BYTES,
         };
-        ssize_t put = skua__call_writev(fd, &part, 1, (int64_t)at);
+        ssize_t put = skua__file_call_writev(fd, &part, 1, (int64_t)at);
         if (put <= 0) {
             return put < 0 ? (int)put : -EIO;
         }
@@ -40,11 +40,11 @@ static int keep_mode(const struct skua__replacement *replacement)
 {
     struct statx old;
     int status =
-        skua__call_status(replacement->parent, replacement->name, AT_SYMLINK_NOFOLLOW, &old);
+        skua__file_call_status(replacement->parent, replacement->name, AT_SYMLINK_NOFOLLOW, &old);
     if (status < 0 || !S_ISREG(old.stx_mode)) {
         return 0; /* there is none; or what is wrong will be said by who takes the name */
     }
-    return skua__call_fchmod(replacement->fd, old.stx_mode & ALL_PERMISSIONS);
+    return skua__file_call_fchmod(replacement->fd, old.stx_mode & ALL_PERMISSIONS);
 }
 
 static ssize_t save_whole(void *arg)

@@ -23,7 +23,7 @@ static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz012345";
 void skua__temp_letters(char *out)
 {
     const unsigned base = sizeof LETTERS - 1;
-    uint64_t bits = skua__call_random();
+    uint64_t bits = skua__file_call_random();
     for (int i = 0; i < SKUA__TEMP_LETTERS; i++) {
         out[i] = LETTERS[bits % base];
         bits /= base;
@@ -48,7 +48,7 @@ static int open_named(int parent, mode_t mode, char name[SKUA__TEMP_NAME_BYTES])
     int fd = -EEXIST;
     for (int i = 0; i < TRIES_MAX && fd == -EEXIST; i++) {
         make_name(name);
-        fd = skua__call_open_in(parent, name, O_RDWR | O_CREAT | O_EXCL, mode);
+        fd = skua__file_call_open_in(parent, name, O_RDWR | O_CREAT | O_EXCL, mode);
     }
     return fd;
 }
@@ -57,19 +57,19 @@ int skua__temp_open(int dir, const char *path)
 {
     enum { FOR_ME = 0600 };
     char name[SKUA__TEMP_NAME_BYTES];
-    int fd = skua__call_open_in(dir, path, O_TMPFILE | O_RDWR | O_EXCL, FOR_ME);
+    int fd = skua__file_call_open_in(dir, path, O_TMPFILE | O_RDWR | O_EXCL, FOR_ME);
     if (!is_unknown(fd)) {
         return fd;
     }
-    int parent = skua__call_open_in(dir, path, O_PATH | O_DIRECTORY, 0);
+    int parent = skua__file_call_open_in(dir, path, O_PATH | O_DIRECTORY, 0);
     if (parent < 0) {
         return parent;
     }
     fd = open_named(parent, FOR_ME, name);
     if (fd >= 0) {
-        (void)!skua__call_unlink(parent, name, 0);
+        (void)!skua__file_call_unlink(parent, name, 0);
     }
-    skua__call_shut(parent);
+    skua__file_call_shut(parent);
     return fd;
 }
 
@@ -85,7 +85,7 @@ static int open_parent(int dir, const char *path, int flags, const char **name)
         return *path == '\0' ? -ENOENT : -EISDIR;
     }
     if (slash == NULL) {
-        return skua__call_open_in(dir, ".", flags | O_DIRECTORY, 0);
+        return skua__file_call_open_in(dir, ".", flags | O_DIRECTORY, 0);
     }
     size_t bytes = slash == path ? 1 : (size_t)(slash - path);
     if (bytes >= sizeof parent) {
@@ -93,15 +93,15 @@ static int open_parent(int dir, const char *path, int flags, const char **name)
     }
     memcpy(parent, path, bytes);
     parent[bytes] = '\0';
-    return skua__call_open_in(dir, parent, flags | O_DIRECTORY, 0);
+    return skua__file_call_open_in(dir, parent, flags | O_DIRECTORY, 0);
 }
 
 /* Asked once at the beginning, to spare the work; the kernel asks again when the name is taken. */
 static bool is_taken(const struct skua__replacement *replacement)
 {
     struct statx status;
-    return skua__call_status(replacement->parent, replacement->name, AT_SYMLINK_NOFOLLOW,
-                             &status) == 0;
+    return skua__file_call_status(replacement->parent, replacement->name, AT_SYMLINK_NOFOLLOW,
+                                  &status) == 0;
 }
 
 int skua__replacement_open(struct skua__replacement *replacement, int dir, const char *path,
@@ -114,16 +114,16 @@ int skua__replacement_open(struct skua__replacement *replacement, int dir, const
         return replacement->parent;
     }
     if (replacement->is_exclusive && is_taken(replacement)) {
-        skua__call_shut(replacement->parent);
+        skua__file_call_shut(replacement->parent);
         return -EEXIST;
     }
-    int fd = skua__call_open_in(replacement->parent, ".", O_TMPFILE | O_RDWR, mode);
+    int fd = skua__file_call_open_in(replacement->parent, ".", O_TMPFILE | O_RDWR, mode);
     if (is_unknown(fd)) {
         fd = open_named(replacement->parent, mode, replacement->temp_name);
         replacement->has_temp_name = fd >= 0;
     }
     if (fd < 0) {
-        skua__call_shut(replacement->parent);
+        skua__file_call_shut(replacement->parent);
     }
     replacement->fd = fd;
     return fd < 0 ? fd : 0;
@@ -135,7 +135,8 @@ static int link_temp(struct skua__replacement *replacement)
     int status = -EEXIST;
     for (int i = 0; i < TRIES_MAX && status == -EEXIST; i++) {
         make_name(replacement->temp_name);
-        status = skua__call_link_open(replacement->fd, replacement->parent, replacement->temp_name);
+        status =
+            skua__file_call_link_open(replacement->fd, replacement->parent, replacement->temp_name);
     }
     replacement->has_temp_name = status == 0;
     return status;
@@ -146,9 +147,9 @@ static int take_name(struct skua__replacement *replacement)
     const int parent = replacement->parent;
     int status = -EEXIST;
     if (!replacement->has_temp_name) {
-        status = skua__call_link_open(replacement->fd, parent, replacement->name);
+        status = skua__file_call_link_open(replacement->fd, parent, replacement->name);
     } else if (replacement->is_exclusive) {
-        status = skua__call_link(parent, replacement->temp_name, parent, replacement->name);
+        status = skua__file_call_link(parent, replacement->temp_name, parent, replacement->name);
         return status; /* the close takes the other name away */
     }
     if (status != -EEXIST || replacement->is_exclusive) {
@@ -156,7 +157,8 @@ static int take_name(struct skua__replacement *replacement)
     }
     status = replacement->has_temp_name ? 0 : link_temp(replacement);
     if (status == 0) {
-        status = skua__call_rename(parent, replacement->temp_name, parent, replacement->name, 0);
+        status =
+            skua__file_call_rename(parent, replacement->temp_name, parent, replacement->name, 0);
         replacement->has_temp_name = status < 0;
     }
     return status;
@@ -164,12 +166,12 @@ static int take_name(struct skua__replacement *replacement)
 
 int skua__replacement_place(struct skua__replacement *replacement)
 {
-    int status = replacement->is_durable ? skua__call_sync(replacement->fd) : 0;
+    int status = replacement->is_durable ? skua__file_call_sync(replacement->fd) : 0;
     if (status == 0) {
         status = take_name(replacement);
     }
     if (status == 0 && replacement->is_durable) {
-        status = skua__call_sync(replacement->parent);
+        status = skua__file_call_sync(replacement->parent);
     }
     return status;
 }
@@ -177,8 +179,8 @@ int skua__replacement_place(struct skua__replacement *replacement)
 void skua__replacement_close(struct skua__replacement *replacement)
 {
     if (replacement->has_temp_name) {
-        (void)!skua__call_unlink(replacement->parent, replacement->temp_name, 0);
+        (void)!skua__file_call_unlink(replacement->parent, replacement->temp_name, 0);
     }
-    skua__call_shut(replacement->fd);
-    skua__call_shut(replacement->parent);
+    skua__file_call_shut(replacement->fd);
+    skua__file_call_shut(replacement->parent);
 }

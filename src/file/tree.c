@@ -94,15 +94,15 @@ int skua__node_path(const struct skua__node *node, const char *head, const char 
 
 static int open_part(int at, const char *path, int flags, bool follows_links)
 {
-    return follows_links ? skua__call_open_in(at, path, flags, 0)
-                         : skua__call_open_beneath(at, path, flags);
+    return follows_links ? skua__file_call_open_in(at, path, flags, 0)
+                         : skua__file_call_open_beneath(at, path, flags);
 }
 
 int skua__node_open(const struct skua__node *node, int root, int flags, bool follows_links,
                     struct skua__text *text)
 {
     if (node->parent == NULL) {
-        return skua__call_open_in(root, ".", flags | O_DIRECTORY, 0);
+        return skua__file_call_open_in(root, ".", flags | O_DIRECTORY, 0);
     }
     if (skua__node_path(node, "", NULL, text) < 0) {
         return -ENOMEM;
@@ -114,14 +114,14 @@ int skua__node_open(const struct skua__node *node, int root, int flags, bool fol
         *slash = '\0';
         int next = open_part(at, path, O_PATH | O_DIRECTORY, follows_links);
         if (at != root) {
-            skua__call_shut(at);
+            skua__file_call_shut(at);
         }
         at = next;
         path = slash + 1;
     }
     int fd = at < 0 ? at : open_part(at, path, flags | O_DIRECTORY, follows_links);
     if (at != root && at >= 0) {
-        skua__call_shut(at);
+        skua__file_call_shut(at);
     }
     return fd;
 }

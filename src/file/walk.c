@@ -227,7 +227,7 @@ static void visit_directory(struct visitor *self, const struct skua__node *node,
     }
     (void)!visit(walk, &entry);
     if (node->parent != NULL && above.fd >= 0) {
-        skua__call_shut(above.fd);
+        skua__file_call_shut(above.fd);
     }
 }
 
@@ -281,7 +281,7 @@ static int open_and_fill(struct visitor *self, struct skua__node *node)
         return fd;
     }
     listing->fd = fd;
-    int result = skua__call_status(fd, "", AT_EMPTY_PATH, &status);
+    int result = skua__file_call_status(fd, "", AT_EMPTY_PATH, &status);
     if (result < 0) {
         return result;
     }
@@ -414,11 +414,11 @@ static ssize_t root_whole(void *arg)
     struct root_call *call = arg;
     struct walk *walk = call->walk;
     const bool follows = walk->opts.follows_links;
-    int result =
-        skua__call_status(walk->dir, walk->path, follows ? 0 : AT_SYMLINK_NOFOLLOW, &call->status);
+    int result = skua__file_call_status(walk->dir, walk->path, follows ? 0 : AT_SYMLINK_NOFOLLOW,
+                                        &call->status);
     if (result == 0 && S_ISDIR(call->status.stx_mode)) {
         const int flags = O_PATH | O_DIRECTORY | (follows ? 0 : O_NOFOLLOW);
-        walk->root = skua__call_open_in(walk->dir, walk->path, flags, 0);
+        walk->root = skua__file_call_open_in(walk->dir, walk->path, flags, 0);
         walk->device = skua__device_of(&call->status);
         result = walk->root < 0 ? walk->root : 0;
     }
@@ -496,7 +496,7 @@ int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_
     walk.status = walk.status == 0 ? status : walk.status;
     clear(&walk);
     if (walk.root >= 0) {
-        skua__call_shut(walk.root);
+        skua__file_call_shut(walk.root);
     }
     return walk.status;
 }

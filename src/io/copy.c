@@ -365,7 +365,7 @@ static int copy_in_turns(struct copy *copy)
 {
     int status = 0;
     while (status >= 0 && !is_through(copy)) {
-        if (copy->is_bulk && copy->pipe[1] == 0 && skua__call_pipe(copy->pipe) < 0) {
+        if (copy->is_bulk && copy->pipe[1] == 0 && skua__call_spare_pipe(copy->pipe) < 0) {
             copy->pipe[0] = copy->pipe[1] = 0;
         }
         if (!copy->is_bulk) {

@@ -16,10 +16,10 @@
           that nothing was left, after so many events: whatever has come since is an event that is
           still on its way, so a wait may begin without a system call. On TCP it means that, but for
           three things, all of which come with an event of their own: the end of the stream and
-          errors, of which the event may have been handed out with that of the last bytes, and urgent
-          data, before which a read stops. After one of them short transfers mean nothing more. Unix
-          sockets stop at passed fds, pipes in packet mode at packets, terminals at lines: there a
-          short read never means anything.
+          errors, of which the event may have been handed out with that of the last bytes, and
+          urgent data, before which a read stops. After one of them short transfers mean nothing
+          more. Unix sockets stop at passed fds, pipes in packet mode at packets, terminals at
+          lines: there a short read never means anything.
 
    Go keeps one "ready" bit a direction where we have counters. A bit cannot be taken back by a read
    that drains the fd, so the next read that finds nothing has to be done twice; and it can be set

@@ -67,16 +67,25 @@ static void io_destroy(struct skua__service *service)
     skua__free(io);
 }
 
-/* The poller's receiver. */
-static bool deliver(void *target, int fd, uint32_t generation, int events)
+/* The poller's receiver: what a ring says goes to the rings, the rest, in runs as long as they
+   come, to the table of fds. */
+static bool deliver(void *target, const struct skua__io_event *events, size_t count)
 {
     struct skua__io *io = target;
     bool has_woken = false;
-    if (SKUA_UNLIKELY(generation == SKUA__RING_GENERATION) &&
-        skua__rings_deliver(io->rings, fd, &has_woken)) {
-        return has_woken;
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool has_completed = false;
+        if (SKUA_LIKELY(events[i].generation != SKUA__RING_GENERATION) ||
+            !skua__rings_deliver(io->rings, events[i].fd, &has_completed)) {
+            continue;
+        }
+        has_woken |= has_completed;
+        has_woken |= i > first && skua__fd_deliver(io, &events[first], i - first);
+        first = i + 1;
     }
-    return skua__fd_deliver(io, fd, generation, events);
+    has_woken |= count > first && skua__fd_deliver(io, &events[first], count - first);
+    return has_woken;
 }
 
 /* The text of a dump, which begins with a comma; the program's is what follows. */

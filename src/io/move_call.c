@@ -196,7 +196,7 @@ SKUA_OPAQUE bool skua__call_is_pipe(int fd)
     return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-SKUA_OPAQUE int skua__call_pipe(int ends[2])
+SKUA_OPAQUE int skua__call_spare_pipe(int ends[2])
 {
     return pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
 }

@@ -34,6 +34,6 @@ void skua__call_warm(int fd, off_t offset, size_t bytes);
 bool skua__call_is_pipe(int fd);
 
 /* A pipe of our own: non-blocking and close-on-exec. */
-int skua__call_pipe(int ends[2]);
+int skua__call_spare_pipe(int ends[2]);
 
 #endif

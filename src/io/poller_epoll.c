@@ -26,8 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A look brings less than a worker's queue of ready fibers holds, so that it need not spill; and what
-   a look touches should still be in the cache when it is the last one's turn. */
+/* A look brings less than a worker's queue of ready fibers holds, so that it need not spill; and
+   what it touches should still be in the cache when it is the last one's turn. */
 enum { EVENTS_MAX = 128, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
 
 static const uint64_t BELL = UINT64_MAX;

@@ -204,7 +204,7 @@ static int accept_all(struct serving *self)
     const bool is_stopped = server->is_stopped;
     server_unlock(server);
 
-    int status = 0;
+    int status = skua__cancel_point();
     while (status == 0 && !is_stopped && !skua_stopping()) {
         status = accept_one(self);
     }

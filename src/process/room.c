@@ -61,11 +61,13 @@ static void announce(struct skua_process *process, enum skua__process_state stat
     struct skua__wake_list wakes;
     bool is_full = false;
     skua__wake_list_init(&wakes);
-    do {
+    skua__process_lock(process);
+    process->state = state;
+    process->error = error;
+    skua__process_unlock(process);
+    do { /* from here on nobody joins them */
         struct skua__link *link = NULL;
         skua__process_lock(process);
-        process->state = state;
-        process->error = error;
         is_full = false;
         while (!is_full && (link = skua__list_pop_front(&process->waiters)) != NULL) {
             struct skua__waiter *waiter = SKUA_CONTAINER(link, struct skua__waiter, link);

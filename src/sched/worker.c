@@ -21,6 +21,7 @@
 #include "sched/director.h"
 #include "sched/dispatch.h"
 #include "sched/local.h"
+#include "sched/pace.h"
 #include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -38,16 +39,9 @@
 #endif
 
 enum {
-    UPKEEP_TICKS = 61, /* dispatches between looks at the inject queue, timers and the poller */
-    UPKEEP_TICKS_MIN = 7,
-    UPKEEP_LONG_NS =
-        100 * 1000, /* so much time between two looks is too long, and so little short */
-    UPKEEP_SHORT_NS = 30 * 1000,
     INJECT_BATCH = 32,
     INJECT_TURNS = 8, /* looks at the inject queues, of which one begins with another group's */
     NO_STACK_NAP_NS = 1000 * 1000,
-    HELP_WORTH_NS = 50 * 1000, /* less work than that is done before somebody who sleeps is awake */
-    EMPTY_LOOKS = 2,           /* at the poller: after so many it is only asked by who parks */
 };
 
 /* --- the calling worker ----------------------------------------------------------------------- */
@@ -226,7 +220,7 @@ void skua__ready_later(struct skua__runnable **runnables, size_t count)
             ring_put(worker, runnable);
         }
     }
-    if (skua__ring_count(&worker->ring) * (uint64_t)worker->dispatch_ns >= HELP_WORTH_NS) {
+    if (skua__pace_wants_help(worker)) {
         /* Pairs with the heavy fence of the last one who parks. */
         skua__runtime_light_fence(worker->runtime);
         skua__wake_worker(worker->runtime, false);
@@ -347,29 +341,6 @@ static bool run_timers(struct skua__worker *worker, int64_t now)
     return now >= skua__wheel_next(&worker->wheel) && skua__wheel_run(&worker->wheel, now) > 0;
 }
 
-/* A look at the poller, if nobody else is at it. */
-static void poll_without_waiting(skua_runtime *runtime)
-{
-    /* acquire: pairs with the release in skua__runtime_set_poller(). */
-    struct skua__poller *poller = skua__load(&runtime->poller, acquire);
-    if (poller != NULL && skua__runtime_take_poll_token(runtime)) {
-        poller->poll(poller, 0);
-        skua__runtime_return_poll_token(runtime);
-    }
-}
-
-/* The same as part of upkeep: what it would wake now stands behind what was ready at the last look,
-   so until that has run another look is worth nothing. */
-static void poll_behind_backlog(struct skua__worker *worker)
-{
-    bool is_idle = skua__ring_count(&worker->ring) == 0; /* and about to look anyway */
-    if (!is_idle && worker->tick - worker->polled_tick >= worker->polled_backlog) {
-        poll_without_waiting(worker->runtime);
-        worker->polled_tick = worker->tick;
-        worker->polled_backlog = skua__ring_count(&worker->ring);
-    }
-}
-
 /* --- stealing --------------------------------------------------------------------------------- */
 
 static struct skua__runnable *steal_from(struct skua__worker *worker, struct skua__worker *victim)
@@ -450,19 +421,12 @@ static void ask_all(struct skua__worker *worker)
     }
 }
 
-/* Whether work can only come from outside: then one look is as good as many. */
-static bool is_alone(const struct skua__worker *worker)
-{
-    return skua__idle_parked(&worker->runtime->idle) + 1 >= worker->runtime->worker_count &&
-           skua__load(&worker->runtime->workers_started, relaxed) <= worker->runtime->worker_count;
-}
-
 /* Look everywhere for a while. */
 static struct skua__runnable *search(struct skua__worker *worker)
 {
     struct watch watch;
     watch_init(&watch, worker);
-    int rounds = is_alone(worker) ? 1 : SKUA__SEARCH_SWEEPS;
+    int rounds = skua__pace_is_alone(worker) ? 1 : SKUA__SEARCH_SWEEPS;
     for (int round = 0; round < rounds; round++) {
         struct skua__runnable *found = take_from_inject(worker);
         if (found == NULL) {
@@ -538,15 +502,6 @@ static bool may_sleep(struct skua__worker *worker, bool must_recheck)
     return !must_recheck || !skua__runtime_has_work(runtime);
 }
 
-/* How long a dispatch takes at present: from the end of a sleep to the beginning of the next. */
-static void note_wakeful_time(struct skua__worker *worker)
-{
-    uint32_t dispatches = worker->tick - worker->woke_tick;
-    int64_t each_ns = (skua__clock_ns() - worker->woke_at_ns) / (dispatches > 0 ? dispatches : 1);
-    each_ns = each_ns < HELP_WORTH_NS ? each_ns : HELP_WORTH_NS;
-    worker->dispatch_ns = (uint32_t)((3 * (int64_t)worker->dispatch_ns + each_ns) / 4);
-}
-
 /* Park, if there is really nothing to do. Returns whether the worker is counted as searching
    afterwards. */
 static bool park(struct skua__worker *worker, bool is_searching)
@@ -568,11 +523,9 @@ static bool park(struct skua__worker *worker, bool is_searching)
         may = !runtime->director->idle(runtime->director, worker);
     }
     if (may) {
-        note_wakeful_time(worker);
+        skua__pace_note_sleep(worker);
         sleep_until_woken(worker, poller);
-        worker->woke_tick = worker->tick;
-        worker->woke_at_ns = skua__clock_ns();
-        worker->empty_looks = skua__ring_count(&worker->ring) == 0 ? worker->empty_looks : 0;
+        skua__pace_note_wake(worker);
     }
     if (poller != NULL) {
         skua__runtime_return_poll_token(runtime);
@@ -651,19 +604,6 @@ static bool has_more_work(skua_runtime *runtime)
     return skua__runtime_has_work(runtime);
 }
 
-/* A look at the poller, unless parking, which begins with one, is as cheap: nobody to steal from,
-   and looks that were in vain before. */
-static void poll_before_parking(struct skua__worker *worker)
-{
-    if (is_alone(worker) && worker->empty_looks >= EMPTY_LOOKS) {
-        return;
-    }
-    poll_without_waiting(worker->runtime);
-    bool is_empty =
-        skua__load(&worker->lifo, relaxed) == NULL && skua__ring_count(&worker->ring) == 0;
-    worker->empty_looks = is_empty ? worker->empty_looks + 1 : 0;
-}
-
 /* Something to run, after looking everywhere; NULL: look again. */
 static struct skua__runnable *find_work(struct skua__worker *worker)
 {
@@ -676,7 +616,7 @@ static struct skua__runnable *find_work(struct skua__worker *worker)
         return NULL;
     }
     if (!is_stand_in(worker)) { /* else the monitor is at it, and better placed */
-        poll_before_parking(worker);
+        skua__poll_before_parking(worker);
     }
     found = take_lifo_or_ring(worker);
     if (found != NULL || skua__inject_count(&worker->inbox) > 0) {
@@ -757,34 +697,17 @@ static void run(struct skua__worker *worker, struct skua__runnable *runnable)
     skua__store(&worker->is_running_task, false, relaxed);
 }
 
-/* Where dispatches take long, since tasks compute for a while or start on fresh stacks, upkeep
-   comes after fewer of them: timers and events should not have to wait for 61. */
-static void plan_upkeep(struct skua__worker *worker, int64_t now)
-{
-    int64_t elapsed = now - worker->upkeep_at_ns;
-    worker->upkeep_at_ns = now;
-    if (elapsed > UPKEEP_LONG_NS && worker->upkeep_ticks > UPKEEP_TICKS_MIN) {
-        worker->upkeep_ticks /= 2;
-    } else if (elapsed < UPKEEP_SHORT_NS) {
-        worker->upkeep_ticks = 2 * worker->upkeep_ticks + 1;
-    }
-    if (worker->upkeep_ticks < UPKEEP_TICKS_MIN || worker->upkeep_ticks > UPKEEP_TICKS) {
-        worker->upkeep_ticks = UPKEEP_TICKS;
-    }
-    worker->upkeep_in = worker->upkeep_ticks;
-}
-
 /* What comes up every 61 dispatches: the inject queue first, then timers and events. */
 static struct skua__runnable *upkeep(struct skua__worker *worker)
 {
     int64_t now = skua__clock_ns();
-    plan_upkeep(worker, now);
+    skua__pace_upkeep(worker, now);
     if (is_stand_in(worker) && !skua__load(&worker->runtime->stand_ins_wanted, relaxed)) {
         stand_down(worker);
         return NULL;
     }
     run_timers(worker, now);
-    poll_behind_backlog(worker);
+    skua__poll_behind_backlog(worker);
     return take_from_inject(worker);
 }
 
@@ -796,7 +719,7 @@ static SKUA_NOINLINE struct skua__runnable *next_seeded(struct skua__worker *wor
     worker->upkeep_in = 0;
     struct skua__runnable *next = director->next(director, worker);
     if (next == NULL) {
-        poll_without_waiting(worker->runtime);
+        skua__poll_now(worker);
         next = director->next(director, worker);
     }
     if (next == NULL) {

@@ -36,10 +36,10 @@ struct skua__worker {
     uint32_t lifo_run;        /* dispatches from the LIFO slot in a row */
     uint32_t tick;            /* dispatches */
     uint32_t inject_turn;     /* looks at the inject queues */
-    uint32_t polled_tick;     /* when upkeep has looked at the poller, */
+    uint32_t polled_tick;     /* when it has looked at the poller,    */
     uint32_t polled_backlog;  /* ... and how many were ready after that */
     uint32_t empty_looks;     /* ... that found nothing, before parking, in a row */
-    uint32_t dispatch_ns;     /* about what a dispatch takes */
+    uint32_t dispatch_ns;     /* about what a dispatch takes; 0: unknown */
     uint32_t woke_tick;       /* when it has slept last, and until when */
     int64_t woke_at_ns;
     int32_t upkeep_in;    /* dispatches until the next upkeep */

@@ -255,7 +255,7 @@ static int save(skua_time deadline)
 
 static int copy(skua_time deadline)
 {
-    const skua_copy_opts opts = {.deadline = deadline};
+    const skua_file_copy_opts opts = {.deadline = deadline};
     new_name = "n";
     return skua_file_copy(dir, "a", dir, "n", &opts);
 }
