@@ -67,8 +67,7 @@ static void io_destroy(struct skua__service *service)
     skua__free(io);
 }
 
-/* The poller's receiver: what concerns rings is theirs, the rest is passed on in the pieces between.
-   */
+/* The poller's receiver: what concerns rings is theirs, the rest is passed on in pieces. */
 static bool deliver(void *target, const struct skua__io_event *events, size_t count)
 {
     struct skua__io *io = target;
