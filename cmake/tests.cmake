@@ -50,9 +50,11 @@ function(skua_test_target target)
 endfunction()
 
 # Linking across files compiles the library anew for each program. So there is one program of all
-# suites with LTO, which is the suite by whose name it is called.
+# suites with LTO, which is the suite by whose name it is called. Those that have process pools stay
+# alone: what they register acts before main().
 function(skua_test_program name source)
-    if(NOT SKUA_LTO)
+    file(STRINGS ${source} alone REGEX "SKUA_JOB|pool_help.h|constructor")
+    if(NOT SKUA_LTO OR alone)
         skua_program(${name} ${source})
         skua_test_target(${name})
         return()

@@ -32,6 +32,23 @@ static inline void put_file(const char *path, const void *data, size_t bytes)
     CHECK_INT(close(fd), 0);
 }
 
+/* In a task. */
+static inline int open_here(const char *name, int flags)
+{
+    const int fd = skua_open_in(folder_fd, name, flags, 0644, SKUA_FOREVER);
+    CHECK(fd >= 0);
+    CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    return fd;
+}
+
+static inline void check_whole(const char *name, const char *want)
+{
+    void *got = NULL;
+    CHECK_INT(skua_file_load(folder_fd, name, &got, 0, SKUA_FOREVER), strlen(want));
+    CHECK_STR((const char *)got, want);
+    skua_file_unload(got);
+}
+
 static inline bool is_there(const char *path)
 {
     struct stat status;

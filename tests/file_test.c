@@ -3,8 +3,6 @@
 #include "file_help.h"
 
 #include <limits.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 
 static char data[300001];
@@ -15,14 +13,6 @@ static void fill_data(void)
     for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (char)test_random(&random);
     }
-}
-
-static int open_here(const char *name, int flags)
-{
-    const int fd = skua_open_in(folder_fd, name, flags, 0644, SKUA_FOREVER);
-    CHECK(fd >= 0);
-    CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    return fd;
 }
 
 static void remove_here(const char *name)
@@ -317,14 +307,6 @@ static int load_half_cold(void *arg)
 static void a_file_that_is_partly_in_memory_is_loaded(void **state)
 {
     run_in_folders(2, load_half_cold);
-}
-
-static void check_whole(const char *name, const char *want)
-{
-    void *got = NULL;
-    CHECK_INT(skua_file_load(folder_fd, name, &got, 0, SKUA_FOREVER), strlen(want));
-    CHECK_STR(got, want);
-    skua_file_unload(got);
 }
 
 static int save_over(void *arg)
@@ -680,65 +662,6 @@ static void a_forked_child_is_refused(void **state)
     run_here(2, use_in_child, NULL);
 }
 
-/* --- a disk that is full --- */
-
-static void fill_up(const char *name)
-{
-    static char much[1 << 20];
-    const int fd = open_here(name, O_RDWR | O_CREAT);
-    CHECK_INT(skua_allocate(fd, 0, sizeof much, SKUA_FOREVER), -ENOSPC);
-    ssize_t put = 0;
-    size_t written = 0;
-    while ((put = skua_pwrite(fd, much, 4096, (int64_t)written, SKUA_FOREVER)) > 0) {
-        written += (size_t)put;
-    }
-    CHECK_INT(put, -ENOSPC);
-    CHECK(written > 0 && written < sizeof much);
-    skua_close(fd);
-}
-
-static int fill_disk(void *arg)
-{
-    static char much[1 << 20];
-    const char *elsewhere = arg;
-    const skua_save_opts durable = {.is_durable = true};
-    CHECK_INT(skua_file_save(folder_fd, "s", "small", 5, NULL, SKUA_FOREVER), 0);
-    CHECK_INT(skua_file_save(folder_fd, "s", much, sizeof much, &durable, SKUA_FOREVER), -ENOSPC);
-    check_whole("s", "small");
-    put_file(elsewhere, much, sizeof much);
-    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "s", NULL), -ENOSPC);
-    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "c", NULL), -ENOSPC);
-    CHECK_INT(unlink(elsewhere), 0);
-    check_whole("s", "small");
-    CHECK_INT(count_names(folder), 1);
-    fill_up("f");
-    CHECK_INT(skua_file_save(folder_fd, "s", much, 5000, NULL, SKUA_FOREVER), -ENOSPC);
-    check_whole("s", "small");
-    remove_here("f");
-    CHECK_INT(skua_file_save(folder_fd, "s", much, 5000, NULL, SKUA_FOREVER), 0);
-    return 0;
-}
-
-/* In a mount namespace of our own, so that nobody else sees the small disk. */
-static void a_full_disk_leaves_what_was_there(void **state)
-{
-    char elsewhere[] = "/tmp/skua-much-XXXXXX";
-    snprintf(folder, sizeof folder, "/tmp/skua-file-XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("small", folder, "tmpfs", 0, "size=64k") != 0) {
-        CHECK_INT(rmdir(folder), 0);
-        print_message("skipped: to mount a small disk needs privileges\n");
-        skip();
-    }
-    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    close(mkstemp(elsewhere));
-    run_here(2, fill_disk, elsewhere);
-    close(folder_fd);
-    CHECK_INT(umount(folder), 0);
-    CHECK_INT(rmdir(folder), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -760,7 +683,6 @@ int main(void)
         TEST(a_temporary_file_has_no_name),
         TEST(foreign_threads_do_it_themselves),
         TEST(a_forked_child_is_refused),
-        TEST(a_full_disk_leaves_what_was_there),
     };
     return TEST_RUN(tests);
 }

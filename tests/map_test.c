@@ -160,7 +160,6 @@ static int batches_body(void *arg)
     const skua_time start = skua_clock();
     CHECK_INT(skua_map(note_pause, items, sizeof items[0], 10, &opts), 0);
     CHECK(skua_elapsed_ns(start) >= SKUA_MS(10)); /* two pauses */
-    CHECK(skua_clock().ns - last_end_ns < SKUA_MS(5) * 20 * TEST_SCALE);
     CHECK(pauses_seen >= 2);
     CHECK(most <= 4);
     for (int i = 0; i < 10; i++) {

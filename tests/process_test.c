@@ -278,6 +278,37 @@ static void a_run_talks_and_waits(void **state)
     run_clean(runs_all);
 }
 
+/* Cut off at any moment: it says so, and has ended what it began; or it was through. */
+static int runs_and_is_cancelled(void *arg)
+{
+    static char input[100000];
+    skua_process_run run = {.input = input, .input_bytes = sizeof input};
+    const int status = skua_process_run_all(&run, SKUA_ARGV("cat"), NULL, SKUA_FOREVER);
+    CHECK(status == -ECANCELED || (status == 0 && run.output_bytes == sizeof input));
+    skua_process_run_free(&run);
+    return status;
+}
+
+static int is_cut_off(void *arg)
+{
+    enum { ROUNDS = 40 };
+    uint64_t seed = test_seed();
+    for (int i = 0; i < ROUNDS; i++) {
+        skua_task *task = spawn(runs_and_is_cancelled, NULL);
+        const int64_t wait_ns = (int64_t)(test_random(&seed) % SKUA_MS(3));
+        CHECK_INT(skua_sleep(skua_after(i % 4 == 0 ? 0 : wait_ns)), 0);
+        skua_task_cancel(task);
+        const int status = finish(task);
+        CHECK(status == 0 || status == -ECANCELED);
+    }
+    return 0;
+}
+
+static void a_run_is_cut_off_at_any_moment(void **state)
+{
+    run_clean(is_cut_off);
+}
+
 enum { MUCH_BYTES = 10 << 20 };
 
 static int exchanges_much(void *arg)
@@ -507,6 +538,7 @@ int main(void)
         TEST(pipes_lead_to_and_from_a_process),
         TEST(streams_are_files_and_fds),
         TEST(a_run_talks_and_waits),
+        TEST(a_run_is_cut_off_at_any_moment),
         TEST(much_goes_both_ways_at_once),
         TEST(a_process_is_ended_with_grace),
         TEST(a_group_is_ended_as_a_whole),

@@ -224,6 +224,7 @@ static int resolve_and_keep(void *arg)
     skua_resolver_clear();
     CHECK_INT(counts().kept, 0);
     expect("a.test", "80", NULL, "10.0.0.8 80");
+    CHECK_INT(skua_resolve("a.test", "80", NULL, NULL, 0, SKUA_NOW), 1); /* how many there are */
     CHECK_INT(skua_resolver_setup(&by_hand), -EBUSY);
     return 0;
 }

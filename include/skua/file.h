@@ -42,7 +42,8 @@ int skua_open_in(int dir, const char *path, int flags, mode_t mode, skua_time de
 
 /* pread(2) and pwrite(2): up to `bytes` at `offset`; the file's own position stays. Any number of
    tasks at once. Return the number of bytes (reading, 0: at or behind the end), -ESPIPE where there
-   are no offsets, or a common result.
+   are no offsets, or a common result. Writing beyond RLIMIT_FSIZE is -EFBIG; SIGXFSZ is the
+   program's to ignore.
    Call from: a task or a foreign thread. May switch. Cancel: what has begun is awaited, since it
    uses the buffer. Cost: one system call while the page cache has it. */
 ssize_t skua_pread(int fd, void *buffer, size_t bytes, int64_t offset, skua_time deadline)

@@ -327,6 +327,7 @@ static void drop_all(struct skua__blocking_pool *pool)
         skua_require(call->is_abandoned);
         if (call->is_counted) {
             skua__blocking_give_back(call->class);
+            skua__blocking_class_settle(call->class);
         }
         skua__blocking_unlock(pool);
         skua__blocking_drop(call);

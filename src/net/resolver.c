@@ -246,7 +246,7 @@ static int await(struct skua__resolver *resolver, struct skua__answer *answer, i
 /* With the lock held: the answer as the caller wants it. */
 static int copy_out(const struct skua__answer *answer, skua_address addresses[], size_t capacity)
 {
-    if (answer->status > 0) {
+    if (answer->status > 0 && capacity > 0) {
         const size_t count = (size_t)answer->status < capacity ? (size_t)answer->status : capacity;
         memcpy(addresses, answer->addresses, count * sizeof *addresses);
     }

@@ -222,7 +222,7 @@ SKUA_NO_SANITIZE static int child_main(void *arg)
    to wait for. */
 SKUA_NO_SANITIZE static void reset_signals(void)
 {
-    const char action[ACTION_BYTES] = {0};
+    static const char action[ACTION_BYTES];
     for (int number = 1; number < NSIG; number++) {
         syscall(SYS_rt_sigaction, number, action, NULL, MASK_BYTES);
     }

@@ -85,7 +85,7 @@ static void note_end(struct skua_process *process)
 {
     const struct skua__birth *birth = &process->birth;
     bool was_killed = birth->how == CLD_KILLED || birth->how == CLD_DUMPED;
-    process->status.code = was_killed ? -1 : birth->value;
+    process->status.code = was_killed || !birth->has_ended ? -1 : birth->value;
     process->status.signal = was_killed ? birth->value : 0;
     process->status.has_core = birth->how == CLD_DUMPED;
 }

@@ -1,4 +1,5 @@
-/* Sockets without memory: whatever is opened, the n-th allocation fails, and nothing is left open. */
+/* Sockets without memory: whatever is opened, the n-th allocation fails, and nothing is left
+   open. */
 #include "../net_help.h"
 #include "base/mem.h"
 
