@@ -439,7 +439,7 @@ static struct skua__runnable *search(struct skua__worker *worker)
             return found;
         }
         ask_all(worker);
-        for (int i = 0; i < SKUA__SEARCH_PAUSES; i++) {
+        for (int i = 0; i < SKUA__SEARCH_PAUSES && rounds > 1; i++) {
             skua__spin_pause();
         }
     }
