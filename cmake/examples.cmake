@@ -40,6 +40,7 @@ endforeach()
 
 # Programs of several files.
 foreach(name chat copytree)
+foreach(name copytree keyvalue)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
     skua_program(${name} "${sources}")
     target_link_libraries(${name} PRIVATE skua::skua)
