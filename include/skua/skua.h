@@ -52,7 +52,7 @@
      add_reader, open_connection       skua_wait_fd, skua_connect                io
      StreamReader                      skua_reader_open, skua_reader_line        reader
      StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
-     ssl=context, start_tls            skua_tls_client, skua_tls_handshake      tls, a library of its own
+     ssl=context, start_tls            skua_tls_client, skua_tls_handshake      tls
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
