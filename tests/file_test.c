@@ -3,6 +3,7 @@
 #include "file_help.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 static char data[300001];
@@ -102,6 +103,47 @@ static void what_is_not_in_memory_is_read_elsewhere(void **state)
 {
     fill_data();
     run_in_folders(2, read_cold);
+}
+
+static atomic_bool is_loaded;
+
+enum { LARGE_BYTES = 8 << 20 };
+
+static int load_large(void *arg)
+{
+    void *got = NULL;
+    CHECK_INT(skua_file_load(folder_fd, "large", &got, 0, SKUA_FOREVER), LARGE_BYTES);
+    CHECK_INT(memcmp(got, data, sizeof data), 0);
+    skua_file_unload(got);
+    atomic_store(&is_loaded, true);
+    return 0;
+}
+
+/* On one worker: had the load kept it, the other task would have had no turn before the end. */
+static int load_beside_others(void *arg)
+{
+    SKUA_GROUP(group);
+    int turns = 0;
+    put_file(in_folder("large"), data, sizeof data);
+    CHECK_INT(truncate(in_folder("large"), LARGE_BYTES), 0);
+    atomic_store(&is_loaded, false);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    CHECK_INT(skua_group_spawn(&group, load_large, NULL), 0);
+    while (!atomic_load(&is_loaded)) {
+        CHECK_INT(skua_yield(), 0);
+        turns += !atomic_load(&is_loaded);
+    }
+    CHECK(turns > 0);
+    CHECK_INT(skua_group_close(&group, 0), 0);
+    remove_here("large");
+    return 0;
+}
+
+/* covers: A69 A80 */
+static void a_large_file_keeps_nobody_waiting(void **state)
+{
+    fill_data();
+    run_in_folders(1, load_beside_others);
 }
 
 static int read_no_file(void *arg)
@@ -667,6 +709,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(files_are_read_and_written_at_offsets),
         TEST(what_is_not_in_memory_is_read_elsewhere),
+        TEST(a_large_file_keeps_nobody_waiting),
         TEST(what_has_no_offsets_says_so),
         TEST(names_are_asked_and_changed),
         TEST(any_bytes_make_a_name),

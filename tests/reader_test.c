@@ -436,6 +436,7 @@ static int read_file(void *arg)
     return 0;
 }
 
+/* covers: A80 */
 static void lines_of_a_file(void **state)
 {
     run_on_all(read_file, NULL);

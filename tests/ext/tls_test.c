@@ -44,6 +44,7 @@ static int talk(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void two_sides_agree_and_talk(void **state)
 {
     run_on_all(talk, NULL);
