@@ -537,6 +537,30 @@ static void a_stand_in_does_not_stop_the_clock(void **state)
     run_virtually_on_1_2_4(sleep_beside_a_blocked_worker);
 }
 
+static int do_nothing(void *arg)
+{
+    return 0;
+}
+
+/* The stand-in has so little to do that it may have done it before the monitor has counted it. */
+static int settle_after_a_stand_in(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        skua_task *other = spawn(do_nothing, NULL);
+        skua_block_begin();
+        poll(NULL, 0, 25);
+        CHECK_INT(skua_block_end(), 0);
+        CHECK_INT(skua_test_settle(), 0);
+        CHECK_INT(finish(other), 0);
+    }
+    return 0;
+}
+
+static void a_stand_in_that_has_just_come_leaves_quiet_behind(void **state)
+{
+    run_virtually_on_1_2_4(settle_after_a_stand_in);
+}
+
 static int advance_for_ever(void *arg)
 {
     gate *started = arg;
@@ -627,6 +651,7 @@ int main(void)
         TEST(the_clock_waits_for_real_things),
         TEST(a_thread_can_hold_the_clock),
         TEST(a_stand_in_does_not_stop_the_clock),
+        TEST(a_stand_in_that_has_just_come_leaves_quiet_behind),
         TEST(only_one_moves_the_clock_at_a_time),
         TEST(a_thread_waits_for_virtual_moments),
     };
