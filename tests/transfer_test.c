@@ -618,6 +618,88 @@ static void a_copy_stops_where_it_should(void **state)
     run(copy_some, NULL);
 }
 
+/* What a copy has told, and a scope whose deadline it moves. */
+struct progress {
+    uint64_t copied;
+    int calls;
+    skua_scope *scope;
+};
+
+static void note_progress(uint64_t copied, void *arg)
+{
+    struct progress *progress = arg;
+    CHECK(copied > progress->copied);
+    progress->copied = copied;
+    progress->calls++;
+    if (progress->scope != NULL) {
+        skua_scope_deadline(progress->scope, skua_after(copied < 10 ? SKUA_SEC(10) : SKUA_MS(2)));
+    }
+}
+
+/* A byte at a time, each when the one before has come out at the other end. */
+static int trickle(void *arg)
+{
+    const int *ends = arg;
+    for (char byte = 0, back; byte < 10; byte++) {
+        CHECK_INT(skua_write(ends[0], &byte, 1, SKUA_FOREVER), 1);
+        CHECK_INT(skua_read(ends[1], &back, 1, SKUA_FOREVER), 1);
+        CHECK_INT(back, byte);
+    }
+    return 0;
+}
+
+static int copy_and_tell(void *arg)
+{
+    int left[2], right[2];
+    struct progress progress = {0};
+    open_pair(left);
+    open_pair(right);
+    struct source from = {.fd = left[1], .bytes = BULK, .piece = BULK};
+    struct sink to = {.fd = right[0]};
+    struct copying copying = {
+        .out = right[1], .in = left[0], .opts = {.on_progress = note_progress, .arg = &progress}};
+    skua_task *tasks[] = {spawn(pour, &from), spawn(copy_it, &copying), spawn(swallow, &to)};
+    CHECK_INT(join(tasks[0]), 0);
+    CHECK_INT(join(tasks[1]), 0);
+    CHECK_INT(progress.copied, BULK);
+    CHECK(progress.calls > 1);
+    skua_close(left[0]);
+    skua_close(right[1]);
+    CHECK_INT(join(tasks[2]), 0);
+    skua_close(right[0]);
+    return 0;
+}
+
+/* The deadline around moves with the progress, and ends the copy when nothing more comes. */
+static int copy_until_silence(void *arg)
+{
+    int left[2], right[2];
+    struct progress progress = {0};
+    open_pair(left);
+    open_pair(right);
+    int ends[] = {left[1], right[0]};
+    const skua_copy_opts opts = {.on_progress = note_progress, .arg = &progress};
+    SKUA_SCOPE(scope);
+    skua_task *writer = spawn(trickle, ends);
+    progress.scope = &scope;
+    skua_scope_open(&scope, skua_after(SKUA_SEC(10)));
+    int status = skua_copy(right[1], left[0], NULL, &opts, SKUA_FOREVER);
+    CHECK_INT(skua_scope_close(&scope, status), -ETIMEDOUT);
+    CHECK_INT(join(writer), 0);
+    CHECK_INT(progress.copied, 10);
+    CHECK_INT(progress.calls, 10);
+    close_both(left);
+    close_both(right);
+    return 0;
+}
+
+/* covers: A72 */
+static void a_copy_tells_how_far_it_is(void **state)
+{
+    run(copy_and_tell, NULL);
+    run(copy_until_silence, NULL);
+}
+
 static int copy_to_the_dead(void *arg)
 {
     int left[2], right[2];
@@ -762,6 +844,7 @@ int main(void)
         TEST(short_copies_are_whole_too),
         TEST(files_are_copied),
         TEST(a_copy_stops_where_it_should),
+        TEST(a_copy_tells_how_far_it_is),
         TEST(a_copy_ends_with_its_ends),
         TEST(both_directions_are_copied_at_once),
         TEST(a_copy_makes_do_with_little),
