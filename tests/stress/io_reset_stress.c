@@ -158,6 +158,7 @@ static int storm(void *arg)
     return join(server);
 }
 
+/* covers: A72 */
 static void resets_leave_nothing(void **state)
 {
     const int64_t seconds = (int64_t)test_env("SKUA_STRESS_SECONDS", 8);
