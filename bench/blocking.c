@@ -1,5 +1,5 @@
-/* A call that does nothing, on the pool of blocking threads: one after the other by one task, and by
-   many tasks at once. */
+/* A call that does nothing, on the pool of blocking threads: one after the other by one task, and
+   by many tasks at once. */
 #define _GNU_SOURCE
 #include "on_skua.h"
 
