@@ -114,7 +114,9 @@ static bool is_cached(const struct sending *sending)
     if (!skua__call_is_cached(in, start)) {
         return false;
     }
-    return start < 0 || skua__call_is_cached(in, start + (off_t)sending->bytes - 1);
+    const off_t last =
+        start <= INT64_MAX - (off_t)sending->bytes ? start + (off_t)sending->bytes - 1 : INT64_MAX;
+    return start < 0 || skua__call_is_cached(in, last);
 }
 
 static ssize_t try_sendfile(int out, bool out_is_socket, void *arg)
