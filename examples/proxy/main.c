@@ -10,9 +10,9 @@
        idle 60                     # seconds without a byte in either direction; 0: any time
        connect 5                   # seconds to reach a backend
 
-   Try it with `python3 -m http.server 8080` and `curl http://127.0.0.1:7779/`. After a change of the
-   file, kill -HUP: new connections follow it, those there are stay with their backend to the end.
-   kill -USR1 prints how it stands. ^C lets nobody in any more, and connections may finish.
+   Try it with `python3 -m http.server 8080` and `curl http://127.0.0.1:7779/`. After a change of
+   the file, kill -HUP: new connections follow it, those that are there stay with their backend to
+   the end. kill -USR1 prints how it stands. ^C lets nobody in any more, and connections may finish.
 
    What it shows: a connection is two skua_copy(), one each way, in a group: the end of one way is
    passed on while the other goes on; a failure of one ends both. The group's deadline moves with
@@ -231,7 +231,7 @@ static int parse_arguments(int argc, char **argv, struct settings *settings)
     return is_good && optind == argc - 1 ? 0 : -EINVAL;
 }
 
-/* No more connections than there are fds for: two sockets each, and pipes while they carry a lot. */
+/* No more connections than there are fds for: two sockets each, and pipes while they are busy. */
 static void respect_limit(struct settings *settings)
 {
     struct rlimit limit;
