@@ -63,10 +63,13 @@ Lace          lace           1,2  fib,skynet,nqueens,uts
 libgomp       openmp         1,2  fib,skynet,nqueens,uts,spawn-*
 Boost.Context boost_context  1    switch
 Boost.Fiber   boost_fiber    1    spawn-*,yield,mutex,chan-*,sleep-20k-p99,parked-1m
-libuv         libuv          1    sleep-*,foreign-wake
+libuv         libuv          1    sleep-*,foreign-wake,offload-*
 asyncio       asyncio        1    spawn-*,yield,mutex,chan-pingpong,chan-*-128,sleep-20k-p99,foreign-wake,parked-1m
 ucontext      ucontext       1    switch
 Skua          bench_io_load  1,2  echo-*,short-connections,udp-64,proxy,idle-10k
+Skua          bench_blocking 1,2  offload-*
+Skua          bench_files    1,2  files-30k
+pthreads      pthreads       1,2  files-30k
 epoll         epoll_io       1,2  echo-*,short-connections,udp-64
 epoll         epoll_io       1    proxy,idle-10k
 tokio         tokio_io       1,2  echo-*,short-connections,udp-64,proxy,idle-10k
@@ -78,6 +81,7 @@ all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-
     chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
     sleep-1m sleep-20k-p99 foreign-wake busy-fd parked-1m
     echo-1 echo-64 echo-1k echo-10k short-connections udp-64 proxy idle-10k
+    offload-1 offload-1k files-30k
     rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
     rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
 
@@ -223,7 +227,9 @@ compile_lace() {
 
 # What takes turns in the I/O rows is the load generator, with the server of somebody behind it: build_server NAME WHO.
 build_server() {
-    [ -x "$peers/io_load" ] && [ -x "$peers/$1_server" ] || { rm -f "${peers:?}/$1"; return; }
+    rm -f "${peers:?}/$1"
+    [ -x "$peers/io_load" ] || return 0
+    [ -x "$peers/$1_server" ] || return 0
     printf '#!/bin/sh\nBENCH_WHO=%s BENCH_SERVER=%s exec %s "$@"\n' "$2" "$peers/$1_server" "$peers/io_load" \
         >"$peers/$1"
     chmod +x "$peers/$1"
@@ -260,6 +266,7 @@ build_peers() {
     compile_c ucontext
     compile_c openmp -fopenmp
     compile_c libuv -luv
+    compile_c pthreads -pthread
     compile_cpp onetbb -ltbb
     compile_cpp boost_context -lboost_context
     compile_cpp boost_fiber -lboost_fiber -lboost_context -pthread
@@ -381,7 +388,7 @@ take_turn() {
     key=$case.$who.$workers
     [ ! -e "$work/turns/$key.out" ] || return 0
     started=$(date +%s%N)
-    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") timeout -k 5 "$run_seconds_max" "$program" "$case" "$workers" \
+    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") BENCH_FILES=$work/files timeout -k 5 "$run_seconds_max" "$program" "$case" "$workers" \
         </dev/null >"$work/turn" 2>"$work/turn.log"
     status=$?
     took_ms=$((($(date +%s%N) - started) / 1000000))
@@ -436,6 +443,7 @@ while [ "$round" -le "$rounds" ]; do
     take_round
     round=$((round + 1))
 done
+rm -rf "${work:?}/files"
 [ ! -t 1 ] || printf '\r\033[K'
 say "measured for $((($(date +%s) - measuring + 59) / 60)) minutes"
 cat "$work"/turns/*.[0-9] >"$records"

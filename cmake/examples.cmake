@@ -39,7 +39,7 @@ foreach(source IN LISTS sources)
 endforeach()
 
 # Programs of several files.
-foreach(name copytree keyvalue)
+foreach(name chat copytree keyvalue)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
     skua_program(${name} "${sources}")
     target_link_libraries(${name} PRIVATE skua::skua)

@@ -109,7 +109,7 @@ static int measure(int dir)
 {
     _Atomic uint64_t total = 0;
     const skua_walk_opts opts = {.tasks_max = 8};
-    int status = skua_walk(dir, ".", add_bytes, &total, &opts);
+    int status = skua_walk(dir, ".", add_bytes, &total, &opts, SKUA_FOREVER);
     printf("%llu bytes in the tree\n", (unsigned long long)total);
     return status;
 }
@@ -144,7 +144,8 @@ static int use_folder(void *arg)
     status = status < 0 ? status : use_records(dir);
     status = status < 0 ? status : add_balances(dir);
     status = status < 0 ? status : skua_mkdir_all(dir, "old/copies", 0755, SKUA_FOREVER);
-    status = status < 0 ? status : skua_file_copy(dir, "records", dir, "old/copies/r", NULL);
+    status = status < 0 ? status
+                        : skua_file_copy(dir, "records", dir, "old/copies/r", NULL, SKUA_FOREVER);
     status = status < 0 ? status : list(dir);
     status = status < 0 ? status : measure(dir);
     skua_close(dir);

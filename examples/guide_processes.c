@@ -65,7 +65,8 @@ static int end_two(void)
     };
     const char *const names[] = {"the deaf one", "the tidy one"};
     const int64_t graces[] = {SKUA_MS(50), SKUA_SEC(10)};
-    const skua_process_opts opts = {.out = {.kind = SKUA_STDIO_PIPE}, .new_group = true};
+    const skua_process_opts opts = {
+        .out = {.kind = SKUA_STDIO_PIPE}, .err = {.kind = SKUA_STDIO_NULL}, .new_group = true};
     int status = 0;
     for (int i = 0; status >= 0 && i < 2; i++) {
         char ready[6];

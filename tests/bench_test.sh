@@ -14,6 +14,9 @@ export BENCH_RUNS=1 BENCH_SCALE=0.001
 
 for program in "$build"/bench/bench_*; do
     case $program in */bench_sim*) continue ;; esac # the simulation has a test of its own
+    case $program in
+    */bench_io_skua | */bench_io_epoll | */bench_io_uring_echo) continue ;; # bench_io_load starts them
+    esac
     for workers in 1 2; do
         if ! BENCH_WORKERS=$workers "$program" >"$temp/out" 2>"$temp/err" || ! grep -q '^{"row"' "$temp/out"; then
             echo "$(basename "$program") with $workers workers:" && cat "$temp/out" "$temp/err"

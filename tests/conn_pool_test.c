@@ -184,6 +184,7 @@ static int lend_and_reuse(void *arg)
     return 0;
 }
 
+/* covers: A81 */
 static void what_comes_back_is_lent_again(void **state)
 {
     run_on_1_2_4(lend_and_reuse);
@@ -342,6 +343,7 @@ static int grow_old(void *arg)
     return 0;
 }
 
+/* covers: A81 */
 static void what_is_ill_or_old_is_closed(void **state)
 {
     const skua_test_opts opts = {.virtual_clock = true};
@@ -462,6 +464,7 @@ static int close_under_use(void *arg)
     return 0;
 }
 
+/* covers: A81 */
 static void closing_awaits_what_is_lent(void **state)
 {
     run_on_1_2_4(close_under_use);
@@ -549,6 +552,7 @@ static int storm(void *arg)
     return 0;
 }
 
+/* covers: A81 */
 static void nothing_is_lost_whoever_is_cancelled(void **state)
 {
     for (int i = 0; i < 3; i++) {

@@ -191,7 +191,7 @@ static int note_visit(const skua_walk_entry *entry, void *arg)
 static int walk_here(const char *name, const skua_walk_opts *opts)
 {
     visits = (struct visits){.stop_at = -1, .skipped = visits.skipped};
-    return skua_walk(SKUA_CWD, in_folder(name), note_visit, NULL, opts);
+    return skua_walk(SKUA_CWD, in_folder(name), note_visit, NULL, opts, SKUA_FOREVER);
 }
 
 static bool has_visited(const char *text)
@@ -310,7 +310,7 @@ static int walk_by_many(void *arg)
     CHECK(comes_before("t/3/4/59/file", "t/3/4/59/.") && comes_before("t/3/4/.", "t/3/."));
 
     visits = (struct visits){.stop_at = 100};
-    CHECK_INT(skua_walk(folder_fd, folder, note_visit, NULL, &opts), -E2BIG);
+    CHECK_INT(skua_walk(folder_fd, folder, note_visit, NULL, &opts, SKUA_FOREVER), -E2BIG);
     const int stopped = visits.count;
     CHECK(stopped > 100 && stopped < 100 + 20);
     CHECK_INT(skua_yield(), 0);
@@ -455,7 +455,7 @@ static int walk_disturbed(void *arg)
     }
     for (uint32_t i = 0; i < 60; i++) {
         const skua_walk_opts opts = {.tasks_max = i % 4, .visits_after = i % 3 == 0};
-        CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &opts), 0);
+        CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &opts, SKUA_FOREVER), 0);
     }
     CHECK(count >= 60 * 6);
     for (int i = 0; i < 20; i++) { /* and now it is removed under their hands */
@@ -545,9 +545,9 @@ static void foreign_threads_walk_alone(void **state)
     CHECK(mkdtemp(folder) != NULL);
     folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     make_tree();
-    CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &opts), 0);
+    CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &opts, SKUA_FOREVER), 0);
     CHECK_INT(count, TREE_NAMES + 4);
-    CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &many), -EPERM);
+    CHECK_INT(skua_walk(folder_fd, "t", never_outside, &count, &many, SKUA_FOREVER), -EPERM);
     CHECK_INT(skua_dir_open(&list, folder_fd, "t/c", SKUA_FOREVER), 0);
     CHECK_INT(skua_dir_next(list, &entry, SKUA_FOREVER), 0);
     skua_dir_close(list);

@@ -71,8 +71,8 @@ static int fill_disk(void *arg)
     CHECK_INT(skua_file_save(folder_fd, "s", much, sizeof much, &durable, SKUA_FOREVER), -ENOSPC);
     check_whole("s", "small");
     put_file(elsewhere, much, sizeof much);
-    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "s", NULL), -ENOSPC);
-    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "c", NULL), -ENOSPC);
+    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "s", NULL, SKUA_FOREVER), -ENOSPC);
+    CHECK_INT(skua_file_copy(SKUA_CWD, elsewhere, folder_fd, "c", NULL, SKUA_FOREVER), -ENOSPC);
     CHECK_INT(unlink(elsewhere), 0);
     check_whole("s", "small");
     CHECK_INT(count_names(folder), 1);

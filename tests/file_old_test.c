@@ -77,7 +77,7 @@ static void use_tree(void)
     CHECK_INT(skua_mkdir_all(folder_fd, "t/a/b", 0755, SKUA_FOREVER), 0);
     put_file(in_folder("t/a/b/3"), "three", 5);
     CHECK_INT(symlink("..", in_folder("t/a/up")), 0);
-    CHECK_INT(skua_walk(folder_fd, "t", count_visit, &visits, &opts), 0);
+    CHECK_INT(skua_walk(folder_fd, "t", count_visit, &visits, &opts, SKUA_FOREVER), 0);
     CHECK_INT(visits, 8);
     CHECK_INT(skua_remove_tree(folder_fd, "t", SKUA_FOREVER), 0);
 }
@@ -89,7 +89,7 @@ static void copy_large(void)
     memset(large, 'l', sizeof large);
     put_file(in_folder("large"), large, sizeof large);
     CHECK_INT(truncate(in_folder("large"), 1 << 20), 0);
-    CHECK_INT(skua_file_copy(folder_fd, "large", folder_fd, "copy", NULL), 0);
+    CHECK_INT(skua_file_copy(folder_fd, "large", folder_fd, "copy", NULL, SKUA_FOREVER), 0);
     CHECK_INT(skua_file_load(folder_fd, "copy", &got, 0, SKUA_FOREVER), 1 << 20);
     CHECK_INT(memcmp(got, large, sizeof large), 0);
     CHECK_INT(((char *)got)[sizeof large], 0);

@@ -3,6 +3,7 @@
 #include "file_help.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 static char data[300001];
@@ -102,6 +103,47 @@ static void what_is_not_in_memory_is_read_elsewhere(void **state)
 {
     fill_data();
     run_in_folders(2, read_cold);
+}
+
+static atomic_bool is_loaded;
+
+enum { LARGE_BYTES = 8 << 20 };
+
+static int load_large(void *arg)
+{
+    void *got = NULL;
+    CHECK_INT(skua_file_load(folder_fd, "large", &got, 0, SKUA_FOREVER), LARGE_BYTES);
+    CHECK_INT(memcmp(got, data, sizeof data), 0);
+    skua_file_unload(got);
+    atomic_store(&is_loaded, true);
+    return 0;
+}
+
+/* On one worker: had the load kept it, the other task would have had no turn before the end. */
+static int load_beside_others(void *arg)
+{
+    SKUA_GROUP(group);
+    int turns = 0;
+    put_file(in_folder("large"), data, sizeof data);
+    CHECK_INT(truncate(in_folder("large"), LARGE_BYTES), 0);
+    atomic_store(&is_loaded, false);
+    skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
+    CHECK_INT(skua_group_spawn(&group, load_large, NULL), 0);
+    while (!atomic_load(&is_loaded)) {
+        CHECK_INT(skua_yield(), 0);
+        turns += !atomic_load(&is_loaded);
+    }
+    CHECK(turns > 0);
+    CHECK_INT(skua_group_close(&group, 0), 0);
+    remove_here("large");
+    return 0;
+}
+
+/* covers: A69 A80 */
+static void a_large_file_keeps_nobody_waiting(void **state)
+{
+    fill_data();
+    run_in_folders(1, load_beside_others);
 }
 
 static int read_no_file(void *arg)
@@ -399,7 +441,7 @@ static void readers_see_the_old_or_the_new_file(void **state)
 
 /* --- copies --- */
 
-static void add_progress(void *arg, size_t more)
+static void add_progress(size_t more, void *arg)
 {
     *(size_t *)arg += more;
 }
@@ -411,12 +453,12 @@ static int copy_files(void *arg)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t copied = 0;
         const skua_file_copy_opts opts = {
-            .keeps_times = true, .progress = add_progress, .progress_arg = &copied};
+            .keeps_times = true, .progress = add_progress, .arg = &copied};
         void *got = NULL;
         put_file(in_folder("from"), data, sizes[i]);
         CHECK_INT(chmod(in_folder("from"), 0751), 0);
         CHECK_INT(skua_utimes(folder_fd, "from", 0, 1000000001, 2000000003, SKUA_FOREVER), 0);
-        CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "to", &opts), 0);
+        CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "to", &opts, SKUA_FOREVER), 0);
         CHECK_INT(copied, sizes[i]);
         CHECK_INT(skua_stat(folder_fd, "to", 0, &to, SKUA_FOREVER), 0);
         CHECK_INT(to.mode & 07777, 0751);
@@ -428,16 +470,17 @@ static int copy_files(void *arg)
     }
     const skua_file_copy_opts exclusive = {.is_exclusive = true};
     CHECK_INT(skua_stat(folder_fd, "to", 0, &from, SKUA_FOREVER), 0);
-    CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "to", &exclusive), -EEXIST);
-    CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "no/to", NULL), -ENOENT);
-    CHECK_INT(skua_file_copy(folder_fd, "missing", folder_fd, "to", NULL), -ENOENT);
-    CHECK_INT(skua_file_copy(folder_fd, ".", folder_fd, "to", NULL), -EINVAL);
+    CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "to", &exclusive, SKUA_FOREVER),
+              -EEXIST);
+    CHECK_INT(skua_file_copy(folder_fd, "from", folder_fd, "no/to", NULL, SKUA_FOREVER), -ENOENT);
+    CHECK_INT(skua_file_copy(folder_fd, "missing", folder_fd, "to", NULL, SKUA_FOREVER), -ENOENT);
+    CHECK_INT(skua_file_copy(folder_fd, ".", folder_fd, "to", NULL, SKUA_FOREVER), -EINVAL);
     CHECK_INT(skua_stat(folder_fd, "to", 0, &to, SKUA_FOREVER), 0);
     CHECK_INT(to.inode, from.inode); /* as it was */
     CHECK_INT(count_names(folder), 2);
     remove_here("from");
     remove_here("to");
-    CHECK_INT(skua_file_copy(SKUA_CWD, "/proc/self/maps", folder_fd, "to", NULL), 0);
+    CHECK_INT(skua_file_copy(SKUA_CWD, "/proc/self/maps", folder_fd, "to", NULL, SKUA_FOREVER), 0);
     CHECK_INT(skua_stat(folder_fd, "to", 0, &to, SKUA_FOREVER), 0);
     CHECK(to.bytes > 100);
     remove_here("to");
@@ -458,12 +501,12 @@ static int copy_with_holes(void *arg)
     char byte[2];
     skua_file_info info;
     size_t copied = 0;
-    const skua_file_copy_opts opts = {.progress = add_progress, .progress_arg = &copied};
+    const skua_file_copy_opts opts = {.progress = add_progress, .arg = &copied};
     CHECK_INT(skua_pwrite(fd, data, 5000, 1 << 20, SKUA_FOREVER), 5000);
     CHECK_INT(skua_pwrite(fd, "z", 1, (int64_t)far, SKUA_FOREVER), 1);
     CHECK_INT(skua_ftruncate(fd, far + (1 << 20), SKUA_FOREVER), 0);
     skua_close(fd);
-    CHECK_INT(skua_file_copy(folder_fd, "sparse", folder_fd, "copy", &opts), 0);
+    CHECK_INT(skua_file_copy(folder_fd, "sparse", folder_fd, "copy", &opts, SKUA_FOREVER), 0);
     CHECK_INT(copied, far + (1 << 20));
     const int copy = open_here("copy", O_RDONLY);
     CHECK_INT(skua_fstat(copy, &info, SKUA_FOREVER), 0);
@@ -496,7 +539,7 @@ static int copy_across(void *arg)
     }
     const int fd = skua_open(other, O_RDONLY | O_DIRECTORY, 0, SKUA_FOREVER);
     put_file(in_folder("from"), data, sizeof data);
-    CHECK_INT(skua_file_copy(folder_fd, "from", fd, "to", NULL), 0);
+    CHECK_INT(skua_file_copy(folder_fd, "from", fd, "to", NULL, SKUA_FOREVER), 0);
     CHECK_INT(skua_file_load(fd, "to", &got, 0, SKUA_FOREVER), sizeof data);
     CHECK_INT(memcmp(got, data, sizeof data), 0);
     skua_file_unload(got);
@@ -520,7 +563,7 @@ struct cut {
     size_t copied;
 };
 
-static void cancel_at_once(void *arg, size_t more)
+static void cancel_at_once(size_t more, void *arg)
 {
     struct cut *cut = arg;
     cut->copied += more;
@@ -539,9 +582,9 @@ static int copy_cut_off(void *arg)
     skua_close(fd);
     SKUA_SCOPE(scope);
     struct cut cut = {.scope = &scope};
-    const skua_file_copy_opts opts = {.progress = cancel_at_once, .progress_arg = &cut};
+    const skua_file_copy_opts opts = {.progress = cancel_at_once, .arg = &cut};
     skua_scope_open(&scope, SKUA_FOREVER);
-    const int status = skua_file_copy(folder_fd, "from", folder_fd, "to", &opts);
+    const int status = skua_file_copy(folder_fd, "from", folder_fd, "to", &opts, SKUA_FOREVER);
     CHECK_INT(skua_scope_close(&scope, 0), 0);
     CHECK(!is_there(in_folder("to")) || status == 0); /* blocks may be shared, at once */
     CHECK(status == -ECANCELED || (status == 0 && cut.copied == BYTES));
@@ -561,16 +604,15 @@ static void a_copy_that_is_cut_off_leaves_nothing(void **state)
 static int refuse_now(void *arg)
 {
     void *got = NULL;
-    const skua_file_copy_opts opts = {.deadline = SKUA_NOW};
     CHECK_INT(skua_file_save(folder_fd, "s", "x", 1, NULL, SKUA_NOW), -EAGAIN);
-    CHECK_INT(skua_file_copy(folder_fd, "s", folder_fd, "t", &opts), -EAGAIN);
+    CHECK_INT(skua_file_copy(folder_fd, "s", folder_fd, "t", NULL, SKUA_NOW), -EAGAIN);
     SKUA_SCOPE(scope);
     skua_scope_open(&scope, SKUA_FOREVER);
     skua_scope_cancel(&scope);
     CHECK_INT(skua_file_save(folder_fd, "s", "x", 1, NULL, SKUA_FOREVER), -ECANCELED);
     CHECK_INT(skua_file_load(folder_fd, "s", &got, 0, SKUA_FOREVER), -ECANCELED);
     CHECK_PTR(got, NULL);
-    CHECK_INT(skua_file_copy(folder_fd, "s", folder_fd, "t", NULL), -ECANCELED);
+    CHECK_INT(skua_file_copy(folder_fd, "s", folder_fd, "t", NULL, SKUA_FOREVER), -ECANCELED);
     CHECK_INT(skua_open_in(folder_fd, "s", O_CREAT | O_WRONLY, 0600, SKUA_FOREVER), -ECANCELED);
     CHECK_INT(skua_scope_close(&scope, 0), 0);
     CHECK(!is_there(in_folder("s")));
@@ -611,7 +653,7 @@ static void *use_on_thread(void *arg)
     skua_file_info info;
     CHECK_INT(skua_file_save(folder_fd, "t", "thread", 6, NULL, SKUA_FOREVER), 0);
     check_whole("t", "thread");
-    CHECK_INT(skua_file_copy(folder_fd, "t", folder_fd, "u", NULL), 0);
+    CHECK_INT(skua_file_copy(folder_fd, "t", folder_fd, "u", NULL, SKUA_FOREVER), 0);
     check_whole("u", "thread");
     const int fd = open_here("t", O_RDWR);
     CHECK_INT(skua_pread(fd, &byte, 1, 1, SKUA_FOREVER), 1);
@@ -667,6 +709,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(files_are_read_and_written_at_offsets),
         TEST(what_is_not_in_memory_is_read_elsewhere),
+        TEST(a_large_file_keeps_nobody_waiting),
         TEST(what_has_no_offsets_says_so),
         TEST(names_are_asked_and_changed),
         TEST(any_bytes_make_a_name),

@@ -111,6 +111,7 @@ static int count_receives(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void a_message_costs_one_read(void **state)
 {
     (void)state;
@@ -162,6 +163,7 @@ static int end_after_bytes(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void ends_are_seen(void **state)
 {
     (void)state;
@@ -192,6 +194,7 @@ static int be_reset(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void resets_are_seen(void **state)
 {
     (void)state;
@@ -372,6 +375,7 @@ static int stream_random_pieces(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void any_pieces_arrive(void **state)
 {
     (void)state;
@@ -397,6 +401,7 @@ static int write_into_full(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void room_is_noticed(void **state)
 {
     (void)state;

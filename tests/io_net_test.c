@@ -135,6 +135,7 @@ static int echo_all(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void a_hundred_connections_echo_every_byte(void **state)
 {
     run(echo_all, NULL);
@@ -177,6 +178,7 @@ static int connect_to_silence(void *arg)
     return 0;
 }
 
+/* covers: A43 A72 */
 static void a_connect_times_out(void **state)
 {
     run(connect_to_silence, NULL);
@@ -260,6 +262,7 @@ static int close_half(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void a_half_closed_connection_works_the_other_way(void **state)
 {
     run(close_half, NULL);

@@ -127,6 +127,7 @@ static int end_reads(void *arg)
     return 0;
 }
 
+/* covers: A43 */
 static void reads_end_by_deadline_and_cancel(void **state)
 {
     run(end_reads, NULL);
@@ -428,6 +429,7 @@ static int talk_to_thread(void *arg)
     return 0;
 }
 
+/* covers: A70 */
 static void foreign_threads_read_and_write(void **state)
 {
     run(talk_to_thread, NULL);
@@ -475,6 +477,7 @@ static int wait_twice(void *arg)
     return 0;
 }
 
+/* covers: A84 */
 static void a_foreign_pipe_is_waited_for_again_and_again(void **state)
 {
     run(wait_twice, NULL);

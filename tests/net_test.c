@@ -624,6 +624,7 @@ static void *talk_on_thread(void *arg)
     return NULL;
 }
 
+/* covers: A70 */
 static void foreign_threads_have_sockets_too(void **state)
 {
     pthread_t thread;

@@ -386,7 +386,7 @@ static int read_in_cancelled_scope(void *arg)
     struct script script;
     skua_reader reader;
     skua_view line;
-    skua_scope scope;
+    skua_scope scope = {{0}};
     open_reader(&reader, SCRIPT(&script, acts), 0);
     next_line(&reader, "a");
     skua_scope_open(&scope, SKUA_FOREVER);
@@ -436,6 +436,7 @@ static int read_file(void *arg)
     return 0;
 }
 
+/* covers: A80 */
 static void lines_of_a_file(void **state)
 {
     run_on_all(read_file, NULL);

@@ -403,6 +403,7 @@ static int resolve_in_vain(void *arg)
     return 0;
 }
 
+/* covers: A69 */
 static void slow_lookups_keep_no_files_waiting(void **state)
 {
     const skua_config config = {.workers = 2, .blocking_threads_max = 1};

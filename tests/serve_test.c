@@ -247,6 +247,7 @@ static int finish_in_peace(void *arg)
     return 0;
 }
 
+/* covers: A44 */
 static void a_stop_lets_connections_finish(void **state)
 {
     run_on_1_2_4(finish_in_peace);
@@ -280,6 +281,7 @@ static int cut_off_now(void *arg)
     return cut_off(&host);
 }
 
+/* covers: A44 */
 static void at_the_end_of_the_drain_they_are_cut_off(void **state)
 {
     run_on_1_2_4(cut_off);
@@ -341,6 +343,7 @@ static int drain_runtime(void *arg)
     return 0;
 }
 
+/* covers: A44 */
 static void a_runtime_that_drains_stops_it(void **state)
 {
     run_on_1_2_4(drain_runtime);

@@ -56,6 +56,7 @@ visited() {
     said=$2
     ours=$3
     shift 3
+    : >served # or the number of the last one would be found there
     "$peer" server server.pem server.key $ours >served 2>&1 &
     stranger=$!
     number=$(port served)
@@ -89,6 +90,7 @@ visits() {
     host=$3
     ours=$4
     shift 4
+    : >served
     openssl s_server -accept 127.0.0.1:0 -cert server.pem -key server.key -rev -naccept 1 \
         "$@" >served 2>&1 &
     stranger=$!

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static struct sockaddr_in local_address(uint16_t port)
@@ -53,6 +54,12 @@ int load_connect(int type, uint16_t port)
 
 int load_crowd_open(load_crowd *crowd, size_t count, int type, uint16_t port)
 {
+    struct rlimit limit;
+    enum { SPARE_FDS = 64 };
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && count + SPARE_FDS > limit.rlim_cur) {
+        count = limit.rlim_cur - SPARE_FDS;
+        fprintf(stderr, "only %zu connections: no more fds are allowed\n", count);
+    }
     crowd->count = 0;
     crowd->fds = calloc(count, sizeof(*crowd->fds));
     while (crowd->fds != NULL && crowd->count < count) {
@@ -158,7 +165,8 @@ double load_server_rss_bytes(const load_server *server)
 
 load_span load_span_of(const bench_job *job)
 {
+    enum { LEAST_MS = 50 };
     /* The job's count is the length of a run in milliseconds. */
-    return (load_span){.warm_ns = (double)job->count * 0.4e6,
-                       .counted_ns = (double)job->count * 1e6};
+    const double ms = job->count < LEAST_MS ? LEAST_MS : (double)job->count;
+    return (load_span){.warm_ns = ms * 0.4e6, .counted_ns = ms * 1e6};
 }

@@ -51,19 +51,17 @@ static int serve_echo(void *arg)
 
 static int echo_datagrams(void *arg)
 {
+    ssize_t got;
     (void)arg;
-    for (;;) {
+    do {
         char buffer[MESSAGE_BYTES];
-        struct sockaddr_in from;
-        socklen_t from_bytes = sizeof(from);
-        const ssize_t got = recvfrom(SOCKET, buffer, sizeof(buffer), MSG_DONTWAIT,
-                                     (struct sockaddr *)&from, &from_bytes);
+        skua_address from;
+        got = skua_recv_from(SOCKET, buffer, sizeof(buffer), &from, SKUA_FOREVER);
         if (got >= 0) {
-            sendto(SOCKET, buffer, (size_t)got, MSG_DONTWAIT, (struct sockaddr *)&from, from_bytes);
-        } else if (skua_wait_fd(SOCKET, SKUA_READABLE, SKUA_FOREVER) < 0) {
-            return -1;
+            got = skua_send_to(SOCKET, buffer, (size_t)got, &from, SKUA_FOREVER);
         }
-    }
+    } while (got >= 0);
+    return (int)got;
 }
 
 static int serve_udp(void *arg)

@@ -1,4 +1,5 @@
-/* libuv: timers, and the wake-up of a loop from another thread. One thread runs the loop. */
+/* libuv: timers, calls on other threads, and the wake-up of a loop from another thread. One thread
+   runs the loop. */
 #define _GNU_SOURCE
 #include "bench.h"
 
@@ -111,6 +112,61 @@ static int run_foreign_wake(const bench_job *job, double values[BENCH_ROWS_MAX])
     return error;
 }
 
+/* Calls that do nothing, on libuv's pool of threads. */
+typedef struct offload {
+    uv_loop_t loop;
+    size_t left;    /* still to be begun */
+    size_t pending; /* begun */
+} offload;
+
+static void do_nothing(uv_work_t *work)
+{
+    (void)work;
+}
+
+static void on_done(uv_work_t *work, int status)
+{
+    offload *self = work->data;
+    (void)status;
+    self->pending--;
+    if (self->left > 0) {
+        self->left--;
+        self->pending++;
+        uv_queue_work(&self->loop, work, do_nothing, on_done);
+    }
+}
+
+static int run_offload(const bench_job *job, size_t width, double *value)
+{
+    offload self = {.left = job->count};
+    uv_work_t *works = calloc(width, sizeof(*works));
+    if (works == NULL || uv_loop_init(&self.loop) != 0) {
+        return -1;
+    }
+    const double start = bench_now_ns();
+    for (size_t i = 0; i < width && self.left > 0; i++) {
+        works[i].data = &self;
+        self.left--;
+        self.pending++;
+        uv_queue_work(&self.loop, &works[i], do_nothing, on_done);
+    }
+    uv_run(&self.loop, UV_RUN_DEFAULT);
+    *value = bench_ns_each(start, job->count) / 1e3;
+    uv_loop_close(&self.loop);
+    free(works);
+    return self.pending != 0;
+}
+
+static int run_offload_1(const bench_job *job, double values[BENCH_ROWS_MAX])
+{
+    return run_offload(job, 1, values);
+}
+
+static int run_offload_1k(const bench_job *job, double values[BENCH_ROWS_MAX])
+{
+    return run_offload(job, 1000, values);
+}
+
 static const bench_case cases[] = {
     {.name = "sleep-1m",
      .rows = {"sleep-1m-wall", "sleep-1m-cpu"},
@@ -125,6 +181,8 @@ static const bench_case cases[] = {
      .count = 1000,
      .cold = true,
      .run = run_foreign_wake},
+    {.name = "offload-1", .units = {"us"}, .count = 20000, .run = run_offload_1},
+    {.name = "offload-1k", .units = {"us"}, .count = 200000, .run = run_offload_1k},
 };
 
 int main(int argc, char **argv)

@@ -29,7 +29,7 @@ static const char *below(const skua_walk_entry *entry)
     return *path == '/' ? path + 1 : ".";
 }
 
-static void count_bytes(void *arg, size_t more)
+static void count_bytes(size_t more, void *arg)
 {
     struct job *job = arg;
     job->bytes += more;
@@ -45,9 +45,9 @@ static int copy_file(void *arg)
         .is_exclusive = job->settings.is_exclusive,
         .keeps_times = job->settings.keeps_times,
         .progress = count_bytes,
-        .progress_arg = job,
+        .arg = job,
     };
-    int status = skua_file_copy(job->from, file->path, job->to, file->path, &opts);
+    int status = skua_file_copy(job->from, file->path, job->to, file->path, &opts, SKUA_FOREVER);
     if (status == -EEXIST && job->settings.is_exclusive) {
         status = 0; /* left alone, as was asked */
     }
@@ -230,7 +230,7 @@ static int copy_all(struct job *job)
         .stays_on_device = job->settings.stays_on_device,
     };
     skua_group_open(&job->copies, SKUA_FAIL_FAST, SKUA_FOREVER);
-    int status = skua_walk(job->from, ".", visit, job, &opts);
+    int status = skua_walk(job->from, ".", visit, job, &opts, SKUA_FOREVER);
     status = skua_group_close(&job->copies, status);
     skua_group_fini(&job->copies);
     return status;

@@ -70,7 +70,6 @@ typedef struct skua_walk_opts {
     bool visits_after;    /* directories are visited a second time (is_after) */
     bool follows_links;   /* links are what they lead to; cycles are errors (-ELOOP) */
     bool stays_on_device; /* directories of other file systems are not entered */
-    skua_time deadline;
 } skua_walk_opts;
 
 /* Visit what `path` names, and if that is a directory all that is in it, depth first: the entries
@@ -87,8 +86,8 @@ typedef struct skua_walk_opts {
    -ECANCELED, -ENOMEM; no call of fn goes on then.
    Call from: a task; with tasks_max <= 1 a foreign thread too. May switch. `opts` may be NULL.
    Cost: a hand-over for each directory. */
-int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts)
-    SKUA_MUST_CHECK;
+int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts,
+              skua_time deadline) SKUA_MUST_CHECK;
 
 /* Remove what `path` names, and if that is a directory all that is in it; symbolic links are
    removed and never followed, whoever changes the tree meanwhile. What cannot be removed is passed

@@ -157,19 +157,18 @@ int skua_file_save(int dir, const char *path, const void *data, size_t bytes,
 typedef struct skua_file_copy_opts {
     bool is_durable, is_exclusive;            /* as above */
     bool keeps_times;                         /* accessed and modified */
-    void (*progress)(void *arg, size_t more); /* so many more bytes; called by the task */
-    void *progress_arg;
-    skua_time deadline; /* looked at between the pieces */
+    void (*progress)(size_t more, void *arg); /* so many more bytes; called by the task */
+    void *arg;
 } skua_file_copy_opts;
 
 /* Copy a regular file with its permissions, as skua_file_save() would: the new name has the whole
    copy, or is as it was. The copy shares the blocks of the original where the file system can do
    that, and else is made by the kernel, piece by piece; holes stay holes. Returns 0, -EINVAL (not a
-   regular file), -ETIMEDOUT or -ECANCELED (between two pieces), or a common result.
+   regular file), -ETIMEDOUT or -ECANCELED (between two pieces of it, too), or a common result.
    Call from: a task or a foreign thread. May switch. `opts` may be NULL. Cost: a hand-over, and one
    for each 64 MiB. */
 int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
-                   const skua_file_copy_opts *opts) SKUA_MUST_CHECK;
+                   const skua_file_copy_opts *opts, skua_time deadline) SKUA_MUST_CHECK;
 
 /* A file without a name, in the directory `path`, for reading and writing; it is gone when it is
    closed. Returns the adopted fd or a common result.

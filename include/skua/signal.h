@@ -7,8 +7,9 @@
 
    While a listener for it is open, a signal does not do what it would have done: neither its
    default action, nor, for SIGINT and SIGTERM, what skua_run() makes of them. A handler that the
-   program has installed before is still called, on the thread that the signal has interrupted. When
-   the last listener is closed, the action is again what it was before the first one.
+   program has installed before is still called, before listeners are told, on the thread that the
+   signal has interrupted. When the last listener is closed, the action is again what it was before
+   the first one.
 
    Every listener of a signal hears it. Of those that come before anybody asks, each listener keeps
    how many there were; nothing else is lost (the kernel itself may join several of a kind into one

@@ -42,20 +42,25 @@
      to_thread, run_in_executor        skua_blocking                             blocking
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
-     add_reader                        skua_wait_fd                              io
-     open_connection                   skua_tcp_connect, skua_unix_connect       resolve, net
-     loop.getaddrinfo                  skua_resolve                              resolve
-     start_server, serve_forever       skua_serve                                serve
-     pools of connections              skua_conn_pool_acquire                    conn_pool
-     create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
+     add_reader, add_writer            skua_wait_fd; in selects SKUA_READY       io
+     sock_recv, sock_sendall           skua_read, skua_write_all, skua_recv      io, transfer
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer
-     add_reader, open_connection       skua_wait_fd, skua_connect                io
-     StreamReader                      skua_reader_open, skua_reader_line        reader
-     StreamWriter, drain               skua_writer_open, skua_writer_flush      reader
+     open_connection                   skua_tcp_connect, skua_unix_connect       resolve, net
+     getaddrinfo                       skua_resolve                              resolve
+     start_server, serve_forever       skua_serve, skua_server_stop              serve
+     create_datagram_endpoint          skua_datagram_open, skua_recv_from        net
+     StreamReader.readline             skua_reader_line                          reader
+     readuntil, readexactly            skua_reader_until, skua_reader_exact      reader
+     StreamWriter.write, drain         skua_writer_write, skua_writer_flush      reader
+     ssl.SSLContext                    skua_tls_client_config, _server_config    tls
+     ssl=context, start_tls            skua_tls_client, skua_tls_handshake       tls
+     pools of asyncpg and the like     skua_conn_pool_acquire                    conn_pool
+     aiofiles                          skua_file_load, skua_file_save, skua_open file, io
+     aiofiles.os, scandir              skua_stat, skua_rename, skua_dir_next     file, dir
      create_subprocess_exec            skua_process_start                        process
      communicate                       skua_process_run_all                      process
+     terminate, kill                   skua_process_end, skua_process_kill       process
      add_signal_handler                skua_signal_open, skua_signal_wait        signal
-     aiofiles                          skua_file_load, skua_pread, skua_walk     file, dir
      pytest.mark.asyncio               SKUA_TEST                                 testing
 
    docs/guide/asyncio.md has both sides of each. */

@@ -75,6 +75,11 @@ ssize_t skua_splice(int out, int in, size_t bytes, skua_time deadline) SKUA_MUST
 typedef struct skua_copy_opts {
     uint64_t bytes;  /* stop after so many; 0: at the end of `in` */
     bool half_close; /* when `in` has ended: skua_shutdown(out, SHUT_WR) */
+    /* Called in the calling task with what has reached `out` so far, each time that it is more: to
+       show it, or to put off the deadline of a scope around (skua_scope_deadline()), so that only
+       silence ends the copy. NULL: nobody asks. */
+    void (*on_progress)(uint64_t copied, void *arg);
+    void *arg; /* for on_progress */
 } skua_copy_opts;
 
 /* Move bytes from `in` to `out` until `in` has ended, in the way that suits the two: sendfile from

@@ -219,7 +219,7 @@ static ssize_t give_up(void *arg)
 }
 
 int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
-                   const skua_file_copy_opts *opts)
+                   const skua_file_copy_opts *opts, skua_time deadline)
 {
     static const skua_file_copy_opts usual;
     const skua_file_copy_opts *wanted = opts != NULL ? opts : &usual;
@@ -241,9 +241,9 @@ int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
     int status = IS_MORE;
     while (status == IS_MORE) {
         uint64_t before = copy.at;
-        status = (int)skua__work_do(&work, wanted->deadline);
+        status = (int)skua__work_do(&work, deadline);
         if (wanted->progress != NULL && copy.at > before) {
-            wanted->progress(wanted->progress_arg, (size_t)(copy.at - before));
+            wanted->progress((size_t)(copy.at - before), wanted->arg);
         }
     }
     if (copy.is_open) { /* (K2) */

@@ -38,6 +38,7 @@ struct walk {
     skua_walk_fn fn;
     void *arg;
     skua_walk_opts opts;
+    skua_time deadline;
     int root; /* fd; -1: it is no directory */
     uint64_t device;
     skua_group *group; /* NULL: the caller is alone, and there is nothing to lock */
@@ -119,7 +120,7 @@ static struct skua__node *take(struct walk *walk)
     struct skua__node *node = NULL;
     walk_lock(walk);
     while (walk->status == 0 && walk->stack == NULL && walk->busy > 0) {
-        stop(walk, skua_cond_wait(&walk->changed, &walk->lock, walk->opts.deadline));
+        stop(walk, skua_cond_wait(&walk->changed, &walk->lock, walk->deadline));
     }
     if (walk->status == 0 && walk->stack != NULL) {
         node = walk->stack;
@@ -182,7 +183,7 @@ static int hand_over(struct walk *walk, skua__step whole, void *arg)
         .dir = SKUA_CWD,
         .new_dir = SKUA_CWD,
     };
-    int status = (int)skua__work_do(&work, walk->opts.deadline);
+    int status = (int)skua__work_do(&work, walk->deadline);
     end_with(walk, status);
     return status;
 }
@@ -436,7 +437,7 @@ static int visit_root(struct walk *walk)
         .dir = walk->dir,
         .new_dir = SKUA_CWD,
     };
-    int status = (int)skua__work_do(&work, walk->opts.deadline);
+    int status = (int)skua__work_do(&work, walk->deadline);
     if (status < 0) {
         return status;
     }
@@ -480,9 +481,11 @@ static void clear(struct walk *walk)
     }
 }
 
-int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts)
+int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts,
+              skua_time deadline)
 {
-    struct walk walk = {.dir = dir, .path = path, .fn = fn, .arg = arg, .root = -1};
+    struct walk walk = {
+        .dir = dir, .path = path, .fn = fn, .arg = arg, .deadline = deadline, .root = -1};
     if (opts != NULL) {
         walk.opts = *opts;
     }

@@ -236,7 +236,8 @@ struct copy {
     uint64_t left;      /* if there is a limit */
     uint64_t done;
     skua_time deadline;
-    int pipe[2]; /* ours, if [1] is not 0; empty between turns */
+    const skua_copy_opts *opts; /* or NULL */
+    int pipe[2];                /* ours, if [1] is not 0; empty between turns */
     char *buffer;
     size_t buffer_bytes;
 };
@@ -250,6 +251,9 @@ static void count(struct copy *copy, size_t bytes)
 {
     copy->done += bytes;
     copy->left -= copy->has_limit ? bytes : 0;
+    if (bytes > 0 && copy->opts != NULL && copy->opts->on_progress != NULL) {
+        copy->opts->on_progress(copy->done, copy->opts->arg);
+    }
 }
 
 static bool is_through(const struct copy *copy)
@@ -407,7 +411,7 @@ static int copy_all(struct copy *copy)
 
 int skua_copy(int out, int in, uint64_t *copied, const skua_copy_opts *opts, skua_time deadline)
 {
-    struct copy copy = {.out = out, .in = in, .deadline = deadline};
+    struct copy copy = {.out = out, .in = in, .deadline = deadline, .opts = opts};
     copy.left = opts != NULL ? opts->bytes : 0;
     copy.has_limit = copy.left != 0;
     int status = skua__cancel_point();

@@ -1,7 +1,7 @@
 /* Signals as events.
 
-   One handler for all: it counts, rings the bells of those who listen, calls the handler that the
-   program had before, and goes. It runs on whichever thread the kernel chooses, at any moment, so
+   One handler for all: it calls the handler that the program had before, counts, rings the bells of
+   those who listen, and goes. It runs on whichever thread the kernel chooses, at any moment, so
    it touches nothing but static atomics and an eventfd for each listener, which its task reads as
    it would any fd: an idle worker sleeps in the poller and is woken at once.
 
@@ -100,6 +100,7 @@ static void call_next(int number, siginfo_t *info, void *context)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
+    call_next(number, info, context); /* first: who hears of the signal finds it done */
     if (skua__process_is_forked()) {
         if (skua__load(&actions[number].next, relaxed) == 0) {
             signal(number, SIG_DFL);
@@ -115,7 +116,6 @@ static void on_signal(int number, siginfo_t *info, void *context)
             ring(&ears[i], bit_of(number));
         }
     }
-    call_next(number, info, context);
     errno = saved_errno;
 }
 

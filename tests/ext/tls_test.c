@@ -44,6 +44,7 @@ static int talk(void *arg)
     return 0;
 }
 
+/* covers: A72 */
 static void two_sides_agree_and_talk(void **state)
 {
     run_on_all(talk, NULL);
@@ -397,7 +398,7 @@ static int fill_up(void *arg)
     CHECK_INT(skua_tls_flush(pair.client, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_tls_flush(pair.client, skua_after(SKUA_MS(1))), -ETIMEDOUT);
     CHECK_INT(skua_tls_close_write(pair.client, skua_after(SKUA_MS(1))), -ETIMEDOUT);
-    skua_scope scope;
+    skua_scope scope = {{0}};
     skua_scope_open(&scope, SKUA_FOREVER);
     skua_scope_cancel(&scope);
     CHECK_INT(skua_tls_write(pair.client, data, 1, SOON), -ECANCELED);

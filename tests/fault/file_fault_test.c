@@ -34,7 +34,7 @@ static int walk(uint32_t tasks_max)
 {
     const skua_walk_opts opts = {.tasks_max = tasks_max, .visits_after = true};
     _Atomic int visits = 0;
-    const int status = skua_walk(folder_fd, "t", count_visit, &visits, &opts);
+    const int status = skua_walk(folder_fd, "t", count_visit, &visits, &opts, SKUA_FOREVER);
     CHECK(status != 0 || visits == 9);
     return status;
 }
@@ -55,7 +55,8 @@ static int use_all(void)
         status = walk(1);
     }
     status = status < 0 ? status : walk(3);
-    status = status < 0 ? status : skua_file_copy(folder_fd, "t/1", folder_fd, "c", NULL);
+    status =
+        status < 0 ? status : skua_file_copy(folder_fd, "t/1", folder_fd, "c", NULL, SKUA_FOREVER);
     status = status < 0 ? status : skua_file_save(folder_fd, "c", "new", 3, NULL, SKUA_FOREVER);
     return status < 0 ? status : skua_remove_tree(folder_fd, "t", SKUA_FOREVER);
 }
@@ -113,7 +114,8 @@ static int run_out_of_fds(void *arg)
         CHECK(more < 20);
         limit_fds(free_fd + more);
         status = skua_file_save(folder_fd, "s", "text", 4, NULL, SKUA_FOREVER);
-        status = status < 0 ? status : skua_file_copy(folder_fd, "s", folder_fd, "c", NULL);
+        status = status < 0 ? status
+                            : skua_file_copy(folder_fd, "s", folder_fd, "c", NULL, SKUA_FOREVER);
         status = status < 0 ? status : skua_remove_tree(folder_fd, "t", SKUA_FOREVER);
         limit_fds(before.rlim_cur);
         CHECK(status == 0 || status == -EMFILE);
@@ -143,7 +145,7 @@ static int walk_without_fds(void *arg)
     make_tree();
     CHECK_INT(walk(1), 0);
     limit_fds(next_fd() + 1); /* only the root */
-    CHECK_INT(skua_walk(folder_fd, "t", note_errors, &errors, NULL), 0);
+    CHECK_INT(skua_walk(folder_fd, "t", note_errors, &errors, NULL, SKUA_FOREVER), 0);
     limit_fds(before.rlim_cur);
     CHECK_INT(errors, 1);
     CHECK_INT(skua_remove_tree(folder_fd, "t", SKUA_FOREVER), 0);

@@ -77,7 +77,7 @@ static int remove_visited(const skua_walk_entry *entry, void *arg)
 static int clear(void *arg)
 {
     const skua_walk_opts opts = {.visits_after = true};
-    SAME(skua_walk(SKUA_CWD, folder, remove_visited, NULL, &opts), 0);
+    SAME(skua_walk(SKUA_CWD, folder, remove_visited, NULL, &opts, SKUA_FOREVER), 0);
     SAME(rmdir(folder), 0);
     return 0;
 }
@@ -255,9 +255,8 @@ static int save(skua_time deadline)
 
 static int copy(skua_time deadline)
 {
-    const skua_file_copy_opts opts = {.deadline = deadline};
     new_name = "n";
-    return skua_file_copy(dir, "a", dir, "n", &opts);
+    return skua_file_copy(dir, "a", dir, "n", NULL, deadline);
 }
 
 static int open_list(skua_time deadline)
@@ -299,14 +298,14 @@ static int pass(const skua_walk_entry *entry, void *arg)
 
 static int walk(skua_time deadline)
 {
-    const skua_walk_opts opts = {.visits_after = true, .deadline = deadline};
-    return skua_walk(dir, "t", pass, NULL, &opts);
+    const skua_walk_opts opts = {.visits_after = true};
+    return skua_walk(dir, "t", pass, NULL, &opts, deadline);
 }
 
 static int walk_together(skua_time deadline)
 {
-    const skua_walk_opts opts = {.tasks_max = 3, .deadline = deadline};
-    return skua_walk(dir, "t", pass, NULL, &opts);
+    const skua_walk_opts opts = {.tasks_max = 3};
+    return skua_walk(dir, "t", pass, NULL, &opts, deadline);
 }
 
 static int remove_tree(skua_time deadline)

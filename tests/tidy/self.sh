@@ -152,4 +152,10 @@ library 'int skua_other;';                        expect symbols 'declares skua_
 library '' '.text';                               expect symbols 'no .note.GNU-stack'
 library '' '.section .note.GNU-stack,"x",%progbits'; expect symbols 'executable'
 
+# second CODE: the same as the library of TLS.
+second() { library "$1" && cp build/libskua.so build/libskua-tls.so; }
+second 'int skua_tls_thing(void) { return 0; }';  silent tls
+second 'int skua_tls_thing(void) { return 0; } int thing;'; expect tls 'thing: libskua-tls.so exports it'
+second 'int skua__x(void); int skua_tls_thing(void) { return skua__x(); }'; expect tls 'asks for skua__x'
+
 [ "$failures" -eq 0 ] || exit 1
