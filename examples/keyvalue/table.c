@@ -227,7 +227,7 @@ int table_remove(struct table *table, skua_view key)
     return status;
 }
 
-/* The number that an item's value is. It is built up below zero, where there is room for one more. */
+/* The number that an item's value is. It is built up below zero, where there is more room. */
 static int number_of(const struct item *item, int64_t *number)
 {
     const skua_view value = item_value(item);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMETERS_MAX = 16, ATTEMPTS_MAX = 2, COUNT_MAX = 10000, EXIT_USAGE = 2 };
+enum { PARAMETERS_MAX = 16, COUNT_MAX = 10000, EXIT_USAGE = 2 };
 
 struct statement {
     struct run *run;
@@ -110,7 +110,9 @@ static int run_statement(void *arg)
     struct statement *statement = arg;
     const skua_time deadline = skua_after(SKUA_MS(statement->run->timeout_ms));
     int status = -ECONNRESET;
-    for (int attempt = 0; status == -ECONNRESET && attempt < ATTEMPTS_MAX; attempt++) {
+    /* If all idle connections are dead, and nobody has seen it yet, the last attempt opens one. */
+    for (size_t attempt = 0; status == -ECONNRESET && attempt <= statement->run->connections_max;
+         attempt++) {
         status = try_statement(statement, deadline);
     }
     statement->status = status;
