@@ -1,6 +1,6 @@
 # examples/pgselect with a PostgreSQL of its own: sh postgres_test.sh SOURCE BUILD. A hundred tasks share eight
 # connections; who is late is stopped at the server, too; connections that die are replaced.
-# covers: A81 A84
+# covers: A81 A82 A84
 
 build=${2:?usage: postgres_test.sh SOURCE BUILD}
 pgselect=$build/pgselect

@@ -142,10 +142,10 @@ static int put(struct table *table, struct shard *shard, uint64_t hash, struct i
     if (status < 0) {
         return status;
     }
-    if ((table->bytes += cost(item)) > table->bytes_max) {
-        table->bytes -= cost(item);
-        return -ENOSPC;
+    if (table->bytes + cost(item) > table->bytes_max) {
+        return -ENOSPC; /* others may be as far just now: the limit is about right */
     }
+    table->bytes += cost(item);
     skua_view key = {.data = item->bytes, .bytes = item->key_bytes};
     struct slot *slot = find(shard, hash, key);
     *old = slot->item;
