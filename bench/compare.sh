@@ -227,7 +227,9 @@ compile_lace() {
 
 # What takes turns in the I/O rows is the load generator, with the server of somebody behind it: build_server NAME WHO.
 build_server() {
-    [ -x "$peers/io_load" ] && [ -x "$peers/$1_server" ] || { rm -f "${peers:?}/$1"; return; }
+    rm -f "${peers:?}/$1"
+    [ -x "$peers/io_load" ] || return 0
+    [ -x "$peers/$1_server" ] || return 0
     printf '#!/bin/sh\nBENCH_WHO=%s BENCH_SERVER=%s exec %s "$@"\n' "$2" "$peers/$1_server" "$peers/io_load" \
         >"$peers/$1"
     chmod +x "$peers/$1"

@@ -1,6 +1,6 @@
 /* files.h: many small files, and what is done with each: read all of it and sum it up.
 
-   They lie in $BENCH_FILES, where they are made if they are not there yet and stay; else in a
+   They lie in $BENCH_FILES, where they are made if they are not there yet, and stay; else in a
    folder of this process, which goes with it. Sizes are 4 to 64 KiB, the same in every run. */
 #ifndef SKUA_BENCH_FILES_H
 #define SKUA_BENCH_FILES_H

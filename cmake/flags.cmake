@@ -39,8 +39,8 @@ if(SKUA_SANITIZE)
     add_link_options(${sanitize})
 endif()
 
-# Some 150 programs are linked in each build of the tests. In sanitizer builds, which nobody installs,
-# and for test programs lld does that, where it is there, in a third of the time.
+# Some 150 programs are linked in each build of the tests. In sanitizer builds, which nobody
+# installs, and for test programs lld does that, where it is there, in a third of the time.
 find_program(SKUA_LLD ld.lld)
 set(quick_link)
 if(SKUA_LLD AND NOT SKUA_LTO)

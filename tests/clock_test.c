@@ -3,11 +3,14 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
 #include <skua/control.h>
 #include <skua/io.h>
+#include <skua/process.h>
 #include <skua/select.h>
+#include <skua/signal.h>
 #include <skua/testing.h>
 
 static const skua_test_opts virtually = {.virtual_clock = true};
@@ -446,6 +449,70 @@ static int wait_for_pipe(void *arg)
     return 0;
 }
 
+/* A select of something real beside something that is not: no time passes for either. */
+static int select_pipe(void *arg)
+{
+    int ends[2];
+    pthread_t writer;
+    CHECK_INT(pipe(ends), 0);
+    const skua_time start = skua_clock();
+    CHECK_INT(pthread_create(&writer, NULL, write_later, &ends[1]), 0);
+    skua_case cases[] = {SKUA_AT(skua_after(SKUA_SEC(5))), SKUA_READY(ends[0], SKUA_READABLE)};
+    CHECK_INT(skua_select(cases, 2, 0, SKUA_FOREVER), 1);
+    CHECK_INT(cases[1].result, SKUA_READABLE);
+    CHECK_INT(skua_elapsed_ns(start), 0);
+    pthread_join(writer, NULL);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+static int select_process(void *arg)
+{
+    const char *const argv[] = {"sh", "-c", "exit 3", NULL};
+    skua_process *process = NULL;
+    skua_process_status status;
+    const skua_time start = skua_clock();
+    CHECK_INT(skua_process_start(&process, argv, NULL, SKUA_FOREVER), 0);
+    skua_case cases[] = {SKUA_AT(skua_after(SKUA_SEC(5))), SKUA_EXITED(process)};
+    CHECK_INT(skua_select(cases, 2, 0, SKUA_FOREVER), 1);
+    CHECK_INT(skua_process_wait(process, &status, SKUA_NOW), 0);
+    CHECK_INT(status.code, 3);
+    CHECK_INT(skua_elapsed_ns(start), 0);
+    skua_process_close(process);
+    return 0;
+}
+
+static void *raise_later(void *arg)
+{
+    poll(NULL, 0, 5);
+    CHECK_INT(kill(getpid(), SIGUSR1), 0);
+    return NULL;
+}
+
+static int select_signal(void *arg)
+{
+    skua_signal *listener = NULL;
+    pthread_t raiser;
+    CHECK_INT(skua_signal_open(&listener, SKUA_SIGNALS(SIGUSR1)), 0);
+    const skua_time start = skua_clock();
+    CHECK_INT(pthread_create(&raiser, NULL, raise_later, NULL), 0);
+    skua_case cases[] = {SKUA_AT(skua_after(SKUA_SEC(5))), SKUA_SIGNALED(listener)};
+    CHECK_INT(skua_select(cases, 2, 0, SKUA_FOREVER), 1);
+    CHECK_INT(skua_elapsed_ns(start), 0);
+    pthread_join(raiser, NULL);
+    skua_signal_close(listener);
+    return 0;
+}
+
+/* covers: B19 */
+static void the_clock_waits_for_real_cases_of_a_select(void **state)
+{
+    run_virtually_on_1_2_4(select_pipe);
+    run_virtually_on_1_2_4(select_process);
+    run_virtually_on_1_2_4(select_signal);
+}
+
 /* covers: B19 */
 static void the_clock_waits_for_real_things(void **state)
 {
@@ -537,6 +604,30 @@ static void a_stand_in_does_not_stop_the_clock(void **state)
     run_virtually_on_1_2_4(sleep_beside_a_blocked_worker);
 }
 
+static int do_nothing(void *arg)
+{
+    return 0;
+}
+
+/* The stand-in has so little to do that it may have done it before the monitor has counted it. */
+static int settle_after_a_stand_in(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        skua_task *other = spawn(do_nothing, NULL);
+        skua_block_begin();
+        poll(NULL, 0, 25);
+        CHECK_INT(skua_block_end(), 0);
+        CHECK_INT(skua_test_settle(), 0);
+        CHECK_INT(finish(other), 0);
+    }
+    return 0;
+}
+
+static void a_stand_in_that_has_just_come_leaves_quiet_behind(void **state)
+{
+    run_virtually_on_1_2_4(settle_after_a_stand_in);
+}
+
 static int advance_for_ever(void *arg)
 {
     gate *started = arg;
@@ -625,8 +716,10 @@ int main(void)
         TEST(settling_can_be_cancelled),
         TEST(the_clock_can_be_moved_by_hand),
         TEST(the_clock_waits_for_real_things),
+        TEST(the_clock_waits_for_real_cases_of_a_select),
         TEST(a_thread_can_hold_the_clock),
         TEST(a_stand_in_does_not_stop_the_clock),
+        TEST(a_stand_in_that_has_just_come_leaves_quiet_behind),
         TEST(only_one_moves_the_clock_at_a_time),
         TEST(a_thread_waits_for_virtual_moments),
     };

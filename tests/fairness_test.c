@@ -335,7 +335,7 @@ static void events_of_one_poll_wake_all_their_tasks(void **state)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
         skua_runtime *runtime;
-        events all = {.poller = {events_poll, events_interrupt}};
+        events all = {.poller = {.poll = events_poll, .interrupt = events_interrupt}};
         const skua_config config = {.workers = workers};
         CHECK_INT(skua_runtime_create(&runtime, &config), 0);
         skua__runtime_set_poller(runtime, &all.poller);

@@ -110,13 +110,13 @@ static int parse_line(struct parser *parser, struct command *command)
     return 1;
 }
 
-/* The last words of a connection. */
+/* The last words of a connection. If the client does not hear them it is gone already. */
 static int refuse(struct connection *connection, const char *problem)
 {
     int status = skua_writer_printf(&connection->writer, connection->deadline,
                                     "-ERR Protocol error: %s\r\n", problem);
     status = status < 0 ? status : skua_writer_end(&connection->writer, connection->deadline);
-    return status < 0 ? status : -EPROTO;
+    return status == -ECANCELED ? status : -EPROTO;
 }
 
 ssize_t next_command(struct connection *connection, struct command *command)

@@ -439,6 +439,18 @@ static int finish(struct selection *selection, int index)
     return index;
 }
 
+/* As long as one of the cases takes real time, the clock stands still for all of them. */
+static int park(const struct selection *selection, struct skua__wait *wait, int64_t deadline_ns)
+{
+    for (uint32_t i = 0; i < selection->count; i++) {
+        const struct skua__waitable *waitable = selection->candidates[i].waitable;
+        if (waitable != NULL && waitable->is_real) {
+            return skua__wait_park_real(wait, deadline_ns);
+        }
+    }
+    return skua__wait_park(wait, deadline_ns);
+}
+
 /* Entered with all locks held; gives them back. */
 static int wait_for_any(struct selection *selection, skua_time deadline)
 {
@@ -451,7 +463,7 @@ static int wait_for_any(struct selection *selection, skua_time deadline)
     /* If a task has ended while we linked, or the like, the wait is parked all the same but must
        end at once: claimed by ourselves unless somebody was faster. */
     int64_t deadline_ns = linked == 1 ? earliest_deadline(selection, deadline) : LONG_AGO_NS;
-    int cause = skua__wait_park(&wait, deadline_ns);
+    int cause = park(selection, &wait, deadline_ns);
     unlink_all(selection);
     if (cause >= 0) {
         return finish(selection, cause);

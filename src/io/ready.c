@@ -117,4 +117,5 @@ const struct skua__waitable skua_fd_readiness = {
     .link = link_waiter,
     .unlink = unlink_waiter,
     .finish = finish,
+    .is_real = true,
 };

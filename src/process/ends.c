@@ -39,4 +39,9 @@ static void unlink_waiter(const skua_case *entry, struct skua__candidate *candid
 }
 
 const struct skua__waitable skua_process_ends = {
-    .lock = lock_of, .attempt = attempt, .link = link_waiter, .unlink = unlink_waiter};
+    .lock = lock_of,
+    .attempt = attempt,
+    .link = link_waiter,
+    .unlink = unlink_waiter,
+    .is_real = true,
+};

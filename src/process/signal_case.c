@@ -73,4 +73,5 @@ const struct skua__waitable skua_signal_arrives = {
     .link = link_waiter,
     .unlink = unlink_waiter,
     .finish = finish,
+    .is_real = true,
 };

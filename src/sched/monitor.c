@@ -179,6 +179,9 @@ static void add_stand_in(skua_runtime *runtime, struct view *view)
     uint32_t index = skua__load(&runtime->workers_started, relaxed);
     if (index < runtime->worker_capacity && skua__worker_start(&runtime->workers[index]) == 0) {
         skua__store(&runtime->workers_started, index + 1, relaxed);
+        /* It may have found nothing to do before it was counted: whom it told could not see then
+           that all are quiet. */
+        skua__worker_tell_director(runtime);
     } else if (!view->was_limit_reported) {
         view->was_limit_reported = true;
         skua__runtime_report(

@@ -15,7 +15,7 @@ enum {
         100 * 1000, /* so much time between two looks is too long, and so little short */
     UPKEEP_SHORT_NS = 30 * 1000,
     HELP_WORTH_NS = 50 * 1000, /* less work than that is done before somebody who sleeps is awake */
-    POLL_LATE_NS = 1000 * 1000, /* after that the poller is looked at, whatever is ready */
+    POLL_LATE_NS = 1000 * 1000, /* after that the poller is looked at, if events have room */
     EMPTY_LOOKS = 2,            /* at the poller: after so many it is only asked by who parks */
 };
 
@@ -106,8 +106,10 @@ static inline void skua__poll_now(struct skua__worker *worker)
 static inline void skua__poll_behind_backlog(struct skua__worker *worker)
 {
     uint32_t dispatches = worker->tick - worker->polled_tick;
-    bool is_time = dispatches >= worker->polled_backlog ||
-                   (uint64_t)dispatches * worker->dispatch_ns >= POLL_LATE_NS;
+    bool has_room =
+        skua__ring_count(&worker->ring) < SKUA__RING_SLOTS / 2; /* for a look's events */
+    bool is_late = (uint64_t)dispatches * worker->dispatch_ns >= POLL_LATE_NS;
+    bool is_time = dispatches >= worker->polled_backlog || (is_late && has_room);
     if (is_time && dispatches >= UPKEEP_TICKS_MIN && skua__pace_has_ready(worker)) {
         skua__poll_now(worker);
     }

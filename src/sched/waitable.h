@@ -98,6 +98,10 @@ struct skua__waitable {
        SKUA__WOULD_WAIT: there was nothing in it, begin again. NULL: the result is what the claimer
        has left in the waiter. */
     int (*finish)(const struct skua_case *entry, struct skua__candidate *candidate);
+
+    /* The world outside lets the case happen: a virtual clock does not jump while a select waits
+       for it. */
+    bool is_real;
 };
 
 #endif

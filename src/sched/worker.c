@@ -548,9 +548,11 @@ static bool is_stand_in(const struct skua__worker *worker)
     return worker->index >= worker->runtime->worker_count;
 }
 
-/* The last one who was busy is a stand-in: a regular worker shall tell the director. */
-static void wake_for_director(skua_runtime *runtime)
+void skua__worker_tell_director(skua_runtime *runtime)
 {
+    if (SKUA_LIKELY(runtime->director == NULL)) {
+        return;
+    }
     struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->idle);
     if (sleeper != NULL) {
         skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
@@ -564,9 +566,7 @@ static void stand_by(struct skua__worker *worker)
 {
     skua_runtime *runtime = worker->runtime;
     skua__idle_park(&runtime->reserve, &worker->sleeper, false, false);
-    if (SKUA_UNLIKELY(runtime->director != NULL)) {
-        wake_for_director(runtime);
-    }
+    skua__worker_tell_director(runtime); /* the last one who was busy may be a stand-in */
     if (skua__load(&runtime->workers_must_end, relaxed)) {
         if (skua__idle_unpark(&runtime->reserve, &worker->sleeper, false)) {
             return;

@@ -101,6 +101,9 @@ static inline struct skua__fiber *skua__fiber_self(void)
 int skua__worker_start(struct skua__worker *worker);
 void skua__worker_join(struct skua__worker *worker);
 
+/* Something has changed that only a parked worker's look at the director would notice. */
+void skua__worker_tell_director(skua_runtime *runtime);
+
 /* True while the task that runs on it says that it blocks. Call from anywhere. */
 bool skua__worker_is_blocked(const struct skua__worker *worker);
 

@@ -1,6 +1,6 @@
-/* The kernel has no room for the poller, or for one more fd in it: every call that wants to register
-   something says so, gives back what it has, and works again when there is room. The kernel's part
-   is played by this program's own epoll_create1(2), eventfd(2) and epoll_ctl(2). */
+/* The kernel has no room for the poller, or for one more fd in it: every call that wants to
+   register something says so, gives back what it has, and works again when there is room. The
+   kernel's part is played by this program's own epoll_create1(2), eventfd(2) and epoll_ctl(2). */
 #include "../io_help.h"
 
 #include <arpa/inet.h>

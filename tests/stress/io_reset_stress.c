@@ -1,6 +1,6 @@
 /* Connections that are opened, used and reset, at every moment of an exchange: each call says what
-   became of it, no SIGPIPE is raised (its action is the default one here), and afterwards nothing is
-   left: no fd, no task, no memory. SKUA_STRESS_SECONDS, shared by 1, 2 and 4 workers. */
+   became of it, no SIGPIPE is raised (its action is the default one here), and afterwards nothing
+   is left: no fd, no task, no memory. SKUA_STRESS_SECONDS, shared by 1, 2 and 4 workers. */
 #include "../io_help.h"
 
 #include "base/mem.h"
@@ -158,6 +158,7 @@ static int storm(void *arg)
     return join(server);
 }
 
+/* covers: A72 */
 static void resets_leave_nothing(void **state)
 {
     const int64_t seconds = (int64_t)test_env("SKUA_STRESS_SECONDS", 8);
