@@ -1,5 +1,5 @@
 /* Two tasks wait for the same connection: who would get which bytes?
-   Says: failed and nobody has asked for its status: both read one socket */
+   Says: failed and nobody has asked for its status: -16 (Device or resource busy) */
 #include <skua/skua.h>
 #include <stdlib.h>
 
