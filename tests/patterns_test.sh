@@ -3,7 +3,7 @@
 # a clock that jumps, and must print the same lines and end well: in the same order on one worker, in any
 # order on four. Without names, all of them.
 # covers: A9 A10 A19 A20 A21 A22 A23 A26 A28 A33 A35 A36 A40 A41 A42 A47 A48 A50 A51 A52 A56 A57 A60
-# covers: A62 A85 A86
+# covers: A62 A72 A80 A81 A85 A86
 
 source=${1:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
 build=${2:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
