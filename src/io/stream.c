@@ -287,7 +287,7 @@ int skua__fd_own_socket(int fd)
     }
     int status = skua__io_get(&io);
     if (status == 0) {
-        status = skua__fd_adopt(io, fd, SKUA__FD_STREAM, true);
+        status = skua__fd_adopt_new(io, fd, SKUA__FD_STREAM, true);
     }
     if (status < 0) {
         skua__call_close(fd);
