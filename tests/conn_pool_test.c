@@ -492,6 +492,42 @@ static void closing_awaits_what_is_lent(void **state)
     run_on_1_2_4(close_under_use);
 }
 
+static int close_and_destroy(void *arg)
+{
+    const int status = skua_conn_pool_close(arg, SKUA_FOREVER);
+    skua_conn_pool_destroy(arg);
+    return status;
+}
+
+/* All are told at once, so the first of them may go ahead: the others touch the pool no more. As
+   many as are woken at a time, and fewer. */
+static int destroy_before_others(void *arg)
+{
+    enum { MANY = 32 };
+    skua_task *closers[MANY];
+    for (int count = 2; count <= MANY; count *= 4) {
+        skua_conn_pool *pool = make(&plain);
+        struct thing *thing = acquire(pool);
+        for (int i = 0; i < count; i++) {
+            closers[i] = spawn(i == 0 ? close_and_destroy : close_pool, pool);
+        }
+        for (int i = 0; i < 2 * count; i++) {
+            CHECK_INT(skua_yield(), 0);
+        }
+        release(pool, thing);
+        for (int i = 0; i < count; i++) {
+            CHECK_INT(finish(closers[i]), 0);
+        }
+    }
+    return 0;
+}
+
+static void the_first_closer_may_destroy(void **state)
+{
+    const skua_config alone = {.workers = 1}; /* all wait when the last thing comes back */
+    CHECK_INT(skua_run(&alone, destroy_before_others, NULL), 0);
+}
+
 static int close_while_opening(void *arg)
 {
     skua_conn_pool *pool = make(&plain);
@@ -639,6 +675,7 @@ int main(void)
         TEST(too_many_idle_ones_are_closed),
         TEST(its_size_can_be_changed),
         TEST(closing_awaits_what_is_lent),
+        TEST(the_first_closer_may_destroy),
         TEST(what_is_opened_too_late_is_closed),
         TEST(nothing_is_lost_whoever_is_cancelled),
         TEST(bad_input_and_no_memory),

@@ -271,7 +271,7 @@ static void refuse_all(struct skua__blocking_pool *pool, int status)
 }
 
 /* With the lock held: what is ready waits for those threads that are there, so its deadlines count
-   again, of which who waits already knows nothing: claims a chunk of those. True: there are more. */
+   again. Who waits already does not know: claims a chunk of those. True: there are more. */
 static bool take_promises_back(struct skua__blocking_pool *pool, struct skua__wake_list *wakes)
 {
     for (struct skua__link *link = pool->ready.head.next; link != &pool->ready.head;

@@ -140,7 +140,8 @@ static void free_place(skua_conn_pool *pool)
     struct skua__parker *parker = offer_place(pool);
     bool has_more = pool->is_closed && pool->places == 0;
     while (has_more) {
-        has_more = claim_all(&pool->closers, &pool->closing, 0, &wakes);
+        /* Who is the last to be woken may destroy the pool. */
+        has_more = claim_all(&pool->closers, &pool->closing, 0, &wakes) && pool->closing > 0;
         if (has_more) {
             pool_unlock(pool);
             skua__wake_list_flush(&wakes);
@@ -655,7 +656,10 @@ static void shut(skua_conn_pool *pool)
     close_leases(pool, &condemned);
 }
 
-/* Until the last place is free. Entered with the lock held, leaves without. 0: look again. */
+enum { IS_OVER = 1 };
+
+/* Until the last place is free. Entered with the lock held, leaves without. 0: look again; IS_OVER:
+   it is, for good, and another closer may have destroyed the pool already. */
 static int wait_for_last(skua_conn_pool *pool, skua_time deadline)
 {
     struct skua__wait wait;
@@ -667,7 +671,7 @@ static int wait_for_last(skua_conn_pool *pool, skua_time deadline)
     pool_unlock(pool);
     const int cause = skua__wait_park(&wait, skua__deadline_ns(deadline));
     if (cause >= 0) {
-        return 0;
+        return IS_OVER;
     }
     pool_lock(pool);
     if (skua__link_is_linked(&waiter.link)) {
@@ -697,7 +701,7 @@ int skua_conn_pool_close(skua_conn_pool *pool, skua_time deadline)
         }
         status = wait_for_last(pool, deadline);
     }
-    return status;
+    return status == IS_OVER ? 0 : status;
 }
 
 /* --- making and unmaking -----------------------------------------------------------------------
