@@ -158,7 +158,7 @@ async def play_chat(address):
     ann.say("/join den", "found you")
     await ann.hears("* you are ann in den")
     await bob.hears("* ann is here", "ann: found you")
-    bob.say("bye", "/quit", "never heard")
+    bob.say("bye", "/quit")
     await ann.hears("bob: bye", "* bob has left")
     await bob.hears("* good-bye", "")
     ann.writer.write(b"no end of line")  # is a line, too, when it is the last one
