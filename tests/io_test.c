@@ -348,6 +348,27 @@ static void closing_what_was_not_adopted_panics(void **state)
     test_dies(run_close_stranger, NULL, "skua_close(2): this file descriptor was not adopted");
 }
 
+static int close_behind_its_back(void *arg)
+{
+    for (int i = 0; i < 2; i++) { /* the second one gets the same number */
+        const int fd = skua_open("/dev/null", O_RDONLY, 0, SKUA_FOREVER);
+        CHECK(fd >= 0);
+        CHECK_INT(close(fd), 0);
+    }
+    return 0;
+}
+
+static void run_close_behind_its_back(void *arg)
+{
+    skua__process_is_origin();
+    (void)!skua_run(NULL, close_behind_its_back, NULL);
+}
+
+static void an_adopted_number_that_comes_back_panics(void **state)
+{
+    test_dies(run_close_behind_its_back, NULL, "which is adopted, was closed by close(2)");
+}
+
 static int leave_open(void *arg)
 {
     int ends[2];
@@ -552,6 +573,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         /* First those that fork: no runtime may have been there before. */
         TEST(closing_what_was_not_adopted_panics),
+        TEST(an_adopted_number_that_comes_back_panics),
         TEST(what_stays_open_is_reported),
         TEST(two_tasks_play_ping_pong_over_pipes),
         TEST(reader_and_writer_are_independent),

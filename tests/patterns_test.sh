@@ -3,7 +3,7 @@
 # a clock that jumps, and must print the same lines and end well: in the same order on one worker, in any
 # order on four. Without names, all of them.
 # covers: A9 A10 A19 A20 A21 A22 A23 A26 A28 A33 A35 A36 A40 A41 A42 A47 A48 A50 A51 A52 A56 A57 A60
-# covers: A62 A85 A86
+# covers: A62 A72 A80 A81 A85 A86
 
 source=${1:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
 build=${2:?usage: patterns_test.sh SOURCE BUILD [NAME...]}
@@ -32,7 +32,7 @@ $(cat "$scratch/diff")"
 
 # ours NAME WORKERS: runs the program in C; what it prints is in the file "ours".
 ours() {
-    SKUA_WORKERS=$2 timeout 20 "$programs/$1" >"$scratch/ours" 2>&1 ||
+    SKUA_WORKERS=$2 timeout 60 "$programs/$1" >"$scratch/ours" 2>&1 ||
         complain "$1: ended with $? on $2 workers"
 }
 
@@ -43,7 +43,8 @@ theirs() {
         shift
         set -- "$@" "$pages/$name.py"
     done
-    timeout 40 python3 "$source/tests/patterns/virtual.py" "$scratch/theirs" "$@" >"$scratch/ended" 2>&1
+    timeout 200 python3 "$source/tests/patterns/virtual.py" "$scratch/theirs" "$@" \
+        >"$scratch/ended" 2>&1 || complain "Python ended with $?"
     [ -s "$scratch/ended" ] && complain "$(cat "$scratch/ended")"
 }
 

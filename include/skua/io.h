@@ -1,10 +1,11 @@
 /* skua/io.h: files, sockets and pipes, as plain blocking calls that suspend only the task.
 
    A file descriptor that Skua opened or that was adopted is registered once with the poller, in
-   edge-triggered mode; every call tries the system call first and waits only when the kernel says
-   EAGAIN. Such fds are closed with skua_close(), never with close(2). Other (foreign) fds can be
-   waited for with skua_wait_fd(). One task may read and another write the same fd at the same time;
-   a second reader (or writer) that would have to wait gets -EBUSY.
+   edge-triggered mode; every call tries the system call first and waits only when the kernel
+   says EAGAIN. Such fds are closed with skua_close(), never with close(2): the next call that is
+   given that number again panics. Other (foreign) fds can be waited for with skua_wait_fd(). One
+   task may read and another write the same fd at the same time; a second reader (or writer) that
+   would have to wait gets -EBUSY.
 
    All calls but skua_fd_adopt() may be made from a foreign thread too, on any fd: there they block
    that thread, nothing is adopted, and a deadline bounds only the wait for readiness, unless the fd

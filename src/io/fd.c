@@ -30,6 +30,7 @@
 #include "io/fd.h"
 
 #include "base/mem.h"
+#include "base/panic.h"
 #include "io/call.h"
 
 static void fd_lock(struct skua__fd *fd)
@@ -202,6 +203,17 @@ int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, boo
         skua__fetch_or(&fd->word, kind_bits(kind, is_socket), release);
     }
     fd_unlock(fd);
+    return status;
+}
+
+int skua__fd_adopt_new(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket)
+{
+    int status = skua__fd_adopt(io, number, kind, is_socket);
+    if (status == -EEXIST) { /* (F2) */
+        skua__panic("file descriptor %d, which is adopted, was closed by close(2); skua_close() is "
+                    "for it",
+                    number);
+    }
     return status;
 }
 

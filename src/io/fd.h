@@ -170,6 +170,10 @@ static inline bool skua__fd_is_exhausted(struct skua__fd *fd, struct skua__fd_lo
    */
 int skua__fd_adopt(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket);
 
+/* The same for a number that the kernel has just given out. If that is ours already, the program
+   has closed it by close(2): panics. */
+int skua__fd_adopt_new(struct skua__io *io, int number, enum skua__fd_kind kind, bool is_socket);
+
 /* False: it is not adopted. */
 bool skua__fd_close(struct skua__io *io, int number);
 

@@ -161,7 +161,7 @@ int skua__file_own(int fd)
     int status = type < 0 ? type : skua__io_get(&io);
     if (status == 0) {
         enum skua__fd_kind kind = type == SKUA__TYPE_FILE ? SKUA__FD_FILE : SKUA__FD_STREAM;
-        status = skua__fd_adopt(io, fd, kind, type == SKUA__TYPE_SOCKET);
+        status = skua__fd_adopt_new(io, fd, kind, type == SKUA__TYPE_SOCKET);
     }
     if (status < 0) {
         skua__call_close(fd);
