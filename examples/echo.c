@@ -83,6 +83,7 @@ static void tell(skua_serve_event event, int status, const skua_address *peer, v
     }
 }
 
+/* Returns 0, EXIT_FAILURE after having said why, or < 0. */
 static int program(void *arg)
 {
     struct settings *settings = arg;
@@ -97,14 +98,14 @@ static int program(void *arg)
     if (status < 0) {
         fprintf(stderr, "echo: not an address: %s (such are 127.0.0.1:7777, [::1]:7777, /a/path)\n",
                 settings->address);
-        return status;
+        return EXIT_FAILURE;
     }
     int listener = skua_listen_at(&at, NULL);
     if (listener < 0 || (status = skua_local_address(listener, &at)) < 0) {
         status = listener < 0 ? listener : status;
         fprintf(stderr, "echo: cannot listen at %s: %s\n", settings->address,
                 skua_error_text(status));
-        return status;
+        return EXIT_FAILURE;
     }
     printf("listening at %s\n", skua_address_text(&at, text, sizeof text));
     fflush(stdout);
@@ -187,5 +188,8 @@ int main(int argc, char **argv)
     if (status == -EINTR) {
         return 128 + skua_run_signal();
     }
-    return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (status < 0) {
+        fprintf(stderr, "echo: %s\n", skua_error_text(status));
+    }
+    return status < 0 ? EXIT_FAILURE : status;
 }

@@ -27,7 +27,6 @@ if command -v curl >/dev/null; then
     mkfifo web.said
     python3 -u -m http.server --bind 127.0.0.1 --directory web 0 >web.said 2>/dev/null &
     web=$!
-    trap 'kill -9 $web $pid 2>/dev/null; rm -rf "$folder"' EXIT
     read -r line <web.said
     port=$(echo "$line" | sed 's/.* port \([0-9]*\) .*/\1/')
     echo "backend 127.0.0.1:$port" >conf
@@ -42,6 +41,7 @@ if command -v curl >/dev/null; then
     finish 0
     kill "$web"
     wait "$web" 2>/dev/null
+    web=
     [ -s proxy.err ] && fail "it complains: $(cat proxy.err)"
 else
     echo 'without curl'

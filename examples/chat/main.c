@@ -32,6 +32,7 @@ static const char help[] =
     "\n"
     "SIGINT and SIGTERM say good-bye to all and end it, with status 0.\n";
 
+/* Returns 0, EXIT_FAILURE after having said why, or < 0. */
 static int program(void *arg)
 {
     struct settings *settings = arg;
@@ -45,14 +46,14 @@ static int program(void *arg)
     if (status < 0) {
         fprintf(stderr, "chat: not an address: %s (such are 127.0.0.1:7778, [::1]:7778, /a/path)\n",
                 settings->address);
-        return status;
+        return EXIT_FAILURE;
     }
     int listener = skua_listen_at(&at, &socket_opts);
     if (listener < 0 || (status = skua_local_address(listener, &at)) < 0) {
         status = listener < 0 ? listener : status;
         fprintf(stderr, "chat: cannot listen at %s: %s\n", settings->address,
                 skua_error_text(status));
-        return status;
+        return EXIT_FAILURE;
     }
     printf("listening at %s\n", skua_address_text(&at, text, sizeof text));
     fflush(stdout);
@@ -125,5 +126,8 @@ int main(int argc, char **argv)
     if (status == -EINTR) {
         return 128 + skua_run_signal();
     }
-    return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (status < 0) {
+        fprintf(stderr, "chat: %s\n", skua_error_text(status));
+    }
+    return status < 0 ? EXIT_FAILURE : status;
 }

@@ -33,7 +33,7 @@ void line_release(struct line *line)
 }
 
 /* NULL without memory: then it is not said. */
-static struct line *line_make(const char *format, va_list arguments)
+static struct line *SKUA_PRINTF(1, 0) line_make(const char *format, va_list arguments)
 {
     char text[TEXT_BYTES];
     int bytes = vsnprintf(text, sizeof text - 1, format, arguments);

@@ -156,6 +156,7 @@ static int obey(void *arg)
     return status;
 }
 
+/* Returns the fd, or < 0 after having said why. */
 static int listen_at(const char *text)
 {
     char buffer[SKUA_ADDRESS_TEXT_BYTES];
@@ -174,6 +175,7 @@ static int listen_at(const char *text)
     return listener;
 }
 
+/* Returns 0, EXIT_FAILURE after having said why, or < 0. */
 static int program(void *arg)
 {
     struct settings *settings = arg;
@@ -181,21 +183,27 @@ static int program(void *arg)
     const skua_serve_opts opts = {.connections_max = (size_t)settings->connections_max,
                                   .drain_ns = settings->grace_ns > 0 ? settings->grace_ns : -1,
                                   .name = "proxied"};
-    int status = route_load(settings->path, &route);
-    if (status < 0 || (status = skua_watch_create(&routes, SKUA_ITEM(route))) < 0) {
+    if (route_load(settings->path, &route) < 0) {
+        return EXIT_FAILURE;
+    }
+    int status = skua_watch_create(&routes, SKUA_ITEM(route));
+    if (status < 0) {
         return status;
     }
     SKUA_GROUP(group);
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
     status = skua_group_start(&group, obey, settings, NULL, SKUA_FOREVER);
-    if (status == 0 && (status = listen_at(settings->address)) >= 0) {
-        status = skua_serve(&server, status, serve, NULL, &opts);
+    int listener = status < 0 ? status : listen_at(settings->address);
+    if (listener >= 0) {
+        status = skua_serve(&server, listener, serve, NULL, &opts);
         print_statistics();
+    } else if (status == 0) {
+        status = EXIT_FAILURE;
     }
     skua_group_cancel(&group);
-    status = skua_group_close(&group, status);
+    const int closed = skua_group_close(&group, status);
     skua_watch_destroy(routes);
-    return status;
+    return status != 0 ? status : closed;
 }
 
 /* Returns 0, 1 (help was printed) or -EINVAL. */
@@ -268,5 +276,8 @@ int main(int argc, char **argv)
     if (status == -EINTR) {
         return 128 + skua_run_signal();
     }
-    return status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (status < 0) {
+        fprintf(stderr, "proxy: %s\n", skua_error_text(status));
+    }
+    return status < 0 ? EXIT_FAILURE : status;
 }

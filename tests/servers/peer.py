@@ -5,6 +5,7 @@ for an answer, an end, or a line that a server prints; the tests' own limit ends
 """
 
 import asyncio
+import ctypes
 import os
 import re
 import signal
@@ -157,7 +158,7 @@ async def play_chat(address):
     ann.say("/join den", "found you")
     await ann.hears("* you are ann in den")
     await bob.hears("* ann is here", "ann: found you")
-    bob.say("bye", "/quit", "never heard")
+    bob.say("bye", "/quit")
     await ann.hears("bob: bye", "* bob has left")
     await bob.hears("* good-bye", "")
     ann.writer.write(b"no end of line")  # is a line, too, when it is the last one
@@ -262,6 +263,11 @@ class Backend:
         return self
 
 
+def die_with_us():
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 class Proxy:
     def __init__(self, program):
         self.program = program
@@ -275,7 +281,7 @@ class Proxy:
     async def start(self, *arguments):
         self.process = await asyncio.create_subprocess_exec(
             self.program, "-l", "127.0.0.1:0", *arguments, self.path,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, preexec_fn=die_with_us)
         self.address = (await self.says("listening at ")).split()[-1]
 
     async def says(self, text):
