@@ -385,6 +385,7 @@ static int fail_without_hook(void *arg)
     make_fail(-EIO);
     make_fail(-EPIPE);
     make_fail(-ECONNRESET);
+    make_fail(-ENOTCONN);
     skua_server_stop(&host.server, SKUA_FOREVER);
     return end();
 }

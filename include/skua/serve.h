@@ -48,8 +48,8 @@ typedef struct skua_serve_opts {
     const char *name;       /* of these tasks; copied; NULL: "connection" */
     int64_t drain_ns; /* after a stop, connections get so long to finish before they are cancelled;
                          0: 10 s; < 0: none at all */
-    /* NULL: failures other than -ECONNRESET, -EPIPE and -ECANCELED, which belong to a server's day,
-       are reported as those of tasks are that nobody looks at, and the rest as a line like it.
+    /* NULL: failures are reported as those of tasks are that nobody looks at, but for -ECONNRESET,
+       -EPIPE, -ENOTCONN and -ECANCELED, which belong to a server's day; the rest as a line like it.
        Called in the task that has failed, or the one that accepts; `peer` NULL: none in particular.
        Must not fail; may block, which keeps that one task. */
     void (*on_event)(skua_serve_event event, int status, const skua_address *peer, void *arg);

@@ -77,10 +77,10 @@ static void server_unlock(struct server *server)
 
 /* --- a connection ----------------------------------------------------------------------------- */
 
-/* What belongs to a server's day. */
+/* What belongs to a server's day: the peer is gone. A half-close after a reset says -ENOTCONN. */
 static bool is_everyday(int status)
 {
-    return status == -ECONNRESET || status == -EPIPE;
+    return status == -ECONNRESET || status == -EPIPE || status == -ENOTCONN;
 }
 
 static int judge(struct connection *self, int status)
