@@ -369,7 +369,7 @@ async def route_badly(proxy, one, two):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         dead = "127.0.0.1:%d" % unused.getsockname()[1]
-        proxy.write("backend " + one, "idle 0.1")
+        proxy.write("backend " + one)
         await proxy.start()
         for bad in "backend", "backend nowhere", "idle soon", "what 1", "backend :1", "backend a:1 b":
             proxy.write("backend " + two, bad)
@@ -377,6 +377,7 @@ async def route_badly(proxy, one, two):
             await proxy.complains("line 4: ")
             await proxy.complains("all stays as it was")
         check(await proxy.ask("still") == "one")
+        await proxy.reload("backend " + one, "idle 0.05")
         reader, writer = await connect(proxy.address)
         check(await reader.read(-1) == b"", "silence is not ended")
         await close(writer)
