@@ -332,7 +332,7 @@ static int load_half_cold(void *arg)
     }
     for (size_t bytes = 200000; bytes <= BYTES; bytes *= 15) {
         CHECK_INT(skua_file_save(folder_fd, "large", large, bytes,
-                                 &(skua_save_opts){.is_durable = true}, SKUA_FOREVER),
+                                 &(skua_file_save_opts){.is_durable = true}, SKUA_FOREVER),
                   0);
         const int fd = open(in_folder("large"), O_RDONLY | O_CLOEXEC);
         posix_fadvise(fd, 65536, 0, POSIX_FADV_DONTNEED);
@@ -353,8 +353,8 @@ static void a_file_that_is_partly_in_memory_is_loaded(void **state)
 
 static int save_over(void *arg)
 {
-    const skua_save_opts durable = {.is_durable = true, .mode = 0640};
-    const skua_save_opts exclusive = {.is_exclusive = true};
+    const skua_file_save_opts durable = {.is_durable = true, .mode = 0640};
+    const skua_file_save_opts exclusive = {.is_exclusive = true};
     skua_file_info info;
     CHECK_INT(skua_file_save(folder_fd, "s", "old", 3, &durable, SKUA_FOREVER), 0);
     CHECK_INT(skua_stat(folder_fd, "s", 0, &info, SKUA_FOREVER), 0);
