@@ -70,6 +70,8 @@ Skua          bench_io_load  1,2  echo-*,short-connections,udp-64,proxy,idle-10k
 Skua          bench_blocking 1,2  offload-*
 Skua          bench_files    1,2  files-30k
 pthreads      pthreads       1,2  files-30k
+Skua          bench_keyvalue 1,2  keyvalue-*
+Redis         redis          1    keyvalue-*
 epoll         epoll_io       1,2  echo-*,short-connections,udp-64
 epoll         epoll_io       1    proxy,idle-10k
 tokio         tokio_io       1,2  echo-*,short-connections,udp-64,proxy,idle-10k
@@ -81,6 +83,7 @@ all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-
     chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
     sleep-1m sleep-20k-p99 foreign-wake busy-fd parked-1m
     echo-1 echo-64 echo-1k echo-10k short-connections udp-64 proxy idle-10k
+    keyvalue-1 keyvalue-16
     offload-1 offload-1k files-30k
     rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
     rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
@@ -248,11 +251,22 @@ build_servers() {
     build_peer go_io_server compile_go go_io go_io_server
     build_peer tokio_io_server compile_rust tokio_io tokio_io_server
     build_peer asyncio_io_server write_python asyncio_io.py asyncio_io_server
+    build_peer redis write_redis
     build_server epoll_io epoll
     build_server libuv_io libuv
     build_server go_io Go
     build_server tokio_io tokio
     build_server asyncio_io asyncio
+}
+
+# Redis as it comes, but for the disk, which keyvalue does not use either.
+write_redis() {
+    command -v redis-server && command -v redis-benchmark &&
+        cat >"$peers/redis" <<END && chmod +x "$peers/redis"
+#!/bin/sh
+export BENCH_WHO=Redis BENCH_SERVER='redis-server --port 0 --save "" --appendonly no --unixsocket'
+exec sh '$bench/io/keyvalue.sh' "\$@"
+END
 }
 
 # write_python SOURCE PROGRAM
@@ -305,6 +319,7 @@ crossbeam crossbeam-channel librust-crossbeam-channel-dev
 onetbb oneTBB libtbb-dev
 boost_fiber Boost libboost-fiber-dev
 libuv libuv libuv1-dev
+redis Redis redis-server
 END
 }
 

@@ -21,6 +21,7 @@ tokio librust-tokio-dev
 async-channel librust-tokio-dev librust-async-channel-dev
 rayon librust-rayon-dev
 crossbeam librust-crossbeam-channel-dev
+Redis redis-server redis-tools
 '
 
 say() {

@@ -40,6 +40,18 @@ foreach(target bench_io_load bench_io_epoll)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endforeach()
 
+# A server that is an example, with a client of others: bench_keyvalue.
+if(TARGET keyvalue)
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_keyvalue
+        CONTENT "#!/bin/sh
+export BENCH_WHO=Skua BENCH_SERVER='$<TARGET_FILE:keyvalue>'
+exec sh '${io}/keyvalue.sh' \"$@\"
+"
+        FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+            WORLD_EXECUTE)
+    add_custom_target(bench_keyvalue DEPENDS keyvalue)
+endif()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)

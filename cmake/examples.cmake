@@ -39,12 +39,23 @@ foreach(source IN LISTS sources)
 endforeach()
 
 # Programs of several files.
-foreach(name chat copytree keyvalue)
+foreach(name chat copytree keyvalue proxy)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
     skua_program(${name} "${sources}")
     target_link_libraries(${name} PRIVATE skua::skua)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
+
+# A client library of others, where it is there.
+pkg_check_modules(libpq IMPORTED_TARGET libpq)
+if(libpq_FOUND)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/pgselect/*.c)
+    skua_program(pgselect "${sources}")
+    target_link_libraries(pgselect PRIVATE skua::skua PkgConfig::libpq)
+    set_target_properties(pgselect PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+else()
+    message(STATUS "The example pgselect is left out: libpq is not there")
+endif()
 
 # The main example has a folder of its own.
 find_package(ZLIB REQUIRED)

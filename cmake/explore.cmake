@@ -68,6 +68,7 @@ if(SKUA_PYTHON)
         --source ${PROJECT_SOURCE_DIR} --engine $<TARGET_FILE:skua_explore>
         --flags=${mutate_flags})
     skua_ctest(explore_plants explore 600 ${mutate} --without permit_model plants)
+    set_tests_properties(explore_plants PROPERTIES PROCESSORS 2)
     add_test(NAME explore_plants_nightly CONFIGURATIONS nightly COMMAND ${mutate} plants)
     set_tests_properties(explore_plants_nightly PROPERTIES LABELS nightly TIMEOUT 7200)
     add_test(NAME explore_mutants_nightly CONFIGURATIONS nightly COMMAND ${mutate} orders)

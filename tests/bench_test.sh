@@ -17,6 +17,7 @@ for program in "$build"/bench/bench_*; do
     case $program in
     */bench_io_skua | */bench_io_epoll | */bench_io_uring_echo) continue ;; # bench_io_load starts them
     esac
+    case $program in */bench_keyvalue) command -v redis-benchmark >/dev/null || continue ;; esac
     for workers in 1 2; do
         if ! BENCH_WORKERS=$workers "$program" >"$temp/out" 2>"$temp/err" || ! grep -q '^{"row"' "$temp/out"; then
             echo "$(basename "$program") with $workers workers:" && cat "$temp/out" "$temp/err"

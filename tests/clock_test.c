@@ -486,7 +486,7 @@ static int select_process(void *arg)
 static void *raise_later(void *arg)
 {
     poll(NULL, 0, 5);
-    CHECK_INT(kill(getpid(), SIGUSR1), 0);
+    CHECK_INT(raise(SIGUSR1), 0);
     return NULL;
 }
 

@@ -343,12 +343,34 @@ static int grow_old(void *arg)
     return 0;
 }
 
+/* Its age ends before the idleness of what was idle first. */
+static int grow_old_out_of_turn(void *arg)
+{
+    skua_conn_pool_opts opts = plain;
+    opts.idle_ns = SKUA_SEC(10);
+    opts.age_ns = SKUA_SEC(60);
+    skua_conn_pool *pool = make(&opts);
+    struct thing *old = acquire(pool);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(50))), 0);
+    struct thing *young = acquire(pool);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(4))), 0);
+    release(pool, young);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(1))), 0); /* the keeper rests until 64 */
+    release(pool, old);
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(6))), 0); /* 61 */
+    CHECK_INT(atomic_load(&old->state), SHUT);
+    CHECK_INT(atomic_load(&young->state), OPEN);
+    end(pool);
+    return 0;
+}
+
 /* covers: A81 */
 static void what_is_ill_or_old_is_closed(void **state)
 {
     const skua_test_opts opts = {.virtual_clock = true};
     CHECK_INT(skua_test_run(&opts, look_after_health, NULL), 0);
     CHECK_INT(skua_test_run(&opts, grow_old, NULL), 0);
+    CHECK_INT(skua_test_run(&opts, grow_old_out_of_turn, NULL), 0);
 }
 
 static int keep_few(void *arg)

@@ -68,6 +68,14 @@ says 'ERR value is not an integer or out of range' incr name
 says OK set count 9223372036854775807
 says 'ERR increment or decrement would overflow' incr count
 says 9223372036854775807 get count
+says OK set count -9223372036854775807
+says -9223372036854775808 decr count
+says 'ERR increment or decrement would overflow' decr count
+says -9223372036854775807 incr count
+for value in '' - 1x ' 1' 9223372036854775808 99999999999999999999; do
+    says OK set count "$value"
+    says 'ERR value is not an integer or out of range' incr count
+done
 says 3 dbsize
 says 2 del name '' nobody
 says '' get name

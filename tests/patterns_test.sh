@@ -32,7 +32,7 @@ $(cat "$scratch/diff")"
 
 # ours NAME WORKERS: runs the program in C; what it prints is in the file "ours".
 ours() {
-    SKUA_WORKERS=$2 timeout 20 "$programs/$1" >"$scratch/ours" 2>&1 ||
+    SKUA_WORKERS=$2 timeout 60 "$programs/$1" >"$scratch/ours" 2>&1 ||
         complain "$1: ended with $? on $2 workers"
 }
 
@@ -43,7 +43,8 @@ theirs() {
         shift
         set -- "$@" "$pages/$name.py"
     done
-    timeout 40 python3 "$source/tests/patterns/virtual.py" "$scratch/theirs" "$@" >"$scratch/ended" 2>&1
+    timeout 200 python3 "$source/tests/patterns/virtual.py" "$scratch/theirs" "$@" \
+        >"$scratch/ended" 2>&1 || complain "Python ended with $?"
     [ -s "$scratch/ended" ] && complain "$(cat "$scratch/ended")"
 }
 

@@ -273,9 +273,31 @@ static int runs_all(void *arg)
     return 0;
 }
 
+/* It reads all of a long input, though there is nothing to be read of it. */
+static int runs_silently(void *arg)
+{
+    enum { LONG = 1 << 20 };
+    char *zeros = calloc(1, LONG);
+    const skua_process_opts silent = {.out = to_null, .err = to_null};
+    skua_process_run run = {.input = zeros, .input_bytes = LONG};
+    const char *const count[] = {"/bin/sh", "-c", "test $(wc -c) -eq 1048576", NULL};
+    CHECK_INT(skua_process_run_all(&run, count, &silent, skua_after(SKUA_SEC(20))), 0);
+    CHECK_INT(run.status.code, 0);
+    skua_process_run_free(&run);
+
+    const char *const close_and_count[] = {"/bin/sh", "-c",
+                                           "exec >/dev/null 2>&1; test $(wc -c) -eq 1048576", NULL};
+    CHECK_INT(skua_process_run_all(&run, close_and_count, NULL, skua_after(SKUA_SEC(20))), 0);
+    CHECK_INT(run.status.code, 0);
+    skua_process_run_free(&run);
+    free(zeros);
+    return 0;
+}
+
 static void a_run_talks_and_waits(void **state)
 {
     run_clean(runs_all);
+    run_clean(runs_silently);
 }
 
 /* Cut off at any moment: it says so, and has ended what it began; or it was through. */

@@ -1,8 +1,11 @@
 /* tests/seed_test.c: one seed, one interleaving. */
 #include "tasks.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <skua/chan.h>
 #include <skua/fork.h>
+#include <skua/io.h>
 #include <skua/par.h>
 #include <skua/retry.h>
 #include <skua/select.h>
@@ -371,6 +374,49 @@ static void the_seed_comes_from_the_environment_and_is_printed(void **state)
     CHECK_INT(skua_test_run(&several, do_nothing, NULL), -EINVAL);
 }
 
+static gate has_heard;
+
+static void *write_soon(void *arg)
+{
+    const int *fd = arg;
+    poll(NULL, 0, 5);
+    CHECK_INT(write(*fd, "x", 1), 1);
+    return NULL;
+}
+
+static int hear(void *arg)
+{
+    const int *fd = arg;
+    CHECK_INT(skua_wait_fd(*fd, SKUA_READABLE, SKUA_FOREVER), SKUA_READABLE);
+    atomic_store(&has_heard, 1);
+    return 0;
+}
+
+static int wait_busily(void *arg)
+{
+    int ends[2];
+    pthread_t thread;
+    CHECK_INT(pipe(ends), 0);
+    atomic_store(&has_heard, 0);
+    skua_task *task = spawn(hear, &ends[0]);
+    CHECK_INT(pthread_create(&thread, NULL, write_soon, &ends[1]), 0);
+    while (atomic_load(&has_heard) == 0) {
+        CHECK_INT(skua_yield(), 0);
+    }
+    CHECK_INT(finish(task), 0);
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
+}
+
+/* Also while somebody is always ready. */
+static void events_are_heard_of(void **state)
+{
+    const skua_test_opts seeded = {.seeded = true};
+    CHECK_INT(skua_test_run(&seeded, wait_busily, NULL), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -384,6 +430,7 @@ int main(int argc, char **argv)
         TEST(tasks_give_way_at_operations_that_need_not_wait),
         TEST(without_a_seed_checkpoints_rarely_give_way),
         TEST(the_seed_comes_from_the_environment_and_is_printed),
+        TEST(events_are_heard_of),
     };
     return TEST_RUN(tests);
 }

@@ -9,9 +9,9 @@ enum { NAME_BYTES = 24, LINE_BYTES = 1024, TEXT_BYTES = 2048 };
 
 struct settings {
     const char *address;
-    long connections_max;
-    long mail_max;   /* lines that are kept for a slow reader */
-    long patience_s; /* with one that takes none */
+    size_t connections_max;
+    size_t mail_max;     /* lines that are kept for a slow reader */
+    int64_t patience_ns; /* with one that takes none */
 };
 
 /* Somebody who is connected. */

@@ -37,13 +37,18 @@ struct writing {
     size_t missed; /* lines, which the client has been told of */
 };
 
-/* Writes `line` and all that is there besides, within the patience. */
+static skua_time patience(const struct member *member)
+{
+    return skua_after(member->settings->patience_ns);
+}
+
+/* Writes `line` and all that is there besides. */
 static int write_lines(struct writing *writing, struct line *line)
 {
-    const skua_time until = skua_after(SKUA_SEC(writing->member->settings->patience_s));
     skua_queue_statistics mail;
     int status = 0;
     do {
+        const skua_time until = patience(writing->member);
         skua_queue_stats(writing->member->mail, &mail);
         if (mail.dropped != writing->missed) {
             status = skua_writer_printf(&writing->writer, until, "* %zu lines missed\n",
@@ -55,7 +60,7 @@ static int write_lines(struct writing *writing, struct line *line)
         }
         line_release(line);
     } while (status == 0 && skua_queue_get(writing->member->mail, SKUA_ITEM(line), SKUA_NOW) == 1);
-    return status < 0 ? status : skua_writer_flush(&writing->writer, until);
+    return status < 0 ? status : skua_writer_flush(&writing->writer, patience(writing->member));
 }
 
 /* The rest of the mail, and a last line; the mail may be closed already. */
@@ -117,7 +122,7 @@ static int enter(void *arg)
 {
     struct member *member = arg;
     const skua_queue_opts opts = {.item_bytes = sizeof(struct line *),
-                                  .capacity = (size_t)member->settings->mail_max,
+                                  .capacity = member->settings->mail_max,
                                   .full = SKUA_FULL_DROP_OLDEST,
                                   .drop = drop_line,
                                   .name = "mail"};

@@ -38,7 +38,7 @@ static int program(void *arg)
     char text[SKUA_ADDRESS_TEXT_BYTES];
     skua_address at;
     const skua_socket_opts socket_opts = {.keepalive = true}; /* who vanishes leaves the room */
-    const skua_serve_opts opts = {.connections_max = (size_t)settings->connections_max,
+    const skua_serve_opts opts = {.connections_max = settings->connections_max,
                                   .drain_ns = -1, /* talk has no end to wait for */
                                   .name = "chat"};
     int status = skua_address_parse(settings->address, &at);
@@ -59,12 +59,13 @@ static int program(void *arg)
     return skua_serve(NULL, listener, serve_client, settings, &opts);
 }
 
-static bool parse_number(const char *text, long *out)
+/* The number in `text`, if it is above 0 and at most a million. */
+static bool parse_number(const char *text, double *out)
 {
     char *end;
-    *out = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || *out < 1 || *out > 1000000) {
-        fprintf(stderr, "chat: not a number from 1 to 1000000: %s\n", text);
+    *out = strtod(text, &end);
+    if (end == text || *end != '\0' || !(*out > 0 && *out <= 1e6)) {
+        fprintf(stderr, "chat: not a number above 0, up to 1000000: %s\n", text);
         return false;
     }
     return true;
@@ -80,6 +81,7 @@ static int parse_arguments(int argc, char **argv, struct settings *settings)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    double number = 0;
     bool is_good = true;
     for (int letter; is_good && (letter = getopt_long(argc, argv, "c:m:p:h", names, NULL)) >= 0;) {
         switch (letter) {
@@ -87,13 +89,16 @@ static int parse_arguments(int argc, char **argv, struct settings *settings)
             fputs(help, stdout);
             return 1;
         case 'c':
-            is_good = parse_number(optarg, &settings->connections_max);
+            is_good = parse_number(optarg, &number);
+            settings->connections_max = number < 1 ? 1 : (size_t)number;
             break;
         case 'm':
-            is_good = parse_number(optarg, &settings->mail_max);
+            is_good = parse_number(optarg, &number);
+            settings->mail_max = number < 1 ? 1 : (size_t)number;
             break;
         case 'p':
-            is_good = parse_number(optarg, &settings->patience_s);
+            is_good = parse_number(optarg, &number);
+            settings->patience_ns = (int64_t)(number * 1e9);
             break;
         default:
             is_good = false;
@@ -107,7 +112,7 @@ static int parse_arguments(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {"127.0.0.1:7778", 1000, 200, 30};
+    struct settings settings = {"127.0.0.1:7778", 1000, 200, SKUA_SEC(30)};
     int status = parse_arguments(argc, argv, &settings);
     if (status != 0) {
         if (status < 0) {

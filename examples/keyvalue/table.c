@@ -142,10 +142,10 @@ static int put(struct table *table, struct shard *shard, uint64_t hash, struct i
     if (status < 0) {
         return status;
     }
-    if ((table->bytes += cost(item)) > table->bytes_max) {
-        table->bytes -= cost(item);
-        return -ENOSPC;
+    if (table->bytes + cost(item) > table->bytes_max) {
+        return -ENOSPC; /* others may be as far just now: the limit is about right */
     }
+    table->bytes += cost(item);
     skua_view key = {.data = item->bytes, .bytes = item->key_bytes};
     struct slot *slot = find(shard, hash, key);
     *old = slot->item;
@@ -227,18 +227,24 @@ int table_remove(struct table *table, skua_view key)
     return status;
 }
 
-/* The number that an item's value is. */
+/* The number that an item's value is. It is built up below zero, where there is more room. */
 static int number_of(const struct item *item, int64_t *number)
 {
-    char text[24] = {0}, *end = text;
-    skua_view value = item_value(item);
-    if (value.bytes == 0 || value.bytes >= sizeof text || value.data[0] == ' ') {
+    const skua_view value = item_value(item);
+    const bool is_negative = value.bytes > 0 && value.data[0] == '-';
+    *number = 0;
+    for (size_t i = is_negative; i < value.bytes; i++) {
+        const int digit = value.data[i] - '0';
+        if (digit < 0 || digit > 9 || __builtin_mul_overflow(*number, 10, number) ||
+            __builtin_sub_overflow(*number, digit, number)) {
+            return -EINVAL;
+        }
+    }
+    if (value.bytes == is_negative || (!is_negative && *number == INT64_MIN)) {
         return -EINVAL;
     }
-    memcpy(text, value.data, value.bytes);
-    errno = 0; /* nothing between here and there can switch */
-    *number = strtoll(text, &end, 10);
-    return errno != 0 || end != text + value.bytes ? -EINVAL : 0;
+    *number = is_negative ? *number : -*number;
+    return 0;
 }
 
 /* table_add(), under the lock. */

@@ -48,7 +48,8 @@ typedef struct skua_transport {
 } skua_transport;
 
 /* An adopted fd as a transport; in a foreign thread any fd. close_write is shutdown(2), so for
-   sockets only; close is skua_close(). Call from anywhere. */
+   sockets only; close is skua_close(). Once the fd was closed reading and writing say -EBADF, also
+   if the number means another one by then. Call from anywhere. */
 skua_transport skua_fd_transport(int fd);
 
 /* The operations, by name. Call from: as the transport says (for fds: a task or a foreign thread).

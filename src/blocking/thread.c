@@ -270,22 +270,46 @@ static void refuse_all(struct skua__blocking_pool *pool, int status)
     }
 }
 
-/* A thread could not be started. What is ready is left to those that are there; until one of them
-   is free the deadlines count again. */
+/* With the lock held: what is ready waits for those threads that are there, so its deadlines count
+   again, of which who waits already knows nothing: claims a chunk of those. True: there are more. */
+static bool take_promises_back(struct skua__blocking_pool *pool, struct skua__wake_list *wakes)
+{
+    for (struct skua__link *link = pool->ready.head.next; link != &pool->ready.head;
+         link = link->next) {
+        struct skua__call *call = SKUA_CONTAINER(link, struct skua__call, link);
+        struct skua__waiter *waiter = call->waiter;
+        if (call->state == SKUA__CALL_QUEUED) {
+            continue;
+        }
+        call->state = SKUA__CALL_QUEUED;
+        call->waiter = NULL;
+        if (waiter != NULL && skua__claim(waiter->parker, waiter->ticket, SKUA__CAUSE_RECHECK) &&
+            skua__wake_list_add(wakes, waiter->parker)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A thread could not be started. */
 static void do_without(struct skua__blocking_pool *pool, int status)
 {
     struct skua__blocking_summons summons = {0};
+    struct skua__wake_list wakes;
+    skua__wake_list_init(&wakes);
     skua__blocking_lock(pool);
     const bool was_last = --pool->threads == 0;
     pool->is_coming = false;
     if (!skua__list_is_empty(&pool->idle)) {
         summons = skua__blocking_summon(pool);
     }
-    for (struct skua__link *link = pool->ready.head.next; link != &pool->ready.head;
-         link = link->next) {
-        SKUA_CONTAINER(link, struct skua__call, link)->state = SKUA__CALL_QUEUED;
+    while (take_promises_back(pool, &wakes)) {
+        skua__blocking_unlock(pool);
+        skua__wake_list_flush(&wakes);
+        skua__blocking_lock(pool);
     }
     skua__blocking_unlock(pool);
+    skua__wake_list_flush(&wakes);
     if (summons.sleeper != NULL) {
         ring(summons.sleeper);
     }

@@ -114,7 +114,9 @@ static bool is_cached(const struct sending *sending)
     if (!skua__call_is_cached(in, start)) {
         return false;
     }
-    return start < 0 || skua__call_is_cached(in, start + (off_t)sending->bytes - 1);
+    const off_t last =
+        start <= INT64_MAX - (off_t)sending->bytes ? start + (off_t)sending->bytes - 1 : INT64_MAX;
+    return start < 0 || skua__call_is_cached(in, last);
 }
 
 static ssize_t try_sendfile(int out, bool out_is_socket, void *arg)
@@ -230,6 +232,7 @@ ssize_t skua_splice(int out, int in, size_t bytes, skua_time deadline)
 
 struct copy {
     int out, in;
+    struct skua__life out_life, in_life;
     bool has_limit, has_ended;
     bool is_bulk;       /* the last turn has moved a lot */
     bool cannot_splice; /* this kind of socket cannot */
@@ -295,13 +298,14 @@ static int turn_by_buffer(struct copy *copy)
         return -ENOMEM;
     }
     size_t put = 0;
-    ssize_t got =
-        skua_read(copy->in, copy->buffer, share_of(copy, copy->buffer_bytes), copy->deadline);
+    ssize_t got = skua__read_in(&copy->in_life, copy->in, copy->buffer,
+                                share_of(copy, copy->buffer_bytes), copy->deadline);
     if (got <= 0) {
         copy->has_ended = got == 0;
         return (int)got;
     }
-    int status = skua_write_all(copy->out, copy->buffer, (size_t)got, &put, copy->deadline);
+    int status = skua__write_all_in(&copy->out_life, copy->out, copy->buffer, (size_t)got, &put,
+                                    copy->deadline);
     count(copy, put);
     copy->is_bulk = !copy->cannot_splice && got >= BULK_BYTES;
     return status;
@@ -339,7 +343,7 @@ static int turn_by_pipe(struct copy *copy)
 {
     struct leg first = {.pipe_end = copy->pipe[1], .bytes = share_of(copy, PIPE_BYTES)};
     const struct skua__operation fill = {
-        .attempt = try_in, .arg = &first, .direction = SKUA_READABLE};
+        .attempt = try_in, .arg = &first, .direction = SKUA_READABLE, .life = &copy->in_life};
     ssize_t got = skua__stream_do(copy->in, &fill, copy->deadline);
     if (got == -EINVAL) {
         copy->cannot_splice = true;
@@ -351,7 +355,7 @@ static int turn_by_pipe(struct copy *copy)
 
     struct leg second = {.pipe_end = copy->pipe[0]};
     const struct skua__operation empty = {
-        .attempt = try_out, .arg = &second, .direction = SKUA_WRITABLE};
+        .attempt = try_out, .arg = &second, .direction = SKUA_WRITABLE, .life = &copy->out_life};
     for (ssize_t rest = got; rest > 0;) {
         second.bytes = (size_t)rest;
         ssize_t put = skua__stream_do(copy->out, &empty, copy->deadline);
@@ -390,6 +394,8 @@ static int copy_all(struct copy *copy)
     if (status == 0) {
         status = hold(&in);
     }
+    copy->out_life = (struct skua__life){out.is_known, skua__fd_generation(out.word)};
+    copy->in_life = (struct skua__life){in.is_known, skua__fd_generation(in.word)};
     const bool is_from_file = kind_of(&in) == SKUA__FD_FILE;
     const bool is_to_stream = kind_of(&out) == SKUA__FD_STREAM;
     const bool are_streams = kind_of(&in) == SKUA__FD_STREAM && is_to_stream;

@@ -3,6 +3,8 @@
 
    (S1) During a system call the fd is held, so its number cannot change its meaning. While parked
         it is not: each turn begins with a new hold, and ends with -EBADF under another generation.
+        Calls of several turns, and transports, mean one generation from the first to the last
+        (struct skua__life).
    (S2) An attempt that was successful is the result, whatever cancels or deadlines have come
         meanwhile.
    (S3) Attempts never switch; errno stays inside call.c.
@@ -29,6 +31,9 @@ static const int64_t BACKLOG_NAP_NS = SKUA_MS(1);
 /* Nor does anything say that there are fds or memory again for those who want to be accepted. */
 static const int64_t SHORTAGE_NAP_NS = SKUA_MS(50);
 
+/* The kernel cuts off there, whatever else there is. */
+static const ssize_t BYTES_MAX = 0x7ffff000;
+
 static ssize_t do_on_thread(int fd, const struct skua__operation *operation, skua_time deadline)
 {
     int64_t deadline_ns = skua__is_now(deadline) ? 0 : skua__deadline_ns(deadline);
@@ -51,7 +56,8 @@ static ssize_t try_held(struct skua__fd *fd, const struct skua__fd_look *look,
 {
     ssize_t result = operation->attempt(fd->number, skua__fd_is_socket(look->word), operation->arg);
     if (operation->bytes > 0 && (result > 0 || result == -EAGAIN)) {
-        skua__fd_note_exhausted(fd, look, operation->direction, result < (ssize_t)operation->bytes);
+        const bool is_short = result < (ssize_t)operation->bytes && result < BYTES_MAX;
+        skua__fd_note_exhausted(fd, look, operation->direction, is_short);
     }
     skua__fd_drop(fd);
     return result;
@@ -116,6 +122,17 @@ static ssize_t wait_and_try(struct skua__io *io, struct skua__fd *fd, struct sku
     }
 }
 
+/* The fd as it was looked at: the one that the earlier operations meant? */
+static bool is_in_life(struct skua__life *life, const struct skua__fd_look *look)
+{
+    const uint32_t generation = skua__fd_generation(look->word);
+    if (life == NULL || life->is_known) {
+        return life == NULL || life->generation == generation;
+    }
+    *life = (struct skua__life){.is_known = true, .generation = generation};
+    return true;
+}
+
 static ssize_t do_in_task(int number, const struct skua__operation *operation, skua_time deadline)
 {
     struct skua__io *io = NULL;
@@ -129,10 +146,15 @@ static ssize_t do_in_task(int number, const struct skua__operation *operation, s
     }
     struct skua__fd_look look;
     if (operation->bytes > 0 && !skua__is_now(deadline) &&
-        skua__fd_is_exhausted(fd, &look, operation->direction)) {
+        skua__fd_is_exhausted(fd, &look, operation->direction) &&
+        is_in_life(operation->life, &look)) {
         return wait_and_try(io, fd, &look, operation, false, skua__deadline_ns(deadline));
     }
     if (!skua__fd_hold(fd, &look)) {
+        return -EBADF;
+    }
+    if (SKUA_UNLIKELY(!is_in_life(operation->life, &look))) {
+        skua__fd_drop(fd);
         return -EBADF;
     }
     if (SKUA_UNLIKELY(skua__fd_kind_of(look.word) != SKUA__FD_STREAM)) {
@@ -169,18 +191,26 @@ static ssize_t try_write(int fd, bool is_socket, void *arg)
     return skua__call_write(fd, is_socket, transfer->buffer, transfer->bytes);
 }
 
-ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline)
+ssize_t skua__read_in(struct skua__life *life, int fd, void *buffer, size_t bytes,
+                      skua_time deadline)
 {
     struct skua__transfer transfer = {.buffer = buffer, .bytes = bytes};
     const struct skua__operation operation = {.attempt = try_read,
                                               .arg = &transfer,
                                               .direction = SKUA_READABLE,
                                               .bytes = bytes,
+                                              .life = life,
                                               .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }
 
-ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
+ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline)
+{
+    return skua__read_in(NULL, fd, buffer, bytes, deadline);
+}
+
+ssize_t skua__write_in(struct skua__life *life, int fd, const void *buffer, size_t bytes,
+                       skua_time deadline)
 {
     struct skua__transfer transfer = {
         .buffer = (void *)(uintptr_t)buffer, .bytes = bytes, .is_write = true};
@@ -188,22 +218,35 @@ ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
                                               .arg = &transfer,
                                               .direction = SKUA_WRITABLE,
                                               .bytes = bytes,
+                                              .life = life,
                                               .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }
 
-int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, skua_time deadline)
+ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline)
+{
+    return skua__write_in(NULL, fd, buffer, bytes, deadline);
+}
+
+int skua__write_all_in(struct skua__life *life, int fd, const void *buffer, size_t bytes,
+                       size_t *written, skua_time deadline)
 {
     size_t done = 0;
     ssize_t put = 0;
     while (done < bytes && put >= 0) {
-        put = skua_write(fd, (const char *)buffer + done, bytes - done, deadline);
+        put = skua__write_in(life, fd, (const char *)buffer + done, bytes - done, deadline);
         done += put > 0 ? (size_t)put : 0;
     }
     if (written != NULL) {
         *written = done;
     }
     return put < 0 ? (int)put : 0;
+}
+
+int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, skua_time deadline)
+{
+    struct skua__life life = {0};
+    return skua__write_all_in(&life, fd, buffer, bytes, written, deadline);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -264,8 +307,9 @@ int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes
 {
     struct accept_arg arg = {
         .address = address, .address_bytes = address_bytes, .runtime = skua_runtime_current()};
+    struct skua__life life = {0};
     const struct skua__operation operation = {
-        .attempt = try_accept, .arg = &arg, .direction = SKUA_READABLE};
+        .attempt = try_accept, .arg = &arg, .direction = SKUA_READABLE, .life = &life};
     int fd = (int)skua__stream_do(listener, &operation, deadline);
     if (is_shortage(fd)) {
         int status = skua__fd_nap(SHORTAGE_NAP_NS, deadline);
@@ -312,8 +356,9 @@ int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes
                  skua_time deadline)
 {
     struct connect_arg arg = {.address = address, .address_bytes = address_bytes};
+    struct skua__life life = {0};
     const struct skua__operation operation = {
-        .attempt = try_connect, .arg = &arg, .direction = SKUA_WRITABLE};
+        .attempt = try_connect, .arg = &arg, .direction = SKUA_WRITABLE, .life = &life};
     for (;;) {
         arg.is_backlog_full = false;
         int status = (int)skua__stream_do(fd, &operation, deadline);

@@ -10,12 +10,20 @@
    Must not switch. */
 typedef ssize_t (*skua__attempt)(int fd, bool is_socket, void *arg);
 
+/* Several operations that mean the same fd: once the number was closed and means another, the next
+   of them is told -EBADF. All zero before the first. */
+struct skua__life {
+    bool is_known; /* never on a foreign thread */
+    uint32_t generation;
+};
+
 struct skua__operation {
     skua__attempt attempt;
     void *arg;
     int direction; /* SKUA_READABLE or SKUA_WRITABLE: what to wait for */
     size_t bytes;  /* of a read or write of a stream; who gets fewer has got all. 0: another kind */
-    bool is_file;  /* FILE and SHARED fds are file.c's, which takes `arg` for a skua__transfer */
+    struct skua__life *life; /* NULL: whatever the number means now */
+    bool is_file; /* FILE and SHARED fds are file.c's, which takes `arg` for a skua__transfer */
 };
 
 /* Reading or writing: the arg of both. */
@@ -37,6 +45,16 @@ void skua__transfer_narrow(struct skua__transfer *transfer);
 
 /* From the cancel point to the result, for tasks and foreign threads. */
 ssize_t skua__stream_do(int fd, const struct skua__operation *operation, skua_time deadline);
+
+/* skua_read(), skua_write(), skua_writev() and skua_write_all() on one life of the number. */
+ssize_t skua__read_in(struct skua__life *life, int fd, void *buffer, size_t bytes,
+                      skua_time deadline);
+ssize_t skua__write_in(struct skua__life *life, int fd, const void *buffer, size_t bytes,
+                       skua_time deadline);
+ssize_t skua__writev_in(struct skua__life *life, int fd, const struct iovec *parts, int count,
+                        skua_time deadline);
+int skua__write_all_in(struct skua__life *life, int fd, const void *buffer, size_t bytes,
+                       size_t *written, skua_time deadline);
 
 /* call(fd, arg) for what never waits, with the fd held if it is a task that asks. Returns what call
    returned, -EBADF, or -ESHUTDOWN in a forked child. */

@@ -59,8 +59,8 @@ static size_t bytes_of(const struct iovec *parts, int count)
     return bytes;
 }
 
-static ssize_t move_parts(int fd, const struct iovec *parts, int count, bool is_write,
-                          skua_time deadline)
+static ssize_t move_parts(struct skua__life *life, int fd, const struct iovec *parts, int count,
+                          bool is_write, skua_time deadline)
 {
     if (count < 0 || (parts == NULL && count > 0)) {
         return -EINVAL;
@@ -76,18 +76,25 @@ static ssize_t move_parts(int fd, const struct iovec *parts, int count, bool is_
                                               .direction = is_write ? SKUA_WRITABLE : SKUA_READABLE,
                                               .bytes =
                                                   bytes_of(transfer.parts, transfer.part_count),
+                                              .life = life,
                                               .is_file = true};
     return skua__stream_do(fd, &operation, deadline);
 }
 
 ssize_t skua_readv(int fd, const struct iovec *parts, int count, skua_time deadline)
 {
-    return move_parts(fd, parts, count, false, deadline);
+    return move_parts(NULL, fd, parts, count, false, deadline);
+}
+
+ssize_t skua__writev_in(struct skua__life *life, int fd, const struct iovec *parts, int count,
+                        skua_time deadline)
+{
+    return move_parts(life, fd, parts, count, true, deadline);
 }
 
 ssize_t skua_writev(int fd, const struct iovec *parts, int count, skua_time deadline)
 {
-    return move_parts(fd, parts, count, true, deadline);
+    return move_parts(NULL, fd, parts, count, true, deadline);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -127,12 +134,13 @@ int skua_writev_all(int fd, const struct iovec *parts, int count, size_t *writte
                     skua_time deadline)
 {
     struct place place = {.parts = parts, .count = count};
+    struct skua__life life = {0};
     size_t done = 0;
     ssize_t put = count < 0 || (parts == NULL && count > 0) ? -EINVAL : 0;
     while (put >= 0 && place.count > 0) {
         struct iovec window[WINDOW];
         int window_count = fill_window(&place, window);
-        put = skua_writev(fd, window, window_count, deadline);
+        put = skua__writev_in(&life, fd, window, window_count, deadline);
         if (put >= 0) {
             done += (size_t)put;
             advance(&place, (size_t)put);

@@ -61,7 +61,8 @@ struct skua_conn_pool {
     skua_conn_pool_counts counts;
     bool has_keeper;            /* or somebody is about to start it */
     skua_task *keeper;          /* NULL: not there (yet) */
-    struct skua__waiter *stirs; /* the keeper's, if it waits for anything that grows old at all */
+    struct skua__waiter *stirs; /* the keeper's, while it rests */
+    int64_t rests_until_ns;     /* then */
 };
 
 static void pool_lock(skua_conn_pool *pool)
@@ -241,14 +242,15 @@ static int64_t condemn_old(skua_conn_pool *pool, struct skua__list *condemned)
     return next_ns;
 }
 
-/* Until the moment, or, if there is none, until something becomes idle. */
+/* Until the moment, or until something has become idle that is to be closed before. */
 static int rest(skua_conn_pool *pool, int64_t until_ns)
 {
     struct skua__wait wait;
     struct skua__waiter waiter;
     skua__wait_begin_for(&wait, SKUA__SOFT, "things to grow old");
     skua__waiter_init(&waiter, &wait, 0, NULL);
-    pool->stirs = until_ns == SKUA__NEVER ? &waiter : NULL;
+    pool->stirs = &waiter;
+    pool->rests_until_ns = until_ns;
     pool_unlock(pool);
     const int cause = skua__wait_park(&wait, until_ns);
     pool_lock(pool);
@@ -278,10 +280,13 @@ static int keep(void *arg)
     return status;
 }
 
-/* With the lock held: something has become idle. Gives the parker to wake. */
-static struct skua__parker *stir_keeper(skua_conn_pool *pool)
+/* With the lock held: something has become idle, until then at most. Gives the parker to wake. */
+static struct skua__parker *stir_keeper(skua_conn_pool *pool, int64_t end_ns)
 {
     struct skua__waiter *waiter = pool->stirs;
+    if (waiter == NULL || end_ns >= pool->rests_until_ns) {
+        return NULL;
+    }
     pool->stirs = NULL;
     return waiter != NULL && skua__waiter_claim(waiter) ? waiter->parker : NULL;
 }
@@ -338,7 +343,7 @@ static void pass_on(skua_conn_pool *pool, struct skua__lease *lease)
         if (++pool->idle_count > idle_max(pool)) {
             condemn(pool, lease_at(pool->idle.head.prev), &condemned);
         }
-        parker = stir_keeper(pool);
+        parker = stir_keeper(pool, end_of(pool, lease));
     }
     pool_unlock(pool);
     if (parker != NULL) {

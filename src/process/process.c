@@ -272,8 +272,9 @@ int skua_process_write(skua_process *process, const void *buffer, size_t bytes, 
                        skua_time deadline)
 {
     struct quiet_write rest = {.bytes = buffer, .count = bytes};
+    struct skua__life life = {0};
     const struct skua__operation operation = {
-        .attempt = try_write, .arg = &rest, .direction = SKUA_WRITABLE};
+        .attempt = try_write, .arg = &rest, .direction = SKUA_WRITABLE, .life = &life};
     int fd = skua_process_fd_of(process, STDIN_FILENO);
     ssize_t put = 0;
     while (rest.count > 0 && put >= 0) {

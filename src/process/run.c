@@ -110,24 +110,32 @@ static int wait_for_any(struct exchange *exchange, skua_time deadline)
     const skua_process *process = exchange->process;
     int in = exchange->input_left > 0 ? skua_process_fd_of(process, STDIN_FILENO) : -1;
     int out = skua_process_fd_of(process, STDOUT_FILENO);
+    int error = skua_process_fd_of(process, STDERR_FILENO);
     bool is_one = in == out; /* a terminal */
+    bool is_silent = out < 0 && error < 0;
+    enum { EXITED = 3 };
     skua_case cases[] = {
         SKUA_READY(is_one ? -1 : in, SKUA_WRITABLE),
         SKUA_READY(out, is_one && in >= 0 ? SKUA_READABLE | SKUA_WRITABLE : SKUA_READABLE),
-        SKUA_READY(skua_process_fd_of(process, STDERR_FILENO), SKUA_READABLE),
+        SKUA_READY(error, SKUA_READABLE),
+        [EXITED] = SKUA_EXITED(is_silent ? exchange->process : NULL),
     };
     int index = skua_select(cases, SKUA_COUNT_OF(cases), 0, deadline);
+    if (index == EXITED) {
+        exchange->input_left = 0; /* whoever else may have the other end */
+        return 0;
+    }
     return index < 0 ? index : cases[index].result < 0 ? cases[index].result : 0;
 }
 
-/* Until both outputs have ended. */
+/* Until both outputs have ended, and all of the input went in or is not wanted. */
 static int talk(struct exchange *exchange, skua_time deadline)
 {
     for (;;) {
         int written = write_some(exchange);
         int out = written < 0 ? written : read_some(exchange, &exchange->outputs[0]);
         int error = out < 0 ? out : read_some(exchange, &exchange->outputs[1]);
-        if (error < 0 || (out == 0 && error == 0)) {
+        if (error < 0 || (written == 0 && out == 0 && error == 0)) {
             return error;
         }
         int status = wait_for_any(exchange, deadline);

@@ -717,6 +717,9 @@ static SKUA_NOINLINE struct skua__runnable *next_seeded(struct skua__worker *wor
 {
     struct skua__director *director = worker->runtime->director;
     worker->upkeep_in = 0;
+    if (worker->tick - worker->polled_tick >= UPKEEP_TICKS) {
+        skua__poll_now(worker); /* though somebody may always be ready */
+    }
     struct skua__runnable *next = director->next(director, worker);
     if (next == NULL) {
         skua__poll_now(worker);

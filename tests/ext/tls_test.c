@@ -475,6 +475,25 @@ static void foreign_threads_may_use_it(void **state)
     skua_tls_close(server);
 }
 
+/* As many as a server has that reads its certificate anew every day. */
+static int make_many_configs(void *arg)
+{
+    struct pair pair = {.host = NULL};
+    for (int i = 0; i < 300; i++) {
+        skua_tls_config_destroy(client_config(&(skua_tls_opts){.ca_file = in_folder("ca.pem")}));
+    }
+    connect_pair(&pair);
+    send_text(pair.client, "hello");
+    close_pair(&pair);
+    return 0;
+}
+
+static void configurations_do_not_run_out(void **state)
+{
+    const skua_config config = {.workers = 2};
+    CHECK_INT(skua_run(&config, make_many_configs, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +506,7 @@ int main(void)
         TEST(who_has_nothing_in_common_is_told),
         TEST(servers_may_want_certificates_too),
         TEST(bad_configurations_are_explained),
+        TEST(configurations_do_not_run_out),
         TEST(a_handshake_goes_on_where_it_was),
         TEST(reads_end_by_deadline_cancel_and_close),
         TEST(what_was_taken_goes_out_later),

@@ -2,6 +2,7 @@
    So none of its calls can wait or switch, whatever the transport is. */
 #include "ext/tls/connection.h"
 
+#include <pthread.h>
 #include <string.h>
 
 static int take_from_in(BIO *bio, char *data, int bytes)
@@ -54,9 +55,20 @@ static int create(BIO *bio)
     return 1;
 }
 
+/* There are only some 127 of them in a process. */
+static pthread_once_t index_once = PTHREAD_ONCE_INIT;
+static int own_index;
+
+static void get_index(void)
+{
+    const int got = BIO_get_new_index();
+    own_index = got > 0 ? got : 0; /* others have used them up: then one of no special kind */
+}
+
 BIO_METHOD *skua__tls_bio_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "skua");
+    pthread_once(&index_once, get_index);
+    BIO_METHOD *method = BIO_meth_new(own_index | BIO_TYPE_SOURCE_SINK, "skua");
     if (method != NULL) {
         BIO_meth_set_read(method, take_from_in);
         BIO_meth_set_write(method, add_to_out);
