@@ -157,10 +157,12 @@ int skua_file_save(int dir, const char *path, const void *data, size_t bytes,
 
 /* How to copy. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_file_copy_opts {
-    bool is_durable, is_exclusive;            /* as above */
-    bool keeps_times;                         /* accessed and modified */
-    void (*progress)(size_t more, void *arg); /* so many more bytes; called by the task */
-    void *arg;
+    bool is_durable, is_exclusive; /* as above */
+    bool keeps_times;              /* accessed and modified */
+    /* Called in the calling task with the bytes so far, each time that it is more. NULL: nobody
+       asks. */
+    void (*on_progress)(uint64_t copied, void *arg);
+    void *arg; /* for on_progress */
 } skua_file_copy_opts;
 
 /* Copy a regular file with its permissions, as skua_file_save() would: the new name has the whole
