@@ -20,7 +20,7 @@ static int count_start(int dir)
     }
     char next[64];
     int bytes = snprintf(next, sizeof next, "%d\n", count + 1);
-    const skua_save_opts opts = {.is_durable = true};
+    const skua_file_save_opts opts = {.is_durable = true};
     int status = skua_file_save(dir, "count", next, (size_t)bytes, &opts, SKUA_FOREVER);
     return status < 0 ? status : count + 1;
 }

@@ -66,7 +66,7 @@ static int fill_disk(void *arg)
 {
     static char much[1 << 20];
     const char *elsewhere = arg;
-    const skua_save_opts durable = {.is_durable = true};
+    const skua_file_save_opts durable = {.is_durable = true};
     CHECK_INT(skua_file_save(folder_fd, "s", "small", 5, NULL, SKUA_FOREVER), 0);
     CHECK_INT(skua_file_save(folder_fd, "s", much, sizeof much, &durable, SKUA_FOREVER), -ENOSPC);
     check_whole("s", "small");

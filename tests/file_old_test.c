@@ -100,7 +100,7 @@ static void copy_large(void)
 
 static int use_all(void *arg)
 {
-    const skua_save_opts exclusive = {.is_exclusive = true, .is_durable = true};
+    const skua_file_save_opts exclusive = {.is_exclusive = true, .is_durable = true};
     skua_file_info info;
     char bytes[4] = "";
     CHECK_INT(skua_file_save(folder_fd, "s", "old", 3, &exclusive, SKUA_FOREVER), 0);

@@ -332,7 +332,7 @@ static int load_half_cold(void *arg)
     }
     for (size_t bytes = 200000; bytes <= BYTES; bytes *= 15) {
         CHECK_INT(skua_file_save(folder_fd, "large", large, bytes,
-                                 &(skua_save_opts){.is_durable = true}, SKUA_FOREVER),
+                                 &(skua_file_save_opts){.is_durable = true}, SKUA_FOREVER),
                   0);
         const int fd = open(in_folder("large"), O_RDONLY | O_CLOEXEC);
         posix_fadvise(fd, 65536, 0, POSIX_FADV_DONTNEED);
@@ -353,8 +353,8 @@ static void a_file_that_is_partly_in_memory_is_loaded(void **state)
 
 static int save_over(void *arg)
 {
-    const skua_save_opts durable = {.is_durable = true, .mode = 0640};
-    const skua_save_opts exclusive = {.is_exclusive = true};
+    const skua_file_save_opts durable = {.is_durable = true, .mode = 0640};
+    const skua_file_save_opts exclusive = {.is_exclusive = true};
     skua_file_info info;
     CHECK_INT(skua_file_save(folder_fd, "s", "old", 3, &durable, SKUA_FOREVER), 0);
     CHECK_INT(skua_stat(folder_fd, "s", 0, &info, SKUA_FOREVER), 0);
@@ -441,9 +441,10 @@ static void readers_see_the_old_or_the_new_file(void **state)
 
 /* --- copies --- */
 
-static void add_progress(size_t more, void *arg)
+static void note_progress(uint64_t copied, void *arg)
 {
-    *(size_t *)arg += more;
+    CHECK(copied > *(uint64_t *)arg);
+    *(uint64_t *)arg = copied;
 }
 
 static int copy_files(void *arg)
@@ -451,9 +452,9 @@ static int copy_files(void *arg)
     static const size_t sizes[] = {0, 1, 4096, sizeof data};
     skua_file_info from, to;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        size_t copied = 0;
+        uint64_t copied = 0;
         const skua_file_copy_opts opts = {
-            .keeps_times = true, .progress = add_progress, .arg = &copied};
+            .keeps_times = true, .on_progress = note_progress, .arg = &copied};
         void *got = NULL;
         put_file(in_folder("from"), data, sizes[i]);
         CHECK_INT(chmod(in_folder("from"), 0751), 0);
@@ -500,8 +501,8 @@ static int copy_with_holes(void *arg)
     const int fd = open_here("sparse", O_RDWR | O_CREAT);
     char byte[2];
     skua_file_info info;
-    size_t copied = 0;
-    const skua_file_copy_opts opts = {.progress = add_progress, .arg = &copied};
+    uint64_t copied = 0;
+    const skua_file_copy_opts opts = {.on_progress = note_progress, .arg = &copied};
     CHECK_INT(skua_pwrite(fd, data, 5000, 1 << 20, SKUA_FOREVER), 5000);
     CHECK_INT(skua_pwrite(fd, "z", 1, (int64_t)far, SKUA_FOREVER), 1);
     CHECK_INT(skua_ftruncate(fd, far + (1 << 20), SKUA_FOREVER), 0);
@@ -560,13 +561,13 @@ static void a_copy_goes_to_another_file_system(void **state)
 
 struct cut {
     skua_scope *scope;
-    size_t copied;
+    uint64_t copied;
 };
 
-static void cancel_at_once(size_t more, void *arg)
+static void cancel_at_once(uint64_t copied, void *arg)
 {
     struct cut *cut = arg;
-    cut->copied += more;
+    cut->copied = copied;
     skua_scope_cancel(cut->scope);
 }
 
@@ -582,7 +583,7 @@ static int copy_cut_off(void *arg)
     skua_close(fd);
     SKUA_SCOPE(scope);
     struct cut cut = {.scope = &scope};
-    const skua_file_copy_opts opts = {.progress = cancel_at_once, .arg = &cut};
+    const skua_file_copy_opts opts = {.on_progress = cancel_at_once, .arg = &cut};
     skua_scope_open(&scope, SKUA_FOREVER);
     const int status = skua_file_copy(folder_fd, "from", folder_fd, "to", &opts, SKUA_FOREVER);
     CHECK_INT(skua_scope_close(&scope, 0), 0);

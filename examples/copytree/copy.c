@@ -19,7 +19,8 @@ struct folder {
 
 struct file {
     struct job *job;
-    char path[]; /* of the file, below FROM */
+    uint64_t copied; /* of it, so far */
+    char path[];     /* of the file, below FROM */
 };
 
 /* The path below FROM, which the walk calls ".". */
@@ -29,10 +30,11 @@ static const char *below(const skua_walk_entry *entry)
     return *path == '/' ? path + 1 : ".";
 }
 
-static void count_bytes(size_t more, void *arg)
+static void count_bytes(uint64_t copied, void *arg)
 {
-    struct job *job = arg;
-    job->bytes += more;
+    struct file *file = arg;
+    file->job->bytes += copied - file->copied;
+    file->copied = copied;
 }
 
 /* A task: one file. */
@@ -44,8 +46,8 @@ static int copy_file(void *arg)
         .is_durable = job->settings.is_durable,
         .is_exclusive = job->settings.is_exclusive,
         .keeps_times = job->settings.keeps_times,
-        .progress = count_bytes,
-        .arg = job,
+        .on_progress = count_bytes,
+        .arg = file,
     };
     int status = skua_file_copy(job->from, file->path, job->to, file->path, &opts, SKUA_FOREVER);
     if (status == -EEXIST && job->settings.is_exclusive) {
@@ -72,6 +74,7 @@ static int start_copy(struct job *job, const char *path)
         return -ENOMEM;
     }
     file->job = job;
+    file->copied = 0;
     memcpy(file->path, path, bytes);
     status = skua_group_spawn(&job->copies, copy_file, file);
     if (status < 0) {

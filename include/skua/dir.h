@@ -30,10 +30,11 @@ int skua_dir_open(skua_dir **out, int dir, const char *path, skua_time deadline)
    several hundred entries. */
 int skua_dir_next(skua_dir *list, skua_dir_entry *entry, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Its fd, a `dir` for what the entries are asked with. It is closed with the list. */
+/* Its fd, a `dir` for what the entries are asked with. It is closed with the list.
+   Call from: a task or a foreign thread. Never switches. */
 int skua_dir_fd(const skua_dir *list) SKUA_MUST_CHECK;
 
-/* NULL is allowed. Call from: a task or a foreign thread. Never switches. */
+/* Close it, and its fd. NULL is allowed. Call from: a task or a foreign thread. Never switches. */
 void skua_dir_close(skua_dir *list);
 
 /* Make a directory. Returns 0, -EEXIST, or a common result.
@@ -41,10 +42,12 @@ void skua_dir_close(skua_dir *list);
 int skua_mkdir(int dir, const char *path, mode_t mode, skua_time deadline) SKUA_MUST_CHECK;
 
 /* And those above it that are missing. Returns 0, also if it was there, -ENOTDIR, -EEXIST (there is
-   something else of that name), or a common result; then some of those above may be there. */
+   something else of that name), or a common result; then some of those above may be there.
+   Call from: a task or a foreign thread. May switch. */
 int skua_mkdir_all(int dir, const char *path, mode_t mode, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Remove an empty directory. Returns 0, -ENOTEMPTY, or a common result. */
+/* Remove an empty directory. Returns 0, -ENOTEMPTY, or a common result.
+   Call from: a task or a foreign thread. May switch. Cancel: nothing was done. */
 int skua_rmdir(int dir, const char *path, skua_time deadline) SKUA_MUST_CHECK;
 
 /* --- trees --- */
@@ -64,6 +67,7 @@ typedef struct skua_walk_entry {
 typedef int (*skua_walk_fn)(const skua_walk_entry *entry, void *arg);
 enum { SKUA_WALK_SKIP = 1 };
 
+/* How to walk. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_walk_opts {
     uint32_t tasks_max;   /* so many directories are read and visited at once; 0: 1 */
     uint32_t depth_max;   /* 0: no limit; 1: only what is in the directory itself */
@@ -84,8 +88,8 @@ typedef struct skua_walk_opts {
 
    Returns 0, what fn returned (< 0), -ENOENT if there is nothing of that name, -ETIMEDOUT,
    -ECANCELED, -ENOMEM; no call of fn goes on then.
-   Call from: a task; with tasks_max <= 1 a foreign thread too. May switch. `opts` may be NULL.
-   Cost: a hand-over for each directory. */
+   Call from: a task; with tasks_max <= 1 a foreign thread too. May switch. Cost: a hand-over for
+   each directory. */
 int skua_walk(int dir, const char *path, skua_walk_fn fn, void *arg, const skua_walk_opts *opts,
               skua_time deadline) SKUA_MUST_CHECK;
 

@@ -136,37 +136,40 @@ void skua_file_unload(void *data);
 
 /* Load into a buffer of your own, without the zero; -EFBIG: it does not fit.
    Call from: a task or a foreign thread. May switch. */
-ssize_t skua_file_load_into(int dir, const char *path, void *buffer, size_t bytes_max,
+ssize_t skua_file_load_into(int dir, const char *path, void *buffer, size_t bytes,
                             skua_time deadline) SKUA_MUST_CHECK;
 
-typedef struct skua_save_opts {
+/* How to save. Zero everywhere is the default, and so is NULL. */
+typedef struct skua_file_save_opts {
     mode_t mode;       /* of a new file, less the umask; 0: 0666. One that is replaced keeps its */
     bool is_durable;   /* on the disk, and under its name there, before the call returns */
     bool is_exclusive; /* -EEXIST rather than replace */
-} skua_save_opts;
+} skua_file_save_opts;
 
 /* Put a file there with this contents, at once: it is written under no name or another one, and
    then takes the place of what was there. Whoever opens the path finds the old file or the whole
    new one, and so does who looks after a crash, if it is durable. If it fails (-ENOSPC, -EDQUOT,
    -EFBIG, -EIO, ...), or is cancelled, the old one is as it was and nothing is left behind. A
    symbolic link is replaced itself. Returns 0 or a common result.
-   Call from: a task or a foreign thread. May switch. `opts` may be NULL. Cost: one hand-over. */
+   Call from: a task or a foreign thread. May switch. Cost: one hand-over. */
 int skua_file_save(int dir, const char *path, const void *data, size_t bytes,
-                   const skua_save_opts *opts, skua_time deadline) SKUA_MUST_CHECK;
+                   const skua_file_save_opts *opts, skua_time deadline) SKUA_MUST_CHECK;
 
+/* How to copy. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_file_copy_opts {
-    bool is_durable, is_exclusive;            /* as above */
-    bool keeps_times;                         /* accessed and modified */
-    void (*progress)(size_t more, void *arg); /* so many more bytes; called by the task */
-    void *arg;
+    bool is_durable, is_exclusive; /* as above */
+    bool keeps_times;              /* accessed and modified */
+    /* Called in the calling task with the bytes so far, each time that it is more. NULL: nobody
+       asks. */
+    void (*on_progress)(uint64_t copied, void *arg);
+    void *arg; /* for on_progress */
 } skua_file_copy_opts;
 
 /* Copy a regular file with its permissions, as skua_file_save() would: the new name has the whole
    copy, or is as it was. The copy shares the blocks of the original where the file system can do
    that, and else is made by the kernel, piece by piece; holes stay holes. Returns 0, -EINVAL (not a
    regular file), -ETIMEDOUT or -ECANCELED (between two pieces of it, too), or a common result.
-   Call from: a task or a foreign thread. May switch. `opts` may be NULL. Cost: a hand-over, and one
-   for each 64 MiB. */
+   Call from: a task or a foreign thread. May switch. Cost: a hand-over, and one for each 64 MiB. */
 int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
                    const skua_file_copy_opts *opts, skua_time deadline) SKUA_MUST_CHECK;
 

@@ -72,11 +72,13 @@ ssize_t skua_read(int fd, void *buffer, size_t bytes, skua_time deadline) SKUA_M
 
 /* write(2): at least one byte, waiting until there is room; the rest of the errors as for
    skua_read(). A broken pipe is -EPIPE; SIGPIPE is the program's to ignore (sockets never raise
-   it). */
+   it).
+   Call from: a task or a foreign thread. May switch. Cancel: nothing was written. */
 ssize_t skua_write(int fd, const void *buffer, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
 /* Write all of it. *written (may be NULL) tells how much went out, also when it fails. Returns 0 or
-   an error of skua_write(). */
+   an error of skua_write().
+   Call from: a task or a foreign thread. May switch. */
 int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, skua_time deadline)
     SKUA_MUST_CHECK;
 
@@ -86,13 +88,15 @@ int skua_write_all(int fd, const void *buffer, size_t bytes, size_t *written, sk
    for who waits already), and what else accept says; connections that have failed in the line are
    passed over. -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM are told after a second try 50 ms later
    (SKUA_NOW: at once): the connection waits in the line, and a loop that goes on after them does
-   not spin. */
+   not spin.
+   Call from: a task or a foreign thread. May switch. Cancel: no connection is lost. */
 int skua_accept(int listener, struct sockaddr *address, socklen_t *address_bytes,
                 skua_time deadline) SKUA_MUST_CHECK;
 
 /* connect(2) on an adopted socket, waiting until the connection stands. Returns 0, -ECONNREFUSED,
    -ETIMEDOUT, ... After a failure, or a cancel in the middle, the socket is of no use but to be
-   closed. */
+   closed.
+   Call from: a task or a foreign thread. May switch. */
 int skua_connect(int fd, const struct sockaddr *address, socklen_t address_bytes,
                  skua_time deadline) SKUA_MUST_CHECK;
 

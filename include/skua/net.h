@@ -36,32 +36,37 @@ enum { SKUA_ADDRESS_TEXT_BYTES = 128 };
 /* Read "127.0.0.1:80", "*:80" (every IPv4 address), "[::1]:80", "[::]:80" (every address), or
    "[fe80::1%eth0]:80"; "/path" or "./path" of a Unix socket, or "@name" for one without a file.
    Returns 0, -EINVAL (none of these: the name of a host, maybe), -ENAMETOOLONG.
-   Call from: anywhere. */
+   Call from anywhere. Never switches. */
 int skua_address_parse(const char *text, skua_address *out) SKUA_MUST_CHECK;
 
 /* The same form as text; "(unnamed)" for a Unix socket that has no name, "(none)" for no address,
    and a '?' for bytes that cannot be printed. SKUA_ADDRESS_TEXT_BYTES are always enough; less cut
-   it short. Returns `text`. Call from: anywhere. */
+   it short. Returns `text`.
+   Call from anywhere. Never switches. */
 const char *skua_address_text(const skua_address *address, char *text, size_t bytes);
 
-/* Take over what a system call or getaddrinfo(3) has given. Returns 0, or -EINVAL (too long). */
+/* Take over what a system call or getaddrinfo(3) has given. Returns 0, or -EINVAL (too long).
+   Call from anywhere. Never switches. */
 int skua_address_of(const struct sockaddr *from, socklen_t bytes, skua_address *out)
     SKUA_MUST_CHECK;
 
-/* The port, 0 where the family has none. */
+/* The port, 0 where the family has none. Call from anywhere. */
 uint16_t skua_address_port(const skua_address *address);
+
+/* Are they the same? Call from anywhere. */
 bool skua_address_equal(const skua_address *left, const skua_address *right);
 
-/* The address of a socket itself, and of the other end. Returns 0, -ENOTCONN, -ENOTSOCK, -EBADF.
+/* The address of a socket itself, and of the other end. Returns 0, -ENOTCONN, -ENOTSOCK, -EBADF
+   (in a task also: it is not adopted).
    Call from: a task or a foreign thread. Never switches. */
 int skua_local_address(int fd, skua_address *out) SKUA_MUST_CHECK;
 int skua_peer_address(int fd, skua_address *out) SKUA_MUST_CHECK;
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-/* Zeroed options are good: TCP_NODELAY is on, as is SO_REUSEADDR for listeners (a restarted server
-   gets its port at once). Accepted connections have those of their listener. 0 in a number leaves
-   the kernel's own. */
+/* How a socket is. Zero everywhere is the default, and so is NULL: TCP_NODELAY is on, as is
+   SO_REUSEADDR for listeners (a restarted server gets its port at once). Accepted connections have
+   those of their listener. 0 in a number leaves the kernel's own. */
 typedef struct skua_socket_opts {
     int backlog;              /* of listeners; 0: as many as the system allows */
     bool reuse_port;          /* SO_REUSEPORT: several sockets share the port, and the load */
@@ -97,7 +102,8 @@ int skua_tcp_listen(const char *address, const skua_socket_opts *opts) SKUA_MUST
    Call from: a task or a foreign thread. Never switches. */
 int skua_unix_listen(const char *address, const skua_socket_opts *opts) SKUA_MUST_CHECK;
 
-/* The same for an address of any family that one can listen at. */
+/* The same for an address of any family that one can listen at.
+   Call from: a task or a foreign thread. Never switches. */
 int skua_listen_at(const skua_address *address, const skua_socket_opts *opts) SKUA_MUST_CHECK;
 
 /* --- connecting ------------------------------------------------------------------------------- */
@@ -109,7 +115,8 @@ int skua_listen_at(const skua_address *address, const skua_socket_opts *opts) SK
 int skua_tcp_connect_to(const skua_address *address, const skua_socket_opts *opts,
                         skua_time deadline) SKUA_MUST_CHECK;
 
-/* The same to "/path" or "@name". */
+/* The same to "/path" or "@name".
+   Call from: a task or a foreign thread. May switch. */
 int skua_unix_connect(const char *address, const skua_socket_opts *opts, skua_time deadline)
     SKUA_MUST_CHECK;
 
@@ -188,7 +195,8 @@ typedef struct skua_credentials {
     gid_t gid;
 } skua_credentials;
 
-/* Returns 0, -EINVAL (no Unix socket), -ENOTSOCK, -EBADF. Call from: as above. Never switches. */
+/* Returns 0, -EINVAL (no Unix socket), -ENOTSOCK, -EBADF.
+   Call from: a task or a foreign thread. Never switches. */
 int skua_peer_credentials(int fd, skua_credentials *out) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

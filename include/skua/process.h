@@ -15,7 +15,8 @@
 
    Nothing is left behind: a process is killed when its handle is closed, when the runtime ends, and
    by the kernel when the program itself is killed, unless it was started with `outlives`; its end
-   is always awaited by somebody, so there are no zombies. */
+   is always awaited by somebody, so there are no zombies. In a forked child all calls return
+   -ESHUTDOWN. */
 #ifndef SKUA_PROCESS_H
 #define SKUA_PROCESS_H
 
@@ -55,7 +56,7 @@ typedef struct skua_process_limit {
     struct rlimit limit;
 } skua_process_limit;
 
-/* How to start. Zero everywhere is the default. */
+/* How to start. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_process_opts {
     const char *const *env; /* "NAME=value"..., NULL; NULL: the program's environment */
     const char *directory;  /* NULL: the program's */
@@ -85,7 +86,7 @@ typedef struct skua_process_status {
    along PATH (the program's). `start_by` is for the beginning only. Returns 0, or what has failed:
    execve (-ENOENT, -EACCES, -ENOEXEC, ...), the directory, a file, an fd (-EBADF), a limit;
    -EMFILE, -EAGAIN (no more processes; or SKUA_NOW, since it has to wait), -ENOMEM, -EINVAL,
-   -ETIMEDOUT, -ECANCELED, -EPERM (no task). *out is written only on success.
+   -ETIMEDOUT, -ECANCELED, -EPERM (foreign thread), -ESHUTDOWN. *out is written only on success.
    Call from: a task. May switch, until the new program is in place. Cancel: once begun its result
    is awaited and told. Cost: two threads for the kernel, one of the program and one as the parent,
    for as long as it runs; a worker waits for neither. */

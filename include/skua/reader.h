@@ -76,6 +76,7 @@ typedef struct skua_reader {
     uint64_t opaque[12];
 } skua_reader;
 
+/* Zero everywhere is the default, and so is NULL. */
 typedef struct skua_reader_opts {
     size_t buffer_bytes; /* 0: 8 KiB. What is read at once, and the limit on lines and peeks */
 } skua_reader_opts;
@@ -144,6 +145,7 @@ typedef struct skua_writer {
     uint64_t opaque[12];
 } skua_writer;
 
+/* Zero everywhere is the default, and so is NULL. */
 typedef struct skua_writer_opts {
     size_t buffer_bytes; /* 0: 8 KiB. Never is more kept back than that */
 } skua_writer_opts;

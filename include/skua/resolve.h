@@ -18,7 +18,7 @@ SKUA_BEGIN_DECLS
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/* How to look up. Zero everywhere is the default. */
+/* How to look up. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_resolve_opts {
     int family;   /* AF_INET or AF_INET6; 0: both */
     int type;     /* SOCK_DGRAM or SOCK_STREAM, for services that have a name; 0: SOCK_STREAM */
@@ -28,7 +28,7 @@ typedef struct skua_resolve_opts {
 
 /* The addresses of a host, the best first. `host` NULL is this very machine: the loopback
    addresses. `service` is a number ("443") or a name ("https"); NULL: port 0. Writes up to
-   `capacity` addresses and returns how many there are, which is at least 1. `opts` may be NULL.
+   `capacity` addresses and returns how many there are, which is at least 1.
    Returns < 0: -ENOENT: there is no such name, or it has no address of this family, or no such
    service. -ENONET: nobody who knows has answered; try again later. -EREMOTEIO: the name servers
    have failed for good. -EINVAL (a name that is empty or too long, another family or type),
@@ -87,7 +87,7 @@ void skua_resolver_count(skua_resolver_counts *out);
 
 /* --- connecting by name ----------------------------------------------------------------------- */
 
-/* How to connect. Zero everywhere is the default. */
+/* How to connect. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_tcp_connect_opts {
     int family;               /* AF_INET or AF_INET6; 0: both */
     int64_t attempt_delay_ns; /* a further address is tried when the last has said nothing for so
@@ -98,7 +98,7 @@ typedef struct skua_tcp_connect_opts {
 
 /* Connect to a host by name, as RFC 8305 has it ("Happy Eyeballs"): all addresses of the name, the
    families by turns, each given a head start before the next; the first that answers is taken, the
-   others are closed. Returns the fd, which is adopted (skua/io.h). `opts` may be NULL.
+   others are closed. Returns the fd, which is adopted (skua/io.h).
    When none could be reached: the error of the attempt that got furthest (one that was refused
    before one that was not routed), with the text of skua_fail() naming each address and its error.
    Else what skua_resolve() returns; -ETIMEDOUT, -EAGAIN (SKUA_NOW: a connection takes time),
@@ -109,7 +109,8 @@ int skua_tcp_connect(const char *host, const char *service, const skua_tcp_conne
                      skua_time deadline) SKUA_MUST_CHECK;
 
 /* The same for addresses that are known already, in their order, families by turns. -EINVAL if
-   `count` is 0. */
+   `count` is 0.
+   Call from: a task. May switch. Cancel: nothing stays open. */
 int skua_tcp_connect_any(const skua_address addresses[], size_t count,
                          const skua_tcp_connect_opts *opts, skua_time deadline) SKUA_MUST_CHECK;
 

@@ -41,7 +41,7 @@ typedef enum skua_serve_event {
     SKUA_SERVE_RECOVERED, /* it can be again */
 } skua_serve_event;
 
-/* How to serve. Zero everywhere is the default. */
+/* How to serve. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_serve_opts {
     size_t connections_max; /* at once; more wait in the listener's backlog. 0: no limit */
     size_t stack_bytes;     /* of each connection's task; 0: the runtime's default */
@@ -69,7 +69,7 @@ typedef struct skua_server {
    and are cancelled then. Returns when all have ended and are closed.
    At the limit it stops accepting; connections wait in the backlog. When the process is out of file
    descriptors, or of memory for tasks, it waits and tries again, some ten times a second.
-   `server` may be NULL if nobody else asks. `opts` may be NULL.
+   `server` may be NULL if nobody else asks.
    Returns 0 after a stop; -ECANCELED (the connections were cancelled, too); -EINVAL (no handler, or
    a server that serves already, or no listener), -EBADF (not adopted, or closed by somebody),
    -EBUSY (somebody else accepts there), -EPERM (foreign thread), -ESHUTDOWN (forked child); or what

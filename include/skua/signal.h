@@ -39,7 +39,7 @@ typedef struct skua_signal_info {
 /* Listen to the signals numbers[0..count) from now on. Returns 0, -EINVAL (none, no signal, or one
    that cannot be caught or means an error of the program: SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,
    SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), -ENOSPC (more than 256 listeners), -EMFILE, -ENOMEM,
-   -EPERM (no task), -ESHUTDOWN. *out is written only on success.
+   -EPERM (foreign thread), -ESHUTDOWN. *out is written only on success.
    Call from: a task. Never switches. Cost: an fd. */
 int skua_signal_open(skua_signal **out, const int numbers[], size_t count) SKUA_MUST_CHECK;
 

@@ -30,6 +30,7 @@ enum skua_tls_version { SKUA_TLS_ANY, SKUA_TLS_1_2, SKUA_TLS_1_3 };
 /* What a server does about certificates of clients. */
 enum skua_tls_clients { SKUA_TLS_ANONYMOUS, SKUA_TLS_ASK, SKUA_TLS_REQUIRE };
 
+/* Zero everywhere is the default, and so is NULL; a server needs a certificate. */
 typedef struct skua_tls_opts {
     /* Who is trusted: a file of certificates (PEM). NULL: a client trusts whom the system trusts. A
        server needs it only to verify its clients. */

@@ -26,12 +26,14 @@ ssize_t skua_readv(int fd, const struct iovec *parts, int count, skua_time deadl
 
 /* writev(2): at least one byte; on a regular file opened with O_APPEND all parts land together.
    Returns the number, or an error of skua_write(). No more than 1024 parts are looked at, and of
-   those for standard output and error only the first one that is not empty. */
+   those for standard output and error only the first one that is not empty.
+   Call from: a task or a foreign thread. May switch. */
 ssize_t skua_writev(int fd, const struct iovec *parts, int count, skua_time deadline)
     SKUA_MUST_CHECK;
 
 /* Write all parts, of any number. The array stays as it is. *written (may be NULL) tells how much
-   went out, also when it fails. Returns 0 or an error of skua_write(). */
+   went out, also when it fails. Returns 0 or an error of skua_write().
+   Call from: a task or a foreign thread. May switch. */
 int skua_writev_all(int fd, const struct iovec *parts, int count, size_t *written,
                     skua_time deadline) SKUA_MUST_CHECK;
 
@@ -71,7 +73,7 @@ ssize_t skua_sendfile(int out, int in, off_t *offset, size_t bytes, skua_time de
    Call from: a task or a foreign thread. May switch. Cancel: no byte is lost. */
 ssize_t skua_splice(int out, int in, size_t bytes, skua_time deadline) SKUA_MUST_CHECK;
 
-/* Zeroed options are good. */
+/* How to copy. Zero everywhere is the default, and so is NULL. */
 typedef struct skua_copy_opts {
     uint64_t bytes;  /* stop after so many; 0: at the end of `in` */
     bool half_close; /* when `in` has ended: skua_shutdown(out, SHUT_WR) */

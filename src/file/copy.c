@@ -242,8 +242,8 @@ int skua_file_copy(int dir, const char *path, int new_dir, const char *new_path,
     while (status == IS_MORE) {
         uint64_t before = copy.at;
         status = (int)skua__work_do(&work, deadline);
-        if (wanted->progress != NULL && copy.at > before) {
-            wanted->progress((size_t)(copy.at - before), wanted->arg);
+        if (wanted->on_progress != NULL && copy.at > before) {
+            wanted->on_progress(copy.at, wanted->arg);
         }
     }
     if (copy.is_open) { /* (K2) */

@@ -230,17 +230,17 @@ void skua_file_unload(void *data)
     skua__free(data);
 }
 
-ssize_t skua_file_load_into(int dir, const char *path, void *buffer, size_t bytes_max,
+ssize_t skua_file_load_into(int dir, const char *path, void *buffer, size_t bytes,
                             skua_time deadline)
 {
     struct load load = {
         .dir = dir,
         .path = path,
-        .bytes_max = bytes_max,
+        .bytes_max = bytes,
         .has_own_buffer = true,
         .fd = -1,
         .data = buffer,
-        .room = bytes_max,
+        .room = bytes,
     };
     return load_file(&load, deadline);
 }

@@ -67,10 +67,10 @@ static ssize_t save_whole(void *arg)
 }
 
 int skua_file_save(int dir, const char *path, const void *data, size_t bytes,
-                   const skua_save_opts *opts, skua_time deadline)
+                   const skua_file_save_opts *opts, skua_time deadline)
 {
-    static const skua_save_opts usual;
-    const skua_save_opts *wanted = opts != NULL ? opts : &usual;
+    static const skua_file_save_opts usual;
+    const skua_file_save_opts *wanted = opts != NULL ? opts : &usual;
     struct save save = {
         .dir = dir,
         .path = path,
