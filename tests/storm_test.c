@@ -1,5 +1,6 @@
 /* Signals in the middle of everything: ten thousand a second at threads that do I/O, with a handler
    that interrupts system calls (no SA_RESTART). Nothing surfaces, is lost, or comes early. */
+#include "base/sanitize.h"
 #include "process_help.h"
 
 #include <netinet/in.h>
@@ -209,7 +210,9 @@ static int works_in_the_storm(void *arg)
 {
     static const skua_fn users[] = {use_sockets, use_files,   use_processes,
                                     use_timers,  use_threads, use_signals};
-    enum { USERS = sizeof users / sizeof users[0] };
+    /* The last one but without the thread sanitizer, which in a storm leaves threads with all signals
+       blocked, so that nobody would hear. */
+    enum { USERS = sizeof users / sizeof users[0] - SKUA_TSAN };
     skua_task *tasks[USERS];
     int quiet[2];
     CHECK_INT(pipe2(quiet, O_CLOEXEC), 0);
