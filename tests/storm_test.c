@@ -210,8 +210,8 @@ static int works_in_the_storm(void *arg)
 {
     static const skua_fn users[] = {use_sockets, use_files,   use_processes,
                                     use_timers,  use_threads, use_signals};
-    /* The last one but without the thread sanitizer, which in a storm leaves threads with all signals
-       blocked, so that nobody would hear. */
+    /* The last one only without the thread sanitizer, which in a storm leaves threads with all
+       signals blocked, so that nobody would hear. */
     enum { USERS = sizeof users / sizeof users[0] - SKUA_TSAN };
     skua_task *tasks[USERS];
     int quiet[2];
