@@ -15,6 +15,7 @@ grep -q '^SKUA_SANITIZE:STRING=thread$' "$build/CMakeCache.txt" && { echo 'signa
 folder=$(mktemp -d) || exit 2
 server=
 trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'exit 1' INT TERM
 failures=0
 
 fail() {

@@ -11,6 +11,7 @@ grep -q '^SKUA_SANITIZE:STRING=thread$' "$build/CMakeCache.txt" && { echo 'signa
 folder=$(mktemp -d) || exit 2
 mkfifo "$folder/hold"
 trap 'exec 9>&-; rm -rf "$folder"' EXIT
+trap 'exit 1' INT TERM
 failures=0
 
 fail() {
