@@ -35,6 +35,10 @@
 #define TEST_SCALE 1
 #endif
 
+/* The timeout of runs under the virtual clock: on a busy machine their many small steps take long.
+   The watchdog below comes after it. */
+#define TEST_PATIENCE_NS (SKUA_SEC(45) * TEST_SCALE)
+
 #define TEST(fn)                                                                                   \
     {                                                                                              \
 #fn, fn, test_enter, NULL, (void *)(uintptr_t) #fn                                         \

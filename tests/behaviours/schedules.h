@@ -13,12 +13,14 @@ enum { SCHEDULE_SEEDS = TEST_SCALE > 1 ? 6 : 16 };
 static inline void in_all_schedules(skua_fn fn)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
-        const skua_test_opts opts = {.workers = workers, .virtual_clock = true};
+        const skua_test_opts opts = {
+            .workers = workers, .virtual_clock = true, .timeout_ns = TEST_PATIENCE_NS};
         CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
     }
     uint64_t random = test_seed();
     for (int i = 0; i < SCHEDULE_SEEDS; i++) {
-        const skua_test_opts opts = {.seeded = true, .seed = test_random(&random) | 1};
+        const skua_test_opts opts = {
+            .seeded = true, .seed = test_random(&random) | 1, .timeout_ns = TEST_PATIENCE_NS};
         CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
     }
 }

@@ -10,7 +10,8 @@
 
 static inline void run_virtually_on(uint32_t workers, skua_fn fn)
 {
-    const skua_test_opts opts = {.workers = workers, .virtual_clock = true};
+    const skua_test_opts opts = {
+        .workers = workers, .virtual_clock = true, .timeout_ns = TEST_PATIENCE_NS};
     CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
 }
 
@@ -23,7 +24,8 @@ static inline void run_virtually_on_1_2_4(skua_fn fn)
     run_virtually_on(2, fn);
     run_virtually_on(4, fn);
     for (int i = 0; i < SEEDS; i++) {
-        const skua_test_opts opts = {.seeded = true, .seed = test_random(&random) | 1};
+        const skua_test_opts opts = {
+            .seeded = true, .seed = test_random(&random) | 1, .timeout_ns = TEST_PATIENCE_NS};
         CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
     }
 }

@@ -326,8 +326,10 @@ static int sweep_all_ways(void *arg)
 
 static void sweep_entry(const swept *entry, bool is_seeded)
 {
-    const skua_test_opts opts = {
-        .manual_clock = !(entry->flags & SWEEP_REAL), .seeded = is_seeded, .name = entry->name};
+    const skua_test_opts opts = {.manual_clock = !(entry->flags & SWEEP_REAL),
+                                 .seeded = is_seeded,
+                                 .name = entry->name,
+                                 .timeout_ns = TEST_PATIENCE_NS};
     sweep.entry = entry;
     sweep.is_seeded = is_seeded;
     const int status = skua_test_run(&opts, sweep_all_ways, NULL);
