@@ -44,11 +44,13 @@ int skua_blocking_in(skua_blocking_class *blocking_class, skua_fn fn, void *arg,
 
 /* For calls that may be abandoned: fn gets a copy of the `arg_bytes` bytes at `arg`, and who is
    cancelled or late leaves at once, while fn runs to its end. If fn has returned in time, the copy,
-   as fn has left it, is written back to *arg and is the caller's. Else nobody wants it any more:
-   `drop` (may be NULL) is called on the copy, on the thread, to give up what fn has put there. fn
-   cannot see task-locals. The end of the runtime awaits calls that run. `blocking_class` may be
-   NULL. Returns what fn returned; -ETIMEDOUT, -ECANCELED: fn runs on, or will never be called;
-   and, for calls that never are, -EAGAIN (SKUA_NOW), -ENOMEM, -EINVAL, -ESHUTDOWN.
+   as fn has left it, is written back to *arg and is the caller's. With -ETIMEDOUT and -ECANCELED of
+   this call nobody wants it any more: `drop` (may be NULL) is called on it once, to give up what
+   the caller or fn has put there: on the thread when fn has returned, or in the caller if fn is
+   never called. fn and drop cannot see task-locals. The end of the runtime awaits calls that run.
+   `blocking_class` may be NULL. Returns what fn returned; -ETIMEDOUT, -ECANCELED; and, for calls
+   that never are and whose *arg stays the caller's, -EAGAIN (SKUA_NOW, or no thread), -ENOMEM,
+   -EINVAL, -ESHUTDOWN.
    Call from: a task; on a foreign thread fn(arg) is simply called. May switch. Cost: an allocation
    more than skua_blocking(). */
 int skua_blocking_abandonable(skua_blocking_class *blocking_class, skua_fn fn, void *arg,

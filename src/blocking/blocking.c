@@ -208,12 +208,22 @@ struct abandonable {
     alignas(max_align_t) char arg[];
 };
 
+static void give_up(void (*drop)(void *arg), void *arg)
+{
+    if (drop != NULL) {
+        drop(arg);
+    }
+}
+
 int skua_blocking_abandonable(skua_blocking_class *blocking_class, skua_fn fn, void *arg,
                               size_t arg_bytes, void (*drop)(void *arg), skua_time deadline)
 {
     skua_blocking_class *class = NULL;
     int status = skua__cancel_point();
     if (status < 0) {
+        if (status == -ECANCELED) {
+            give_up(drop, arg);
+        }
         return status;
     }
     if (skua_runtime_current() == NULL) {
@@ -237,12 +247,16 @@ int skua_blocking_abandonable(skua_blocking_class *blocking_class, skua_fn fn, v
     if (status == 0) {
         is_ours = await(&own->call, deadline, &status);
     }
-    if (is_ours && own->call.state == SKUA__CALL_DONE && arg_bytes > 0) {
+    if (!is_ours) {
+        return status;
+    }
+    if (own->call.state == SKUA__CALL_DONE && arg_bytes > 0) {
         memcpy(arg, own->arg, arg_bytes);
+    } else if (own->call.state < SKUA__CALL_STARTED &&
+               (status == -ETIMEDOUT || status == -ECANCELED)) {
+        give_up(drop, own->arg); /* as if it had been abandoned: the caller need not know which */
     }
-    if (is_ours) {
-        skua__free(own);
-    }
+    skua__free(own);
     return status;
 }
 
