@@ -12,7 +12,7 @@ static int own, other, listener, client;
 static int went_in, came_out; /* datagrams */
 static skua_address place;
 static char name[64];
-static char buffer[DATAGRAM_BYTES];
+static char buffer[DATAGRAM_BYTES], letter[DATAGRAM_BYTES]; /* for what comes; for what goes */
 
 static void until_back(void)
 {
@@ -87,7 +87,7 @@ static void make_pair(void)
 static void make_full_pair(void)
 {
     make_pair_of(SOCK_DGRAM);
-    while (skua_write(own, buffer, sizeof buffer, SKUA_NOW) > 0) {
+    while (skua_write(own, letter, sizeof letter, SKUA_NOW) > 0) {
         went_in++;
     }
 }
@@ -102,7 +102,7 @@ static void make_full_receiver(void)
     own = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     SAME(bind(other, &place.any, place.bytes), 0);
     SAME(skua_fd_adopt(own), 0);
-    while (skua_send_to(own, buffer, sizeof buffer, &place, SKUA_NOW) > 0) {
+    while (skua_send_to(own, letter, sizeof letter, &place, SKUA_NOW) > 0) {
         went_in++;
     }
 }
@@ -110,7 +110,7 @@ static void make_full_receiver(void)
 static void send_one(void)
 {
     went_in++;
-    SAME(send(other, buffer, sizeof buffer, 0), DATAGRAM_BYTES);
+    SAME(send(other, letter, sizeof letter, 0), DATAGRAM_BYTES);
 }
 
 static void drain(void)
@@ -138,22 +138,22 @@ static int receive_many(skua_time deadline)
 
 static int send_to_peer(skua_time deadline)
 {
-    const ssize_t put = skua_send_to(own, buffer, sizeof buffer, NULL, deadline);
+    const ssize_t put = skua_send_to(own, letter, sizeof letter, NULL, deadline);
     went_in += put > 0;
     return (int)put;
 }
 
 static int send_to_place(skua_time deadline)
 {
-    const ssize_t put = skua_send_to(own, buffer, sizeof buffer, &place, deadline);
+    const ssize_t put = skua_send_to(own, letter, sizeof letter, &place, deadline);
     went_in += put > 0;
     return (int)put;
 }
 
 static int send_many(skua_time deadline)
 {
-    const skua_datagram datagrams[2] = {{.buffer = buffer, .bytes = sizeof buffer},
-                                        {.buffer = buffer, .bytes = sizeof buffer}};
+    const skua_datagram datagrams[2] = {{.buffer = letter, .bytes = sizeof letter},
+                                        {.buffer = letter, .bytes = sizeof letter}};
     const int put = skua_send_many(own, datagrams, 2, deadline);
     went_in += put > 0 ? put : 0;
     return put;
@@ -185,7 +185,7 @@ static void make_records(void)
 static void make_full_records(void)
 {
     make_records();
-    while (skua_write(own, buffer, sizeof buffer, SKUA_NOW) > 0) {
+    while (skua_write(own, letter, sizeof letter, SKUA_NOW) > 0) {
         went_in++;
     }
 }
@@ -194,7 +194,7 @@ static void make_full_records(void)
 static int send_fd(void *arg)
 {
     const int fds[] = {other};
-    return (int)skua_send_fds(other, buffer, sizeof buffer, fds, 1, SKUA_NOW);
+    return (int)skua_send_fds(other, letter, sizeof letter, fds, 1, SKUA_NOW);
 }
 
 static void send_one_with_fd(void)
@@ -217,7 +217,7 @@ static int receive_fd(skua_time deadline)
 
 static int send_own_fd(skua_time deadline)
 {
-    const ssize_t put = skua_send_fds(own, buffer, sizeof buffer, &own, 1, deadline);
+    const ssize_t put = skua_send_fds(own, letter, sizeof letter, &own, 1, deadline);
     went_in += put > 0;
     return (int)put;
 }
