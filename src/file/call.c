@@ -25,38 +25,6 @@ static const unsigned STATUS_MASK = STATX_BASIC_STATS | STATX_BTIME;
 
 /* --- what never waits ------------------------------------------------------------------------- */
 
-SKUA_OPAQUE ssize_t skua__file_call_readv_cached(int fd, const struct iovec *parts, int count,
-                                                 int64_t offset)
-{
-    ssize_t got = 0;
-    do {
-        got = preadv2(fd, parts, count, offset, RWF_NOWAIT);
-    } while (got < 0 && errno == EINTR);
-    return got < 0 ? -errno : got;
-}
-
-SKUA_OPAQUE ssize_t skua__file_call_writev_cached(int fd, const struct iovec *parts, int count,
-                                                  int64_t offset)
-{
-    ssize_t put = 0;
-    do {
-        put = pwritev2(fd, parts, count, offset, RWF_NOWAIT);
-    } while (put < 0 && errno == EINTR);
-    return put < 0 ? -errno : put;
-}
-
-SKUA_OPAQUE int skua__file_call_open_known(int dir, const char *path, int flags)
-{
-    const struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-        .resolve = RESOLVE_CACHED,
-    };
-    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    /* ENOENT is an answer; all else is for open(2) to say, old kernels and strict filters included.
-       */
-    return fd >= 0 ? (int)fd : errno == ENOENT ? -ENOENT : -EAGAIN;
-}
-
 SKUA_OPAQUE int skua__file_call_status_known(int fd, struct statx *out)
 {
     return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATUS_MASK, out) == 0 ? 0 : -errno;

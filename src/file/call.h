@@ -13,14 +13,6 @@
 
 struct statx;
 
-/* As far as nothing has to be waited for: else -EAGAIN, or -EOPNOTSUPP where the file system does
-   not know that question. */
-ssize_t skua__file_call_readv_cached(int fd, const struct iovec *parts, int count, int64_t offset);
-ssize_t skua__file_call_writev_cached(int fd, const struct iovec *parts, int count, int64_t offset);
-
-/* -EAGAIN unless all that it takes is in memory. */
-int skua__file_call_open_known(int dir, const char *path, int flags);
-
 /* Of an open file, from what the kernel has in memory: a file server is not asked. */
 int skua__file_call_status_known(int fd, struct statx *out);
 

@@ -5,6 +5,7 @@
 #include "file/call.h"
 #include "file/info.h"
 #include "file/work.h"
+#include "io/move_call.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -30,9 +31,8 @@ static ssize_t transfer_in_place(void *arg)
     const struct data_call *call = arg;
     struct statx status;
     ssize_t result =
-        call->is_write
-            ? skua__file_call_writev_cached(call->fd, call->parts, call->count, call->offset)
-            : skua__file_call_readv_cached(call->fd, call->parts, call->count, call->offset);
+        call->is_write ? skua__call_writev_nowait(call->fd, call->parts, call->count, call->offset)
+                       : skua__call_readv_nowait(call->fd, call->parts, call->count, call->offset);
     if (result != -EOPNOTSUPP) {
         return result;
     }

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "file/call.h"
 #include "file/work.h"
+#include "io/call.h"
+#include "io/move_call.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -108,7 +110,7 @@ static ssize_t read_piece(struct load *load, bool is_cached)
     };
     const int count = load->has_own_buffer && room < PIECE_BYTES ? 2 : 1;
     const int64_t offset = (int64_t)load->bytes;
-    ssize_t got = is_cached ? skua__file_call_readv_cached(load->fd, parts, count, offset)
+    ssize_t got = is_cached ? skua__call_readv_nowait(load->fd, parts, count, offset)
                             : skua__file_call_readv(load->fd, parts, count, offset);
     if (got > 0 && (size_t)got > room) {
         return -EFBIG;
@@ -146,7 +148,7 @@ static ssize_t load_in_place(void *arg)
 {
     struct load *load = arg;
     struct statx status;
-    load->fd = skua__file_call_open_known(load->dir, load->path, O_RDONLY | O_NONBLOCK);
+    load->fd = skua__call_open_cached(load->dir, load->path, O_RDONLY | O_NONBLOCK);
     if (load->fd < 0) {
         return load->fd;
     }

@@ -7,6 +7,7 @@
 #include "file/call.h"
 #include "file/info.h"
 #include "file/work.h"
+#include "io/call.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
@@ -80,7 +81,7 @@ void skua__info_of(const struct statx *status, skua_file_info *info)
 static ssize_t status_in_place(void *arg)
 {
     const struct name_call *call = arg;
-    int fd = skua__file_call_open_known(call->dir, call->path, O_PATH | call->flags);
+    int fd = skua__call_open_cached(call->dir, call->path, O_PATH | call->flags);
     if (fd < 0) {
         return fd;
     }

@@ -2,6 +2,7 @@
 #include "file/call.h"
 #include "file/temp.h"
 #include "file/work.h"
+#include "io/call.h"
 #include "io/stream.h"
 
 #include <fcntl.h>
@@ -27,7 +28,7 @@ static ssize_t open_in_place(void *arg)
     const bool is_nameless = (call->flags & O_TMPFILE) == O_TMPFILE;
     return is_new || is_nameless
                ? -EAGAIN
-               : skua__file_call_open_known(call->dir, call->path, call->flags | O_NONBLOCK);
+               : skua__call_open_cached(call->dir, call->path, call->flags | O_NONBLOCK);
 }
 
 int skua_open_in(int dir, const char *path, int flags, mode_t mode, skua_time deadline)

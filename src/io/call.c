@@ -90,13 +90,13 @@ SKUA_OPAQUE int skua__call_connect(int fd, const struct sockaddr *address, sockl
     return connect(fd, address, address_bytes) == 0 ? 0 : -errno;
 }
 
-SKUA_OPAQUE int skua__call_open_cached(const char *path, int flags)
+SKUA_OPAQUE int skua__call_open_cached(int dir, const char *path, int flags)
 {
     const struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NONBLOCK),
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
         .resolve = RESOLVE_CACHED,
     };
-    long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
     /* ENOENT is an answer; all else is for open(2) to say, old kernels and strict filters included.
        */
     return fd >= 0 ? (int)fd : errno == ENOENT ? -ENOENT : -EAGAIN;

@@ -31,8 +31,8 @@ int skua__call_accept(int listener, struct sockaddr *address, socklen_t *address
 
 int skua__call_connect(int fd, const struct sockaddr *address, socklen_t address_bytes);
 
-/* Non-blocking and close-on-exec; -EAGAIN unless all that it takes is in memory. */
-int skua__call_open_cached(const char *path, int flags);
+/* Close-on-exec; -EAGAIN unless all that it takes is in memory. */
+int skua__call_open_cached(int dir, const char *path, int flags);
 
 void skua__call_close(int fd);
 

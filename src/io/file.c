@@ -145,7 +145,7 @@ ssize_t skua__file_do(struct skua__io *io, struct skua__fd *fd, const struct sku
 static ssize_t open_somewhere(const struct skua__file_op *op, skua_time deadline)
 {
     if ((op->flags & (O_CREAT | O_TRUNC)) == 0) {
-        int fd = skua__call_open_cached(op->path, (int)op->flags);
+        int fd = skua__call_open_cached(op->fd, op->path, (int)op->flags | O_NONBLOCK);
         if (fd != -EAGAIN) {
             return fd;
         }

@@ -71,20 +71,22 @@ SKUA_OPAQUE ssize_t skua__call_writev(int fd, bool is_socket, const struct iovec
     return put < 0 ? -errno : put;
 }
 
-SKUA_OPAQUE ssize_t skua__call_readv_nowait(int fd, const struct iovec *parts, int count)
+SKUA_OPAQUE ssize_t skua__call_readv_nowait(int fd, const struct iovec *parts, int count,
+                                            int64_t offset)
 {
     ssize_t got = 0;
     do {
-        got = preadv2(fd, parts, count, -1, RWF_NOWAIT);
+        got = preadv2(fd, parts, count, offset, RWF_NOWAIT);
     } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
 
-SKUA_OPAQUE ssize_t skua__call_writev_nowait(int fd, const struct iovec *parts, int count)
+SKUA_OPAQUE ssize_t skua__call_writev_nowait(int fd, const struct iovec *parts, int count,
+                                             int64_t offset)
 {
     ssize_t put = 0;
     do {
-        put = pwritev2(fd, parts, count, -1, RWF_NOWAIT);
+        put = pwritev2(fd, parts, count, offset, RWF_NOWAIT);
     } while (put < 0 && errno == EINTR);
     return put < 0 ? -errno : put;
 }

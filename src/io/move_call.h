@@ -11,9 +11,10 @@
 ssize_t skua__call_readv(int fd, bool is_socket, const struct iovec *parts, int count);
 ssize_t skua__call_writev(int fd, bool is_socket, const struct iovec *parts, int count);
 
-/* As skua__call_read_nowait() and skua__call_write_nowait(). */
-ssize_t skua__call_readv_nowait(int fd, const struct iovec *parts, int count);
-ssize_t skua__call_writev_nowait(int fd, const struct iovec *parts, int count);
+/* As skua__call_read_nowait() and skua__call_write_nowait(); an offset of -1 is the file's own
+   position. */
+ssize_t skua__call_readv_nowait(int fd, const struct iovec *parts, int count, int64_t offset);
+ssize_t skua__call_writev_nowait(int fd, const struct iovec *parts, int count, int64_t offset);
 
 /* For any socket; the flags come on top of those that neither block nor raise a signal. */
 ssize_t skua__call_receive(int fd, struct msghdr *message, int flags);

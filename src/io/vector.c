@@ -26,8 +26,8 @@ ssize_t skua__transfer_run_nowait(int fd, const struct skua__transfer *transfer)
     const struct iovec *parts = transfer->parts;
     const int count = transfer->part_count;
     if (parts != NULL) {
-        return transfer->is_write ? skua__call_writev_nowait(fd, parts, count)
-                                  : skua__call_readv_nowait(fd, parts, count);
+        return transfer->is_write ? skua__call_writev_nowait(fd, parts, count, -1)
+                                  : skua__call_readv_nowait(fd, parts, count, -1);
     }
     return transfer->is_write ? skua__call_write_nowait(fd, transfer->buffer, transfer->bytes)
                               : skua__call_read_nowait(fd, transfer->buffer, transfer->bytes);
