@@ -9,6 +9,7 @@
 #include <skua/blocking.h>
 
 static gate is_failing, has_tried, has_promise, may_return;
+static gate staying; /* threads that are taken */
 
 /* The library's threads: it calls this instead of libc's. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*main)(void *),
@@ -29,6 +30,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
 static int stay(void *arg)
 {
+    atomic_fetch_add(&staying, 1);
     while (atomic_load(&may_return) == 0) {
         poll(NULL, 0, 1);
     }
@@ -62,10 +64,12 @@ static int call_with_promise(void *arg)
 static int promise_and_fail(void *arg)
 {
     skua_task *first = spawn(call_stay, NULL);
-    while (skua_blocking(do_nothing, NULL, SKUA_FOREVER) != 0) {}
+    skua_task *second = spawn(call_stay, NULL);
+    while (atomic_load(&staying) < 2) { /* so no thread is idle, and the third call wants one */
+        CHECK_INT(skua_yield(), 0);
+    }
     atomic_store(&is_failing, 1);
     skua_task *promised = spawn(call_with_promise, NULL);
-    skua_task *second = spawn(call_stay, NULL);
     skua_task *third = spawn(call_nothing, NULL);
     CHECK_INT(finish(promised), -ETIMEDOUT);
     atomic_store(&is_failing, 0);
