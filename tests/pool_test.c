@@ -54,8 +54,8 @@ static int count_fds(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(count_fds);
 
-static skua_job unregistered_job = {"unregistered", echo, NULL, 0, 0};
-static skua_job late_job = {"late", echo, NULL, 0, 0};
+static skua_job unregistered_job = {"unregistered", echo, NULL, 0, 0, 0};
+static skua_job late_job = {"late", echo, NULL, 0, 0, 0};
 
 /* ---- answers ---- */
 
@@ -283,7 +283,7 @@ static int memory_main(void *arg)
     const size_t much = (size_t)512 << 20;
     skua_pool *pool;
     skua_buf out;
-    const skua_pool_opts opts = {.workers = 1, .memory_max_bytes = (size_t)64 << 20};
+    const skua_pool_opts opts = {.workers = 1, .limits.address_bytes = (size_t)64 << 20};
     CHECK_INT(skua_pool_create(&pool, &opts), 0);
     CHECK_INT(skua_pool_call(pool, &allocate_job, BYTES(little), &out, FOREVER), 0);
     CHECK_INT(skua_pool_call(pool, &allocate_job, BYTES(much), &out, FOREVER), -ENOMEM);

@@ -70,6 +70,7 @@
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/chan.h>
+#include <skua/cluster.h>
 #include <skua/collect.h>
 #include <skua/conn_pool.h>
 #include <skua/control.h>
@@ -80,12 +81,15 @@
 #include <skua/gen.h>
 #include <skua/group.h>
 #include <skua/io.h>
+#include <skua/job.h>
 #include <skua/limit.h>
 #include <skua/local.h>
 #include <skua/meet.h>
 #include <skua/net.h>
 #include <skua/par.h>
 #include <skua/pool.h>
+#include <skua/pool_map.h>
+#include <skua/pool_watch.h>
 #include <skua/process.h>
 #include <skua/queue.h>
 #include <skua/reader.h>

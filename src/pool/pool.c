@@ -19,6 +19,7 @@
 #include "sched/service.h"
 
 #include <skua/io.h>
+#include <skua/pool_watch.h>
 #include <skua/runtime.h>
 #include <skua/scope.h>
 #include <string.h>
@@ -227,7 +228,7 @@ static skua_pool *alloc_pool(const skua_pool_opts *opts)
     }
     pool->job_count = skua__zygote_job_count();
     pool->payload_max = opts->payload_max != 0 ? opts->payload_max : payload_default_bytes;
-    pool->memory_max_bytes = opts->memory_max_bytes;
+    pool->memory_max_bytes = opts->limits.address_bytes;
     const char *name = opts->name != NULL ? opts->name : "skua-pool";
     memcpy(pool->name, name, strnlen(name, sizeof pool->name - 1));
     return pool;
