@@ -144,7 +144,6 @@ struct skua__shared {
         request_read; /* the latest ticket that is taken or passed */
     _Atomic uint32_t response_write;
     _Atomic uint32_t worker_sleeps; /* see skua__sleep_word() */
-    _Atomic uint32_t return_read;
     SKUA_CACHE_ALIGNED _Atomic uint64_t progress_ticket;
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
@@ -187,7 +186,7 @@ struct skua__sent {
 struct skua__jobring {
     struct skua__shared *shared;
     uint64_t payload_max;
-    uint32_t out_blocks; /* of the OUT region */
+    uint64_t region_bytes; /* of OUT, likewise IN */
     uint32_t bell;
     uint64_t last;          /* the latest ticket that was put */
     uint64_t published;     /* the latest that the worker can see */
@@ -309,8 +308,9 @@ struct skua__workring {
     bool has_progress;   /* this job has said how far it is */
 };
 
-/* `spinners`: how many threads and processes are likely to spin on this machine at a time. */
-void skua__workring_init(struct skua__workring *ring, struct skua__shared *shared,
+/* `cores`: that this process may use. `spinners`: how many threads and processes are likely to spin
+   there at a time; 0: few. */
+void skua__workring_init(struct skua__workring *ring, struct skua__shared *shared, uint32_t cores,
                          uint32_t spinners);
 
 /* Wait for the next request that is not revoked, and take it. *bytes is the inline input, in the
