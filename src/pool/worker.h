@@ -34,7 +34,7 @@ SKUA_NORETURN void skua__worker_process(const struct skua__worker_setup *setup);
 struct skua__worker {
     struct skua__workring ring;
     struct skua__arena arena;
-    struct skua__heap out;
+    struct skua__blocks out;
     uint32_t lent;      /* blocks of OUT that the parent has */
     bool spare_is_lent; /* the parent has the spare block */
     bool spare_is_used; /* the running job has */
