@@ -31,6 +31,7 @@
 #include "pool/heap.h"
 #include "pool/message.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 #include "sched/held.h"
 #include "sched/waiter.h"
 
@@ -111,7 +112,6 @@ struct skua__call {
     skua_bytes in;                /* NULL data: it is in in_loan */
     struct skua__loan *in_loan;   /* from skua_call_opts.in_buf; the call's */
     const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
-    struct skua__call_talk *talk; /* what talk_parent.c keeps of those while it runs */
     int64_t grace_ns;
 };
 
@@ -147,6 +147,7 @@ struct skua__process {
     int64_t run_ns;     /* how long its jobs take: a moving average; -1: none has ended */
     uint64_t completed; /* jobs that it has answered */
     struct skua__jobring ring;
+    struct skua__talk talk;
     struct skua__blocks in; /* of its IN region */
     pid_t pid;
     int pidfd; /* -1: not known yet, or closed */
@@ -197,6 +198,7 @@ struct skua_pool {
     struct skua__list memory_waiters; /* of skua_pool_alloc() */
     struct skua__loan *free_loans;
     uint32_t free_loan_count;
+    struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
     int control;

@@ -10,6 +10,7 @@
 #include "pool/arena.h"
 #include "pool/heap.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 
 #include <skua/job.h>
 #include <stddef.h>
@@ -92,6 +93,7 @@ struct skua_reply {
     bool is_refused;          /* more than there can be was asked for, and nothing since */
     uint16_t text_bytes;
     uint32_t fd_count; /* sent with the answer: pool/talk.h */
+    struct skua__job_talk talk;
     _Alignas(16) char small[SKUA__OUT_INLINE_BYTES];
     char text[SKUA__TEXT_BYTES];
 };
