@@ -22,7 +22,7 @@ enum {
 /* No block has this number. */
 #define SKUA__NO_BLOCK UINT32_MAX
 
-struct skua__heap {
+struct skua__blocks {
     uint8_t *orders;      /* of each taken block, at its number, plus one; else 0 */
     uint64_t *words;      /* a map of the free blocks of each order, one behind the other */
     uint32_t order_count; /* the last order is the whole region */
@@ -33,17 +33,17 @@ struct skua__heap {
 };
 
 /* `region_bytes` is a power of two, at least SKUA__BLOCK_BYTES. Returns 0 or -ENOMEM. */
-int skua__heap_init(struct skua__heap *heap, size_t region_bytes);
-void skua__heap_fini(struct skua__heap *heap); /* a zeroed one as well */
+int skua__heap_init(struct skua__blocks *heap, size_t region_bytes);
+void skua__heap_fini(struct skua__blocks *heap); /* a zeroed one as well */
 
 /* Take a block of at least `bytes` > 0 bytes. Returns its number, or SKUA__NO_BLOCK. Cost: some
    20 ns; no allocation. */
-uint32_t skua__heap_take(struct skua__heap *heap, size_t bytes);
+uint32_t skua__heap_take(struct skua__blocks *heap, size_t bytes);
 
 /* Give a block back. False: no such block is taken (the heap is as it was). */
-bool skua__heap_give(struct skua__heap *heap, uint32_t block);
+bool skua__heap_give(struct skua__blocks *heap, uint32_t block);
 
 /* The size of a taken block; 0: no such block is taken. */
-size_t skua__heap_block_bytes(const struct skua__heap *heap, uint32_t block);
+size_t skua__heap_block_bytes(const struct skua__blocks *heap, uint32_t block);
 
 #endif

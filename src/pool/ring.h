@@ -96,6 +96,8 @@ struct skua__response {
     uint16_t question;   /* question: what is asked, in the words of pool/talk.h */
     uint32_t channel;    /* question: of which channel; anything */
     uint32_t fd_count;   /* answer: so many fds came before on the talk socket; anything */
+    uint64_t done;       /* this and the next: answer: the job's last progress; anything */
+    uint64_t total;
 };
 
 /* The reply to a question. The inline bytes of the latest letter that had any stay in the mailbox.

@@ -10,6 +10,7 @@
 #include "pool/arena.h"
 #include "pool/heap.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 
 #include <skua/job.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@ SKUA_NORETURN void skua__worker_process(const struct skua__worker_setup *setup);
 struct skua__worker {
     struct skua__workring ring;
     struct skua__arena arena;
-    struct skua__heap out;
+    struct skua__blocks out;
     uint32_t lent;      /* blocks of OUT that the parent has */
     bool spare_is_lent; /* the parent has the spare block */
     bool spare_is_used; /* the running job has */
@@ -92,6 +93,7 @@ struct skua_reply {
     bool is_refused;          /* more than there can be was asked for, and nothing since */
     uint16_t text_bytes;
     uint32_t fd_count; /* sent with the answer: pool/talk.h */
+    struct skua__job_talk talk;
     _Alignas(16) char small[SKUA__OUT_INLINE_BYTES];
     char text[SKUA__TEXT_BYTES];
 };
