@@ -24,12 +24,12 @@
 
 enum { WORD_BITS = 64 };
 
-static size_t blocks_of(const struct skua__heap *heap, uint32_t order)
+static size_t blocks_of(const struct skua__blocks *heap, uint32_t order)
 {
     return (size_t)1 << (heap->order_count - 1 - order);
 }
 
-static void set_free(struct skua__heap *heap, uint32_t order, size_t index)
+static void set_free(struct skua__blocks *heap, uint32_t order, size_t index)
 {
     const size_t word = index / WORD_BITS;
     heap->words[heap->map[order] + word] |= UINT64_C(1) << index % WORD_BITS;
@@ -40,7 +40,7 @@ static void set_free(struct skua__heap *heap, uint32_t order, size_t index)
 }
 
 /* Take the bit away. False: it was not set. */
-static bool unset_free(struct skua__heap *heap, uint32_t order, size_t index)
+static bool unset_free(struct skua__blocks *heap, uint32_t order, size_t index)
 {
     uint64_t *word = &heap->words[heap->map[order] + index / WORD_BITS];
     const uint64_t bit = UINT64_C(1) << index % WORD_BITS;
@@ -49,11 +49,11 @@ static bool unset_free(struct skua__heap *heap, uint32_t order, size_t index)
     return was_set;
 }
 
-int skua__heap_init(struct skua__heap *heap, size_t region_bytes)
+int skua__heap_init(struct skua__blocks *heap, size_t region_bytes)
 {
     const size_t blocks = region_bytes >> SKUA__BLOCK_SHIFT;
     skua_require(blocks > 0 && (region_bytes & (region_bytes - 1)) == 0);
-    *heap = (struct skua__heap){.order_count = (uint32_t)__builtin_ctzll(blocks) + 1};
+    *heap = (struct skua__blocks){.order_count = (uint32_t)__builtin_ctzll(blocks) + 1};
     skua_require(heap->order_count <= SKUA__HEAP_ORDERS);
     size_t words = 0;
     for (uint32_t order = 0; order < heap->order_count; order++) {
@@ -71,15 +71,15 @@ int skua__heap_init(struct skua__heap *heap, size_t region_bytes)
     return 0;
 }
 
-void skua__heap_fini(struct skua__heap *heap)
+void skua__heap_fini(struct skua__blocks *heap)
 {
     skua__free(heap->words);
     skua__free(heap->orders);
-    *heap = (struct skua__heap){.words = NULL};
+    *heap = (struct skua__blocks){.words = NULL};
 }
 
 /* The lowest free block of the order is taken out of its map. False: there is none. */
-static bool pop_free(struct skua__heap *heap, uint32_t order, size_t *index)
+static bool pop_free(struct skua__blocks *heap, uint32_t order, size_t *index)
 {
     const size_t words = (blocks_of(heap, order) + WORD_BITS - 1) / WORD_BITS;
     uint64_t *map = &heap->words[heap->map[order]];
@@ -104,7 +104,7 @@ static uint32_t order_for(size_t bytes)
     return blocks == 0 ? 0 : (uint32_t)(WORD_BITS - __builtin_clzll(blocks));
 }
 
-uint32_t skua__heap_take(struct skua__heap *heap, size_t bytes)
+uint32_t skua__heap_take(struct skua__blocks *heap, size_t bytes)
 {
     skua_require(bytes > 0);
     const uint32_t wanted = order_for(bytes);
@@ -131,7 +131,7 @@ uint32_t skua__heap_take(struct skua__heap *heap, size_t bytes)
     return SKUA__NO_BLOCK;
 }
 
-bool skua__heap_give(struct skua__heap *heap, uint32_t block)
+bool skua__heap_give(struct skua__blocks *heap, uint32_t block)
 {
     if (skua__heap_block_bytes(heap, block) == 0) {
         return false;
@@ -148,7 +148,7 @@ bool skua__heap_give(struct skua__heap *heap, uint32_t block)
     return true;
 }
 
-size_t skua__heap_block_bytes(const struct skua__heap *heap, uint32_t block)
+size_t skua__heap_block_bytes(const struct skua__blocks *heap, uint32_t block)
 {
     if (heap->order_count == 0 || block >= blocks_of(heap, 0) || heap->orders[block] == 0) {
         return 0;

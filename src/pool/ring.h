@@ -302,12 +302,13 @@ struct skua__workring {
     uint32_t return_read;    /* returns taken */
     uint32_t letter_read;    /* replies taken */
     uint32_t log_write;
-    uint32_t rung_for;   /* the latest value of parent_sleeps that the bell was rung for */
-    int64_t spin_ns;     /* how long the next wait looks before it sleeps */
-    int64_t spin_max_ns; /* constant; 0: never spin */
-    bool yields;         /* constant: others need the processor, let them run between looks */
-    bool has_waited;     /* the last receive found nothing at first */
-    bool has_progress;   /* this job has said how far it is */
+    uint64_t done, total; /* what this job has said of its progress */
+    uint32_t rung_for;    /* the latest value of parent_sleeps that the bell was rung for */
+    int64_t spin_ns;      /* how long the next wait looks before it sleeps */
+    int64_t spin_max_ns;  /* constant; 0: never spin */
+    bool yields;          /* constant: others need the processor, let them run between looks */
+    bool has_waited;      /* the last receive found nothing at first */
+    bool has_progress;    /* this job has said how far it is */
 };
 
 /* `cores`: that this process may use. `spinners`: how many threads and processes are likely to spin
@@ -320,8 +321,8 @@ void skua__workring_init(struct skua__workring *ring, struct skua__shared *share
 uint64_t skua__workring_receive(struct skua__workring *ring, struct skua__request *request,
                                 char **bytes);
 
-/* Send a response with that many inline bytes; its ticket is filled in. True: ring the pool's bell.
-   */
+/* Send a response with that many inline bytes; its ticket and progress are filled in. True: ring
+   the pool's bell. */
 bool skua__workring_respond(struct skua__workring *ring, struct skua__response *response,
                             const void *bytes, size_t inline_bytes);
 

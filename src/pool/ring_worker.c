@@ -127,6 +127,8 @@ uint64_t skua__workring_receive(struct skua__workring *ring, struct skua__reques
     struct skua__request_slot *slot;
     ring->has_waited = false;
     ring->has_progress = false;
+    ring->done = 0;
+    ring->total = 0;
     do {
         if (!request_is_there(ring)) {
             ring->has_waited = true;
@@ -162,6 +164,8 @@ bool skua__workring_respond(struct skua__workring *ring, struct skua__response *
     struct skua__response_slot *slot =
         &shared->responses[ring->response_write % SKUA__RESPONSE_SLOTS];
     response->ticket = ring->ticket;
+    response->done = ring->done;
+    response->total = ring->total;
     slot->response = *response;
     if (inline_bytes > 0) {
         memcpy(slot->bytes, bytes, inline_bytes);
@@ -210,6 +214,8 @@ bool skua__workring_stops(const struct skua__workring *ring)
 void skua__workring_progress(struct skua__workring *ring, uint64_t done, uint64_t total)
 {
     struct skua__shared *shared = ring->shared;
+    ring->done = done;
+    ring->total = total;
     if (!ring->has_progress) {
         /* Whoever sees the new numbers does not take them for the earlier job's. */
         skua__store(&shared->progress_ticket, 0, relaxed);

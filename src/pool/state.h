@@ -109,9 +109,9 @@ struct skua__call {
     uint8_t kind;
     uint8_t priority; /* 0 is begun first */
     const skua_job *job;
-    skua_bytes in;                /* NULL data: it is in in_loan */
-    struct skua__loan *in_loan;   /* from skua_call_opts.in_buf; the call's */
-    const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
+    skua_bytes in;              /* NULL data: it is in in_loan */
+    struct skua__loan *in_loan; /* from skua_call_opts.in_buf; the call's */
+    const skua_call_opts *opts; /* fds, channels, progress; NULL: it has none */
     int64_t grace_ns;
 };
 
