@@ -128,7 +128,7 @@ static void free_block(struct skua__call *call)
     }
 }
 
-void skua__call_detach(struct skua__call *call)
+void skua__call_detach(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     process->pool->in_rings[call->priority]--;
@@ -137,13 +137,13 @@ void skua__call_detach(struct skua__call *call)
     call->state = SKUA__CALL_NEW;
 }
 
-bool skua__call_revoke(struct skua__call *call)
+bool skua__call_revoke(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     if (!skua__jobring_revoke(&process->ring, call->ticket)) {
         return false;
     }
-    skua__call_detach(call);
+    skua__call_detach(call, after);
     skua__process_settle(process);
     return true;
 }
@@ -375,7 +375,7 @@ int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t n
         /* Who came first goes first. */
         if (pending == NULL || (call->priority <= pending->priority &&
                                 call->sequence < pending->sequence)) {
-            if (skua__call_revoke(call)) {
+            if (skua__call_revoke(call, after)) {
                 pool->stats.requeued++;
                 skua__pool_requeue(pool, call);
                 link = &process->busy; /* there may be more */
@@ -386,7 +386,8 @@ int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t n
     return SKUA__NEVER;
 }
 
-void skua__pool_pass(skua_pool *pool, uint8_t priority, struct skua__after *after)
+/* Calls of a lower priority that have not begun wait again, behind those that do. */
+static void pass(skua_pool *pool, uint8_t priority, struct skua__after *after)
 {
     int looked = 0;
     for (struct skua__link *link = pool->busy.head.next;
@@ -397,7 +398,7 @@ void skua__pool_pass(skua_pool *pool, uint8_t priority, struct skua__after *afte
         for (uint64_t ticket = skua__jobring_newest(ring); ticket > oldest;) {
             const uint64_t before = skua__jobring_previous(ring, ticket);
             struct skua__call *call = skua__jobring_sent(ring, ticket)->owner;
-            if (call != NULL && call->priority > priority && skua__call_revoke(call)) {
+            if (call != NULL && call->priority > priority && skua__call_revoke(call, after)) {
                 pool->stats.requeued++;
                 skua__pool_requeue(pool, call);
             }
@@ -405,6 +406,25 @@ void skua__pool_pass(skua_pool *pool, uint8_t priority, struct skua__after *afte
         }
     }
     skua__pool_dispatch(pool, after);
+}
+
+static bool is_lower_in_rings(const skua_pool *pool, uint8_t priority)
+{
+    uint32_t count = 0;
+    for (uint32_t lower = priority + 1u; lower < SKUA__PRIORITIES; lower++) {
+        count += pool->in_rings[lower];
+    }
+    return count > 0;
+}
+
+void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    skua__pool_dispatch(pool, after);
+    /* The first one of its priority that has to wait: those after it find that done. */
+    if (call->state == SKUA__CALL_PENDING && next_pending(pool) == call &&
+        is_lower_in_rings(pool, call->priority)) {
+        pass(pool, call->priority, after);
+    }
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -453,11 +473,11 @@ static void take_answer(struct skua__process *process, const struct skua__respon
     if (response->text_bytes > 0) {
         copy_text(call, skua__jobring_bytes(&process->ring), response->text_bytes);
     }
-    const int error = skua__loan_answer(process, call, response, after);
+    const int error = skua__loan_answer(call, response, after);
     if (error < 0) {
         status = error;
     }
-    skua__call_detach(call);
+    skua__call_detach(call, after);
     skua__call_finish(pool, call, after, status);
 }
 
@@ -519,6 +539,11 @@ static void leave_remote(struct skua__remote *remote, struct skua__call *call)
     remote->load--;
     call->remote = NULL;
     call->state = SKUA__CALL_NEW;
+}
+
+void skua__remote_withdraw(struct skua__call *call)
+{
+    leave_remote(call->remote, call);
 }
 
 void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,

@@ -137,7 +137,7 @@ static struct skua__call *take_away(struct skua__process *process, struct skua__
         struct skua__call *call = skua__jobring_sent(ring, ticket)->owner;
         const bool has_begun = !skua__jobring_revoke(ring, ticket);
         if (call != NULL) {
-            skua__call_detach(call);
+            skua__call_detach(call, after);
             if (has_begun && ticket == oldest) {
                 begun = call;
             } else { /* if it is said to have begun the worker has lied (P4) */

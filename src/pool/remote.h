@@ -41,6 +41,9 @@ struct skua__remote {
 void skua__remote_attach(struct skua__remote *remote, struct skua__after *after);
 void skua__remote_detach(struct skua__remote *remote);
 
+/* The lane has given the call up: revoke() has returned 1. */
+void skua__remote_withdraw(struct skua__call *call);
+
 /* The call has ended there: `answer` (a PRIVATE or SHORT loan, or NULL) and `text` (of
    skua__alloc(), or NULL) are the call's from now on. */
 void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,

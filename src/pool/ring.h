@@ -96,6 +96,8 @@ struct skua__response {
     uint16_t question;   /* question: what is asked, in the words of pool/talk.h */
     uint32_t channel;    /* question: of which channel; anything */
     uint32_t fd_count;   /* answer: so many fds came before on the talk socket; anything */
+    uint64_t done;       /* this and the next: answer: the job's last progress; anything */
+    uint64_t total;
 };
 
 /* The reply to a question. The inline bytes of the latest letter that had any stay in the mailbox.
@@ -144,7 +146,6 @@ struct skua__shared {
         request_read; /* the latest ticket that is taken or passed */
     _Atomic uint32_t response_write;
     _Atomic uint32_t worker_sleeps; /* see skua__sleep_word() */
-    _Atomic uint32_t return_read;
     SKUA_CACHE_ALIGNED _Atomic uint64_t progress_ticket;
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
@@ -187,7 +188,7 @@ struct skua__sent {
 struct skua__jobring {
     struct skua__shared *shared;
     uint64_t payload_max;
-    uint32_t out_blocks; /* of the OUT region */
+    uint64_t region_bytes; /* of OUT, likewise IN */
     uint32_t bell;
     uint64_t last;          /* the latest ticket that was put */
     uint64_t published;     /* the latest that the worker can see */
@@ -301,16 +302,18 @@ struct skua__workring {
     uint32_t return_read;    /* returns taken */
     uint32_t letter_read;    /* replies taken */
     uint32_t log_write;
-    uint32_t rung_for;   /* the latest value of parent_sleeps that the bell was rung for */
-    int64_t spin_ns;     /* how long the next wait looks before it sleeps */
-    int64_t spin_max_ns; /* constant; 0: never spin */
-    bool yields;         /* constant: others need the processor, let them run between looks */
-    bool has_waited;     /* the last receive found nothing at first */
-    bool has_progress;   /* this job has said how far it is */
+    uint64_t done, total; /* what this job has said of its progress */
+    uint32_t rung_for;    /* the latest value of parent_sleeps that the bell was rung for */
+    int64_t spin_ns;      /* how long the next wait looks before it sleeps */
+    int64_t spin_max_ns;  /* constant; 0: never spin */
+    bool yields;          /* constant: others need the processor, let them run between looks */
+    bool has_waited;      /* the last receive found nothing at first */
+    bool has_progress;    /* this job has said how far it is */
 };
 
-/* `spinners`: how many threads and processes are likely to spin on this machine at a time. */
-void skua__workring_init(struct skua__workring *ring, struct skua__shared *shared,
+/* `cores`: that this process may use. `spinners`: how many threads and processes are likely to spin
+   there at a time; 0: few. */
+void skua__workring_init(struct skua__workring *ring, struct skua__shared *shared, uint32_t cores,
                          uint32_t spinners);
 
 /* Wait for the next request that is not revoked, and take it. *bytes is the inline input, in the
@@ -318,8 +321,8 @@ void skua__workring_init(struct skua__workring *ring, struct skua__shared *share
 uint64_t skua__workring_receive(struct skua__workring *ring, struct skua__request *request,
                                 char **bytes);
 
-/* Send a response with that many inline bytes; its ticket is filled in. True: ring the pool's bell.
-   */
+/* Send a response with that many inline bytes; its ticket and progress are filled in. True: ring
+   the pool's bell. */
 bool skua__workring_respond(struct skua__workring *ring, struct skua__response *response,
                             const void *bytes, size_t inline_bytes);
 

@@ -30,6 +30,7 @@
 #include "pool/heap.h"
 #include "pool/message.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 #include "sched/held.h"
 #include "sched/waiter.h"
 
@@ -80,7 +81,12 @@ enum skua__call_kind {
     SKUA__CALL_STREAM, /* an item of a stream or a map: struct skua__stream_item */
 };
 
-enum { SKUA__PRIORITIES = 8, SKUA__CALL_TEXT_BYTES = 512 };
+enum {
+    SKUA__PRIORITY_MAX = 3, /* which is priority 0 of a call */
+    SKUA__PRIORITY_MIN = -4,
+    SKUA__PRIORITIES = SKUA__PRIORITY_MAX - SKUA__PRIORITY_MIN + 1,
+    SKUA__CALL_TEXT_BYTES = 512,
+};
 
 /* One job that somebody asked for. (L), but for what is constant. */
 struct skua__call {
@@ -111,7 +117,6 @@ struct skua__call {
     skua_bytes in;
     struct skua__loan *in_loan;   /* where `in` lies, and the call's until DONE; or NULL */
     const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
-    struct skua__call_talk *talk; /* what talk_parent.c keeps of those while it runs */
     int64_t grace_ns;
 };
 
@@ -140,6 +145,7 @@ struct skua__process {
     int64_t run_ns;      /* how long its jobs take: a moving average; -1: none has ended */
     uint64_t completed;  /* jobs that it has answered */
     struct skua__jobring ring; /* owners are calls */
+    struct skua__talk talk;
     struct skua__blocks in;    /* of its IN region */
     pid_t pid;
     int pidfd;                        /* -1: not known yet, or closed */
@@ -194,6 +200,7 @@ struct skua_pool {
     struct skua__list memory_waiters; /* of skua_pool_alloc() */
     struct skua__loan *free_loans;
     uint32_t free_loan_count;
+    struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
     int control;
@@ -289,6 +296,8 @@ bool skua__process_died(struct skua__process *process, int status, struct skua__
 
 /* Give waiting calls to processes and remote lanes that have room. */
 void skua__pool_dispatch(skua_pool *pool, struct skua__after *after);
+/* The same for a call that has just begun to wait, which may pass others. */
+void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after);
 /* The call waits from now on: behind the others of its priority, or before them. */
 void skua__pool_enqueue(skua_pool *pool, struct skua__call *call);
 void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
@@ -297,7 +306,7 @@ void skua__pool_dequeue(skua_pool *pool, struct skua__call *call);
 /* The input of the GRANTED call is in its block: send the request. */
 void skua__call_send(struct skua__call *call, struct skua__after *after);
 /* Take back a request that the worker has not begun; the call is NEW again. False: it has begun. */
-bool skua__call_revoke(struct skua__call *call);
+bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 /* Take all that the process has answered, and let it have more. Returns how many. Stops when
    `after` is full. */
 size_t skua__process_drain(struct skua__process *process, struct skua__after *after);
@@ -308,9 +317,7 @@ size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
 /* The GRANTED call gives its place up; it is NEW again. */
 void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
 /* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process. */
-void skua__call_detach(struct skua__call *call);
-/* Calls of a lower priority that have not begun wait again, behind those that do. */
-void skua__pool_pass(skua_pool *pool, uint8_t priority, struct skua__after *after);
+void skua__call_detach(struct skua__call *call, struct skua__after *after);
 /* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
    or SKUA__NEVER. */
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns);
@@ -375,9 +382,10 @@ struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind);
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after);
 /* Hand it to the program: NULL gives the empty buffer. */
 void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
-/* (L) Make the call's answer of a response that was checked. 0 or -ENOMEM. */
-int skua__loan_answer(struct skua__process *process, struct skua__call *call,
-                      const struct skua__response *response, struct skua__after *after);
+/* (L) Make the call's answer of a response that was checked, and is its process's latest. 0 or
+   -ENOMEM. */
+int skua__loan_answer(struct skua__call *call, const struct skua__response *response,
+                      struct skua__after *after);
 /* (L) Memory may have become free in an IN region. */
 void skua__pool_notify_memory(skua_pool *pool, struct skua__after *after);
 

@@ -10,6 +10,7 @@
 #include "pool/arena.h"
 #include "pool/heap.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 
 #include <skua/job.h>
 #include <stddef.h>
@@ -22,9 +23,10 @@ struct skua__worker_setup {
     pid_t zygote;
     int memfd;
     int bell;
-    int talk;          /* socket to the parent, for fds; -1: none */
-    uint32_t number;   /* in its pool */
-    uint32_t spinners; /* see skua__workring_init(); 0: unknown */
+    int talk;        /* socket to the parent, for fds; -1: none */
+    uint32_t number; /* in its pool */
+    uint32_t cores;  /* this and the next: see skua__workring_init() */
+    uint32_t spinners;
 };
 
 /* The first and last thing that a forked worker does. All signals are blocked on entry. */
@@ -35,9 +37,11 @@ struct skua__worker {
     struct skua__workring ring;
     struct skua__arena arena;
     struct skua__blocks out;
-    uint32_t lent;      /* blocks of OUT that the parent has */
-    bool spare_is_lent; /* the parent has the spare block */
-    bool spare_is_used; /* the running job has */
+    bool spare_is_lent;  /* the parent has the spare block */
+    bool spare_is_used;  /* the running job has */
+    size_t spare_used;   /* so much of it may have been written when it was lent */
+    int64_t clock_ns;    /* when the latest job ended, or began if it waited for its request */
+    const skua_job *job; /* the latest */
     int bell;
     int talk;
     uint32_t number;
@@ -48,21 +52,22 @@ struct skua__worker {
 struct skua__piece {
     char *data;
     size_t capacity;
+    size_t used;    /* so much of it may have been written */
     uint32_t block; /* if `where` is SKUA__BLOCK */
     uint16_t where; /* SKUA__NOTHING, SKUA__BLOCK or SKUA__SPARE */
 };
 
 /* Set up the parts of a worker whose arena is open. Returns 0 or -ENOMEM. */
-int skua__worker_init(struct skua__worker *worker, uint32_t spinners);
+int skua__worker_init(struct skua__worker *worker, uint32_t cores, uint32_t spinners);
 void skua__worker_fini(struct skua__worker *worker); /* the arena stays; for tests */
 
-/* Find memory for `bytes` in OUT, at most payload_max: a block, or the spare one, waiting until the
+/* Find memory for `bytes` bytes, at most payload_max, all of which count as used: a block of OUT, or the spare one, waiting until the
    parent has given that back. False: the running job has the spare block already, or OUT cannot be
    used. */
 bool skua__worker_find(struct skua__worker *worker, size_t bytes, struct skua__piece *piece);
 
-/* The piece is not needed after all; `used_bytes` of it may have been written. */
-void skua__worker_drop(struct skua__worker *worker, struct skua__piece *piece, size_t used_bytes);
+/* The piece is not needed after all. */
+void skua__worker_drop(struct skua__worker *worker, struct skua__piece *piece);
 
 /* Say something to the parent, and ring the pool's bell if it wants that. The piece (NULL: none) is
    the parent's from now on; `where` and `block` are filled in from it. */
@@ -73,6 +78,9 @@ void skua__worker_say(struct skua__worker *worker, struct skua__response *respon
 void skua__worker_ask(struct skua__worker *worker, struct skua__response *question,
                       const void *inline_data, size_t inline_bytes, struct skua__piece *piece,
                       struct skua__letter *letter, const char **bytes);
+
+/* A line of log. */
+void skua__worker_log(struct skua__worker *worker, const char *line);
 
 /* Take one request, run it and answer. */
 void skua__worker_turn(struct skua__worker *worker);
@@ -86,12 +94,12 @@ struct skua_reply {
     struct skua__piece piece; /* where the answer is written, if not to `small` */
     char *area;               /* of the last reserve */
     size_t reserved;          /* by the last call */
-    size_t reserved_max;      /* by any call since the piece was found: it may be written so far */
     size_t bytes;             /* committed */
     bool is_input;            /* the answer is the input's memory */
     bool is_refused;          /* more than there can be was asked for, and nothing since */
     uint16_t text_bytes;
     uint32_t fd_count; /* sent with the answer: pool/talk.h */
+    struct skua__job_talk talk;
     _Alignas(16) char small[SKUA__OUT_INLINE_BYTES];
     char text[SKUA__TEXT_BYTES];
 };
