@@ -117,7 +117,7 @@ static struct skua__call *next_pending(const skua_pool *pool)
 
 /* --- a call and its process ------------------------------------------------------------------- */
 
-static void free_block(struct skua__call *call)
+static void free_block(struct skua__call *call, struct skua__after *after)
 {
     if (call->has_block) {
         struct skua__process *process = call->process;
@@ -125,6 +125,7 @@ static void free_block(struct skua__call *call)
         const bool was_taken = skua__heap_give(&process->in, call->block);
         skua_require(was_taken);
         call->has_block = false;
+        skua__pool_notify_memory(process->pool, after);
     }
 }
 
@@ -132,7 +133,7 @@ void skua__call_detach(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     process->pool->in_rings[call->priority]--;
-    free_block(call);
+    free_block(call, after);
     call->process = NULL;
     call->state = SKUA__CALL_NEW;
 }
@@ -152,7 +153,7 @@ void skua__call_ungrant(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     process->granted--;
-    free_block(call);
+    free_block(call, after);
     call->process = NULL;
     call->state = SKUA__CALL_NEW;
     unlink_if_linked(&call->link);
@@ -448,6 +449,7 @@ static void learn(struct skua__process *process, int64_t run_ns)
     process->run_ns = is_first ? run_ns : old_ns + run_ns / 8 - old_ns / 8;
     const int64_t more = FILL_NS / (process->run_ns + JOB_NS);
     process->limit = 1 + (uint32_t)(more < 1 ? 1 : more < LIMIT_MAX ? more : LIMIT_MAX - 1);
+    process->pool->limit = process->limit;
 }
 
 static void copy_text(struct skua__call *call, const char *bytes, size_t length)

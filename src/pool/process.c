@@ -89,6 +89,7 @@ void skua__process_unref(struct skua__process *process, struct skua__after *afte
 void skua__process_welcome(struct skua__process *process, struct skua__after *after)
 {
     process->state = SKUA__PROCESS_READY;
+    skua__list_push_back(&process->pool->memory, &process->memory);
     skua__process_settle(process);
     skua__pool_dispatch(process->pool, after);
     skua__pool_notify_memory(process->pool, after);
@@ -105,7 +106,8 @@ void skua__process_kill(const struct skua__process *process)
 /* Out of all lists but that of the processes. */
 static void leave_lists(struct skua__process *process)
 {
-    struct skua__link *const links[] = {&process->place, &process->busy, &process->fresh};
+    struct skua__link *const links[] = {&process->place, &process->memory, &process->busy,
+                                         &process->fresh};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         if (skua__link_is_linked(links[i])) {
             skua__list_remove(links[i]);

@@ -134,6 +134,7 @@ enum skua__process_state {
 struct skua__process {
     struct skua__link link;  /* in pool->processes until it is GONE */
     struct skua__link place; /* READY: in pool->idle, or in pool->open, or in none: it is full */
+    struct skua__link memory; /* READY: in pool->memory */
     struct skua__link busy;  /* in pool->busy while its ring has requests */
     struct skua__link fresh; /* in pool->fresh: it has requests that it cannot see yet */
     enum skua__process_state state;
@@ -196,10 +197,13 @@ struct skua_pool {
     uint32_t pending_count;
     uint32_t in_rings[SKUA__PRIORITIES]; /* calls RUNNING here */
     uint64_t sequence;
+    uint32_t limit; /* of the process that answered last: how many jobs are good for one */
     struct skua__heap timers;         /* of calls; the earliest first */
+    struct skua__list memory;         /* READY processes, by `memory`: each gives in turn */
     struct skua__list memory_waiters; /* of skua_pool_alloc() */
+    uint64_t memory_epoch;            /* counts what has become free in IN regions */
     struct skua__loan *free_loans;
-    uint32_t free_loan_count;
+    struct skua__loan_slab *loan_slabs;
     struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
@@ -207,6 +211,7 @@ struct skua_pool {
     int bell;
     /* Submissions whose tasks were cancelled: a stack, pushed to without the lock. */
     _Atomic(struct skua__submission *) noticed;
+    struct skua__list notices; /* (L) the same, on their way */
     /* Supervisor only. */
     uint32_t next_id;
     uint32_t present; /* how many FORKED have come, until the pool has started */
@@ -352,6 +357,13 @@ void skua__call_set_timer(skua_pool *pool, struct skua__call *call, int64_t due_
 void skua__call_clear_timer(skua_pool *pool, struct skua__call *call);
 /* All timers that are due. */
 void skua__pool_run_timers(skua_pool *pool, struct skua__after *after, int64_t now_ns);
+/* A NEW call looks for a worker: it waits, or has one, or is DONE. */
+void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
+                     struct skua__after *after);
+/* The answer of a call that is DONE goes to *out, or to nobody. */
+void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after);
+/* Likewise its text, to the calling task. Returns its status. Without the lock. */
+int skua__call_say(struct skua__call *call);
 /* A user begins and ends: until then the pool is not freed. */
 void skua__pool_enter(skua_pool *pool);
 /* A call with these opts (NULL: none), NEW, of kind FRAME. */
@@ -386,8 +398,11 @@ void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
    -ENOMEM. */
 int skua__loan_answer(struct skua__call *call, const struct skua__response *response,
                       struct skua__after *after);
-/* (L) Memory may have become free in an IN region. */
+/* (L) Memory may have become free in an IN region; and: let the next one look who has not yet. */
 void skua__pool_notify_memory(skua_pool *pool, struct skua__after *after);
+void skua__pool_pass_memory(skua_pool *pool, struct skua__after *after);
+/* All records; nobody has one. */
+void skua__pool_free_loans(skua_pool *pool);
 
 /* --- pool.c ----------------------------------------------------------------------------------- */
 
