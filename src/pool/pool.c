@@ -27,10 +27,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 1024 };
-
-static const size_t payload_default_bytes = (size_t)64 << 20;
-
 static struct skua__lock orphans_lock;
 static struct skua__list orphans = {{&orphans.head, &orphans.head}};
 
@@ -151,6 +147,7 @@ __attribute__((destructor)) static void report_orphans(void)
         skua_pool *pool = SKUA_CONTAINER(link, skua_pool, orphan);
         skua__report("pool '%s' was never destroyed; it was closed with its runtime", pool->name);
         if (pool->callers == 0 && pool->loans == 0) {
+            skua__life_close(pool);
             skua__free(pool);
         }
     }
@@ -189,16 +186,15 @@ static int start_tasks(skua_pool *pool)
 }
 
 /* The pool with fds and tasks, but without workers. */
-static int open_pool(skua_pool *pool)
+static int open_pool(skua_pool *pool, const skua_pool_opts *opts)
 {
-    int error = skua__zygote_connect(&pool->control);
-    if (error < 0) {
-        return error;
-    }
     pool->bell = open_bell();
     if (pool->bell < 0) {
-        error = pool->bell;
-        goto fail_bell;
+        return pool->bell;
+    }
+    int error = skua__life_open(pool, opts);
+    if (error < 0) {
+        goto fail_life;
     }
     error = start_tasks(pool);
     if (error < 0) {
@@ -207,9 +203,10 @@ static int open_pool(skua_pool *pool)
     return 0;
 
 fail_tasks:
-    skua_close(pool->bell);
-fail_bell:
     close(pool->control);
+    skua__life_close(pool);
+fail_life:
+    skua_close(pool->bell);
     return error;
 }
 
@@ -226,11 +223,6 @@ static skua_pool *alloc_pool(const skua_pool_opts *opts)
     if (pool->workers == 0) {
         pool->workers = skua_worker_count(skua_runtime_current());
     }
-    pool->job_count = skua__zygote_job_count();
-    pool->payload_max = opts->payload_max != 0 ? opts->payload_max : payload_default_bytes;
-    pool->memory_max_bytes = opts->limits.address_bytes;
-    const char *name = opts->name != NULL ? opts->name : "skua-pool";
-    memcpy(pool->name, name, strnlen(name, sizeof pool->name - 1));
     return pool;
 }
 
@@ -244,14 +236,11 @@ int skua_pool_create(skua_pool **out, const skua_pool_opts *opts)
     if (skua_self() == NULL) {
         return -EPERM;
     }
-    if (opts->workers > WORKERS_MAX) {
-        return -EINVAL;
-    }
     skua_pool *pool = alloc_pool(opts);
     if (pool == NULL) {
         return -ENOMEM;
     }
-    int error = open_pool(pool);
+    int error = open_pool(pool, opts);
     if (error < 0) {
         skua__free(pool);
         return error;
@@ -259,6 +248,9 @@ int skua_pool_create(skua_pool **out, const skua_pool_opts *opts)
     error = watch(pool, has_started, SKUA__SOFT);
     if (error == 0 && !pool->started) {
         error = pool->start_error != 0 ? pool->start_error : -ENOTSUP;
+        if (pool->life.start_text[0] != '\0') {
+            error = skua_fail(error, "%s", pool->life.start_text);
+        }
     }
     if (error < 0) {
         skua_pool_destroy(pool);
@@ -282,6 +274,7 @@ void skua_pool_destroy(skua_pool *pool)
         skua__panic("pool '%s' is destroyed with %u answers on loan", pool->name, pool->loans);
     }
     adopt(pool);
+    skua__life_close(pool);
     skua__free(pool);
     error = skua_scope_close(&shield, 0);
     skua_require(error == 0);
@@ -298,7 +291,8 @@ size_t skua_pool_pids(const skua_pool *pool, pid_t pids[], size_t count)
     for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
          link = link->next) {
         const struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
-        if (process->pidfd >= 0 && process->state != SKUA__PROCESS_DOOMED) {
+        if (process->pidfd >= 0 && process->state != SKUA__PROCESS_DOOMED &&
+            process->state != SKUA__PROCESS_SPARE) {
             if (alive < count) {
                 pids[alive] = process->pid;
             }

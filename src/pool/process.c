@@ -13,6 +13,7 @@
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/limits.h"
 #include "pool/state.h"
 
 #include <signal.h>
@@ -82,9 +83,14 @@ void skua__process_doom(struct skua__process *process)
 {
     leave_idle(process);
     process->call = NULL;
+    skua__life_lost(process);
     process->state = SKUA__PROCESS_DOOMED;
-    process->pool->worker_count--;
     skua__process_kill(process);
+}
+
+void skua__process_welcome(struct skua__process *process, struct skua__after *after)
+{
+    skua__process_settle(process, after);
 }
 
 /* The story of a death. */
@@ -96,14 +102,11 @@ static void fail_call(struct skua__process *process, int status, struct skua__af
     if (status == -1) {
         skua__call_fail(call, after, -EOWNERDEAD,
                         "job '%s': worker %d ended because the zygote was killed", job, pid);
-    } else if (WIFSIGNALED(status)) {
-        const char *name = sigdescr_np(WTERMSIG(status));
-        skua__call_fail(call, after, -EOWNERDEAD,
-                        "job '%s': worker %d was killed by signal %d (%s)", job, pid,
-                        WTERMSIG(status), name != NULL ? name : "real-time signal");
     } else {
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': worker %d exited with code %d", job,
-                        pid, WEXITSTATUS(status));
+        char text[SKUA__CALL_TEXT_BYTES];
+        int error = skua__limits_explain(process->pool->life.settings, status, 0,
+                                         process->life.is_oom, text, sizeof text);
+        skua__call_fail(call, after, error, "job '%s': worker %d %s", job, pid, text);
     }
 }
 
@@ -118,9 +121,7 @@ struct skua__process *skua__process_died(struct skua__process *process, int stat
             fail_call(process, status, after);
         }
     }
-    if (process->state != SKUA__PROCESS_DOOMED) {
-        process->pool->worker_count--;
-    }
+    skua__life_lost(process);
     process->call = NULL;
     process->state = SKUA__PROCESS_GONE;
     if (process->pidfd >= 0) {

@@ -23,6 +23,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "pool/arena.h"
+#include "pool/life.h"
 #include "pool/message.h"
 #include "pool/ring.h"
 #include "sched/waiter.h"
@@ -68,6 +69,7 @@ struct skua__call {
 
 enum skua__process_state {
     SKUA__PROCESS_STARTING, /* requested */
+    SKUA__PROCESS_SPARE,    /* there, and kept for when another one dies */
     SKUA__PROCESS_IDLE,     /* in pool->idle */
     SKUA__PROCESS_BUSY,     /* has a call, or has just lost it */
     SKUA__PROCESS_FULL,
@@ -90,8 +92,10 @@ struct skua__process {
     int pidfd; /* -1: not known yet, or closed */
     /* Supervisor only. */
     int memfd; /* until FORKED */
+    struct skua__process_life life;
     /* Constant. */
     uint32_t id;
+    uint32_t number; /* skua_job_worker() */
     skua_pool *pool;
     struct skua__arena arena;
     struct skua__loan loans[SKUA__ANSWERS];
@@ -113,9 +117,11 @@ struct skua_pool {
     bool finished;         /* the supervisor is through: the pool may be freed when nobody calls */
     bool started;          /* all workers have been there once */
     int start_error;       /* why that failed */
-    uint32_t worker_count; /* processes neither DOOMED nor GONE */
-    uint32_t callers;      /* calls in progress */
-    uint32_t loans;        /* answers on loan */
+    uint32_t workers;      /* so many there are to be */
+    uint32_t worker_count; /* processes STARTING, IDLE, BUSY or FULL, but for spares */
+    uint32_t spare_count;
+    uint32_t callers; /* calls in progress */
+    uint32_t loans;   /* answers on loan */
     struct skua__list processes;
     struct skua__list idle;
     struct skua__list pending;
@@ -129,10 +135,9 @@ struct skua_pool {
     int64_t retry_ns; /* do not ask for workers before */
     skua_task *reactor;
     /* Constant. */
-    uint32_t workers;
+    struct skua__life life; /* in part not (L) */
     uint32_t job_count;
     size_t payload_max;
-    size_t memory_max_bytes;
     char name[SKUA__PROCESS_NAME_BYTES];
     struct skua__link orphan; /* see pool.c */
 };
@@ -180,6 +185,8 @@ struct skua__process *skua__process_unref(struct skua__process *process) SKUA_MU
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) Kill it; from now on it has no call and does not count as a worker. */
 void skua__process_doom(struct skua__process *process);
+/* (L) The process is there: it may have calls. */
+void skua__process_welcome(struct skua__process *process, struct skua__after *after);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
 /* (L) It is dead (`status` of waitpid; -1: with the zygote): its call fails unless it is answered.

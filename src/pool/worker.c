@@ -12,8 +12,10 @@
 
 #include "base/panic.h"
 #include "pool/arena.h"
+#include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/job.h"
+#include "pool/limits.h"
 #include "pool/ring.h"
 
 #include <errno.h>
@@ -21,7 +23,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_SETUP_FAILED = 70 };
@@ -55,66 +56,41 @@ void skua_job_commit(skua_reply *reply, size_t bytes)
     reply->bytes = bytes;
 }
 
-/* The address space that this process has now. */
-static size_t address_space_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%lu", &pages) != 1) {
-            pages = 0;
-        }
-        fclose(file);
-    }
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static int set_limits(const struct skua__worker_setup *setup)
-{
-    const struct rlimit no_core = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0) {
-        return -errno;
-    }
-    if (setup->memory_max_bytes != 0) {
-        const rlim_t bytes = address_space_bytes() + setup->memory_max_bytes;
-        const struct rlimit memory = {bytes, bytes};
-        if (setrlimit(RLIMIT_AS, &memory) < 0) {
-            return -errno;
-        }
-    }
-    return 0;
-}
-
 static int set_up(const struct skua__worker_setup *setup, struct skua__arena *arena)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != setup->zygote) {
         return -ESRCH; /* too late: the zygote is gone */
     }
     setpgid(0, 0);
-    skua__child_set_name(setup->name);
+    skua__child_set_name(setup->settings->name);
+    int error = skua__cgroup_enter(setup->settings, setup->id);
+    if (error < 0) {
+        return error;
+    }
     skua__child_close_others((const int[]){setup->memfd, setup->bell}, 2);
-    int error = skua__arena_open(arena, setup->payload_max, setup->memfd);
+    error = skua__arena_open(arena, setup->settings->payload_max, setup->memfd);
     if (error < 0) {
         return error;
     }
     close(setup->memfd);
-    error = set_limits(setup);
+    error = skua__limits_enter(setup->settings);
     skua__child_reset_signals();
     skua__child_ignore_ends();
     return error;
 }
 
-static void run_job(const struct skua__arena *arena, size_t payload_max,
+static void run_job(const struct skua__arena *arena, const struct skua__settings *settings,
                     const struct skua__request *request, struct skua__response *response)
 {
-    const skua_job *job = skua__job_find(request->job_number, request->job_hash);
+    const skua_job *job = skua__job_find(request->job_hash);
     if (job == NULL) {
         response->status = -ENOENT;
         return;
     }
     char *input = skua__arena_input(arena);
     skua_reply reply = {.area = skua__arena_answer(arena, request->answer),
-                        .payload_max = payload_max};
+                        .payload_max = (size_t)settings->payload_max};
+    skua__limits_begin_job(settings);
     response->status = job->fn((skua_bytes){input, (size_t)request->in_bytes}, &reply);
     if (reply.refused && response->status >= 0) {
         response->status = -EMSGSIZE;
@@ -143,7 +119,7 @@ void skua__worker_process(const struct skua__worker_setup *setup)
         struct skua__request request;
         skua__jobring_receive(arena.shared, &request);
         struct skua__response response = {.ticket = request.ticket, .answer = request.answer};
-        run_job(&arena, setup->payload_max, &request, &response);
+        run_job(&arena, setup->settings, &request, &response);
         if (skua__jobring_respond(arena.shared, &response)) {
             ring_bell(setup->bell);
         }

@@ -3,14 +3,15 @@
 #define SKUA_POOL_WORKER_H
 
 #include "base/compiler.h"
+#include "pool/settings.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
 struct skua__worker_setup {
-    const char *name;
-    size_t payload_max;
-    size_t memory_max_bytes; /* 0: no limit */
+    const struct skua__settings *settings;
+    uint32_t id;
+    uint32_t number; /* skua_job_worker() */
     pid_t zygote;
     int memfd;
     int bell;
