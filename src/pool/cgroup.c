@@ -73,8 +73,8 @@ static int write_number(const char *folder, const char *name, uint64_t number)
 
 /* --- finding a place -------------------------------------------------------------------------- */
 
-/* The group of the line "0::/group" and the mount of the hierarchy without controllers of version 1.
-   False: there is none. */
+/* The group of the line "0::/group" and the mount of the hierarchy without controllers of version
+   1. False: there is none. */
 static bool find_own(char path[], size_t path_bytes, const char *mounts, const char *groups)
 {
     char line[TEXT_BYTES], group[SKUA__CGROUP_PATH_BYTES] = "", mount[TEXT_BYTES] = "",

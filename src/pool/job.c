@@ -14,8 +14,8 @@
    Who runs it: constructors, of the program before main and of libraries that are loaded later,
    which may be on any thread; pools; the worker processes, which look up and load.
 
-   Rejected: a linker section of jobs (a library that is loaded later has one of its own, and to find
-   it needs a constructor just as well). */
+   Rejected: a linker section of jobs (a library that is loaded later has one of its own, and to
+   find it needs a constructor just as well). */
 #include "pool/job.h"
 
 #include "base/atomic.h"

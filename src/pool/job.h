@@ -27,21 +27,23 @@ uint64_t skua__job_digest(uint32_t count);
 
 enum { SKUA__OBJECT_PATH_BYTES = 2048 };
 
-/* What a worker needs to load the object (library) that a job is in: the input of a LOAD request. */
+/* What a worker needs to load the object (library) that a job is in: the input of a LOAD request.
+   */
 struct skua__job_object {
     uint64_t digest; /* of its build */
     char path[SKUA__OBJECT_PATH_BYTES];
 };
 
-/* Parent: is the job in an object that a zygote does not have which knows the first `count` jobs? */
+/* Parent: is the job in an object that a zygote does not have which knows the first `count` jobs?
+   */
 bool skua__job_is_late(const skua_job *job, uint32_t count);
 
 /* Parent: describe the object of a job. Returns how many bytes of *object are in use, or -ENOENT:
    the path is not known or too long. */
 int skua__job_describe(const skua_job *job, struct skua__job_object *object) SKUA_MUST_CHECK;
 
-/* Worker: load such an object: this very build of it, or none. Returns 0, or -ENOENT with the reason
-   in text[]. */
+/* Worker: load such an object: this very build of it, or none. Returns 0, or -ENOENT with the
+   reason in text[]. */
 int skua__job_load(const void *object, size_t bytes, char *text, size_t text_bytes) SKUA_MUST_CHECK;
 
 #endif

@@ -47,9 +47,9 @@ struct skua__process_life {
 };
 
 /* Parent: check the options, connect with the zygote (making one if need be), and send it the
-   settings and the bell, which is pool->bell. Sets pool->control and pool->life. Returns 0, -EINVAL,
-   -ENOTSUP, -EEXIST, -ENOMEM, -EMFILE, -EAGAIN; where one wants to know more, that is attached to
-   the task.
+   settings and the bell, which is pool->bell. Sets pool->control and pool->life. Returns 0,
+   -EINVAL, -ENOTSUP, -EEXIST, -ENOMEM, -EMFILE, -EAGAIN; where one wants to know more, that is
+   attached to the task.
    Call from: a task. May switch. */
 int skua__life_open(skua_pool *pool, const skua_pool_opts *opts) SKUA_MUST_CHECK;
 /* The last of it: after the supervisor has ended, or did not start. */

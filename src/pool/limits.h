@@ -22,8 +22,8 @@ void skua__limits_begin_job(const struct skua__settings *settings);
 int skua__sandbox_enter(const struct skua__settings *settings, _Atomic uint32_t *note)
     SKUA_MUST_CHECK;
 
-/* Parent: tell how a worker ended: `status` is that of waitpid, or -1 (with the zygote), `note` what
-   the sandbox noted, `is_oom` of DIED. Writes a phrase that begins with a verb ("was killed by
+/* Parent: tell how a worker ended: `status` is that of waitpid, or -1 (with the zygote), `note`
+   what the sandbox noted, `is_oom` of DIED. Writes a phrase that begins with a verb ("was killed by
    signal 11 (Segmentation fault)"). Returns the error code of its job: -EOWNERDEAD, or -EDQUOT if
    it met a limit. */
 int skua__limits_explain(const struct skua__settings *settings, int status, uint32_t note,

@@ -1,9 +1,9 @@
 /* Executables and libraries: which one an address is in, which build that is, where its file lies.
 
    Invariants
-   (O1) A digest comes from the build-id, which the linker computes from the contents; it is the same
-        for the object in memory and in its file. Without build-id it comes from the file's identity
-        (device, inode, size, time of change), in both cases.
+   (O1) A digest comes from the build-id, which the linker computes from the contents; it is the
+        same for the object in memory and in its file. Without build-id it comes from the file's
+        identity (device, inode, size, time of change), in both cases.
    (O2) Files are parsed with every offset checked: one may be anything by now.
 
    Who runs it: the parent, workers, a zygote that was executed anew. */

@@ -7,8 +7,8 @@
        else: trap
 
    A trap is a SIGSYS: its handler writes the number of the call into the shared memory, so that the
-   parent can tell it, and makes the call again, now with SIGSYS blocked, for which the kernel kills.
-   A job that blocks SIGSYS gets there without the note.
+   parent can tell it, and makes the call again, now with SIGSYS blocked, for which the kernel
+   kills. A job that blocks SIGSYS gets there without the note.
 
    Invariants
    (X1) Nothing on the list gets a new file, socket, process or privilege, or reaches another
@@ -16,8 +16,8 @@
    (X2) What the worker itself needs between jobs is on the list, so that it works as before.
    (X3) The filter holds for all threads and cannot be taken off.
 
-   Rejected: to kill at once (the caller would not learn by what); libseccomp (a dependency for forty
-   lines of table); a list of what is forbidden (the kernel's grows). */
+   Rejected: to kill at once (the caller would not learn by what); libseccomp (a dependency for
+   forty lines of table); a list of what is forbidden (the kernel's grows). */
 #include "arch/calls.h"
 #include "base/atomic.h"
 #include "pool/limits.h"

@@ -10,8 +10,8 @@
    workers right.
 
    Invariants
-   (Z1) The state below is touched under a mutex, by threads that may block; a child that the program
-        forks finds out that it is none of its own before it looks at the mutex.
+   (Z1) The state below is touched under a mutex, by threads that may block; a child that the
+        program forks finds out that it is none of its own before it looks at the mutex.
    (Z2) The master socket carries only packets from the parent. If the parent can read something
         from it, that is the end: the zygote is dead.
    (Z3) The zygote ends when it sees the end of the master socket, or the parent's pidfd becomes
