@@ -17,8 +17,8 @@
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/state.h"
 #include "pool/remote.h"
+#include "pool/state.h"
 #include "sched/service.h"
 #include "sched/task.h"
 
@@ -313,12 +313,39 @@ void skua__call_load(skua_pool *pool, struct skua__call *call, struct skua__afte
         skua__call_ungrant(call, after);
         skua__call_finish(pool, call, after, call->status);
     } else if (process->state == SKUA__PROCESS_READY) {
-        skua__call_send(call, after);
+        skua__call_forward(call, after);
     } else { /* it was lost meanwhile */
         skua__call_ungrant(call, after);
         skua__pool_requeue(pool, call);
     }
     skua__pool_dispatch(pool, after);
+}
+
+/* A stream's calls are copied by a task of the pool, or by whoever could not start one. */
+static int copy_task(void *arg)
+{
+    skua_pool *pool = arg;
+    struct skua__after after;
+    skua__after_init(&after);
+    struct skua__link *link;
+    skua__pool_lock(pool);
+    while ((link = skua__list_pop_front(&pool->copies)) != NULL) {
+        skua__call_load(pool, SKUA_CONTAINER(link, struct skua__call, link), &after);
+    }
+    skua__pool_leave(pool, &after);
+    skua__pool_unlock_after(pool, &after);
+    return 0;
+}
+
+void skua__pool_copy(skua_pool *pool)
+{
+    const skua_spawn_opts opts = {.name = "skua-pool-copy"};
+    skua__pool_lock(pool);
+    skua__pool_enter(pool);
+    skua__pool_unlock(pool);
+    if (skua__submit_own(pool->runtime, copy_task, pool, &opts) < 0) {
+        copy_task(pool);
+    }
 }
 
 /* --- calls that somebody waits for ------------------------------------------------------------ */

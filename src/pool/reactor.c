@@ -54,7 +54,8 @@ static int64_t next_look(const skua_pool *pool, int64_t balance_ns, bool was_idl
         due_ns = skua__clock_ns() + LOOK_NS;
     }
     if (pool->timers.first != NULL) {
-        const struct skua__call *call = SKUA_CONTAINER(pool->timers.first, struct skua__call, timer);
+        const struct skua__call *call =
+            SKUA_CONTAINER(pool->timers.first, struct skua__call, timer);
         due_ns = call->due_ns < due_ns ? call->due_ns : due_ns;
     }
     return balance_ns < due_ns ? balance_ns : due_ns;

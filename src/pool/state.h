@@ -28,6 +28,7 @@
 #include "base/lock.h"
 #include "pool/arena.h"
 #include "pool/heap.h"
+#include "pool/life.h"
 #include "pool/message.h"
 #include "pool/ring.h"
 #include "pool/talk.h"
@@ -107,16 +108,16 @@ struct skua__call {
     uint8_t state;                 /* enum skua__call_state */
     uint8_t kind;                  /* enum skua__call_kind */
     uint8_t restarts;              /* how often its worker died before taking it */
-    bool has_block;                /* `block` is the call's; else it is in_loan's, or there is none */
+    bool has_block; /* `block` is the call's; else it is in_loan's, or there is none */
     bool has_timer;
-    bool is_copied;                /* GRANTED: somebody copies the input just now */
-    bool is_stopping;              /* its caller has given up; it is in its grace */
-    uint8_t priority;              /* 0 is begun first */
+    bool is_copied;   /* GRANTED: somebody copies the input just now */
+    bool is_stopping; /* its caller has given up; it is in its grace */
+    uint8_t priority; /* 0 is begun first */
     /* Constant. */
     const skua_job *job;
     skua_bytes in;
-    struct skua__loan *in_loan;   /* where `in` lies, and the call's until DONE; or NULL */
-    const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
+    struct skua__loan *in_loan; /* where `in` lies, and the call's until DONE; or NULL */
+    const skua_call_opts *opts; /* fds, channels, progress; NULL: it has none */
     int64_t grace_ns;
 };
 
@@ -132,27 +133,28 @@ enum skua__process_state {
 
 /* One worker process. (L) but for the constant part. */
 struct skua__process {
-    struct skua__link link;  /* in pool->processes until it is GONE */
-    struct skua__link place; /* READY: in pool->idle, or in pool->open, or in none: it is full */
+    struct skua__link link;   /* in pool->processes until it is GONE */
+    struct skua__link place;  /* READY: in pool->idle, or in pool->open, or in none: it is full */
     struct skua__link memory; /* READY: in pool->memory */
-    struct skua__link busy;  /* in pool->busy while its ring has requests */
-    struct skua__link fresh; /* in pool->fresh: it has requests that it cannot see yet */
+    struct skua__link busy;   /* in pool->busy while its ring has requests */
+    struct skua__link fresh;  /* in pool->fresh: it has requests that it cannot see yet */
     enum skua__process_state state;
-    uint32_t references; /* the list of processes, GRANTED calls, loans */
-    uint32_t granted;    /* GRANTED calls; with the requests in the ring they are its load */
-    uint32_t limit;      /* so many calls are good for it */
-    bool is_retiring;    /* gets no more calls */
-    int64_t since_ns;    /* when its present job became the first in the ring */
-    int64_t run_ns;      /* how long its jobs take: a moving average; -1: none has ended */
-    uint64_t completed;  /* jobs that it has answered */
+    uint32_t references;       /* the list of processes, GRANTED calls, loans */
+    uint32_t granted;          /* GRANTED calls; with the requests in the ring they are its load */
+    uint32_t limit;            /* so many calls are good for it */
+    bool is_retiring;          /* gets no more calls */
+    int64_t since_ns;          /* when its present job became the first in the ring */
+    int64_t run_ns;            /* how long its jobs take: a moving average; -1: none has ended */
+    uint64_t completed;        /* jobs that it has answered */
     struct skua__jobring ring; /* owners are calls */
     struct skua__talk talk;
-    struct skua__blocks in;    /* of its IN region */
+    struct skua__blocks in; /* of its IN region */
     pid_t pid;
     int pidfd;                        /* -1: not known yet, or closed */
     struct skua__process *next_freed; /* in skua__after.freed */
     /* Supervisor only. */
     int memfd; /* until FORKED */
+    struct skua__process_life life;
     /* Constant. */
     uint32_t id;
     uint32_t number; /* skua_job_worker() */
@@ -220,10 +222,10 @@ struct skua_pool {
     skua_task *reactor;
     /* Constant. */
     skua_runtime *runtime;
+    struct skua__life life; /* in part not (L) */
     uint32_t job_count;
     uint32_t queue_max;
     size_t payload_max;
-    size_t memory_max_bytes;
     char name[SKUA__PROCESS_NAME_BYTES];
     struct skua__link orphan; /* see pool.c */
 };
@@ -309,7 +311,7 @@ void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
 /* Take the waiting call out of its list. */
 void skua__pool_dequeue(skua_pool *pool, struct skua__call *call);
 /* The input of the GRANTED call is in its block: send the request. */
-void skua__call_send(struct skua__call *call, struct skua__after *after);
+void skua__call_forward(struct skua__call *call, struct skua__after *after);
 /* Take back a request that the worker has not begun; the call is NEW again. False: it has begun. */
 bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 /* Take all that the process has answered, and let it have more. Returns how many. Stops when

@@ -247,7 +247,8 @@ static ssize_t pull_batch(skua_pool_stream *stream, struct skua__stream_item *ba
 {
     size_t count = 0;
     int64_t start_ns = 0;
-    while (count < BATCH && stream->source_status > 0 && stream->pulled - stream->given < stream->window) {
+    while (count < BATCH && stream->source_status > 0 &&
+           stream->pulled - stream->given < stream->window) {
         const int got = pull(stream, &batch[count]);
         if (got < 0) {
             return count > 0 ? (ssize_t)count : got;

@@ -128,6 +128,14 @@ void skua__submission_tell(struct skua__call *call, struct skua__after *after)
     after->held[after->held_count++] = &self->held;
 }
 
+static void leave_submissions(skua_pool *pool, struct skua__after *after)
+{
+    if (--pool->outstanding == 0) {
+        skua__pool_notify(pool, after);
+    }
+    skua__pool_leave(pool, after);
+}
+
 /* What the task runs. */
 static int say(void *arg)
 {
@@ -144,8 +152,7 @@ static int say(void *arg)
     }
     skua__call_run(pool, &self->call, self->deadline, 0, &after);
     skua__call_deliver(&self->call, self->out, &after);
-    pool->outstanding--;
-    skua__pool_leave(pool, &after);
+    leave_submissions(pool, &after);
     skua__pool_unlock_after(pool, &after);
     const int status = skua__call_say(&self->call);
     skua__free(self);
@@ -158,8 +165,7 @@ static struct skua__submission *make(skua_pool *pool, const skua_job *job, skua_
                                      const skua_call_opts *opts)
 {
     const bool is_copied = opts == NULL || opts->in_buf == NULL;
-    struct skua__submission *self =
-        skua__alloc_dirty(sizeof *self + (is_copied ? in.bytes : 0));
+    struct skua__submission *self = skua__alloc_dirty(sizeof *self + (is_copied ? in.bytes : 0));
     if (self == NULL) {
         return NULL;
     }
@@ -205,8 +211,7 @@ static void unreserve(skua_pool *pool)
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(pool);
-    pool->outstanding--;
-    skua__pool_leave(pool, &after);
+    leave_submissions(pool, &after);
     skua__pool_unlock_after(pool, &after);
 }
 
@@ -249,8 +254,8 @@ int skua_pool_submit(skua_pool *pool, skua_task **task, const skua_job *job, sku
     }
     self->out = out;
     self->deadline = deadline;
-    const skua_spawn_opts spawn = {.name = opts != NULL && opts->name != NULL ? opts->name
-                                                                              : job->name,
+    const skua_spawn_opts spawn = {.name =
+                                       opts != NULL && opts->name != NULL ? opts->name : job->name,
                                    .group = opts != NULL ? opts->group : NULL};
     error = skua__task_hold(&self->held, task, say, self, &spawn, NULL);
     if (error < 0) {
