@@ -137,7 +137,6 @@ SKUA_JOB(silent);
 
 static char big[4 * MIB];
 
-/* covers: A64 */
 static void answers_lie_where_they_fit(void **state)
 {
     static struct wire wire;
@@ -218,7 +217,6 @@ static void too_large_an_answer_is_refused(void **state)
     wire_close(&wire);
 }
 
-/* covers: A68 */
 static void a_failure_has_a_text_and_may_have_an_answer(void **state)
 {
     static struct wire wire;
@@ -530,7 +528,6 @@ static void revoke_one(struct wire *wire)
     }
 }
 
-/* covers: A65 */
 static void every_job_has_one_outcome(void **state)
 {
     static struct wire wire;
