@@ -327,7 +327,10 @@ bool skua__jobring_progress(const struct skua__shared *shared, uint64_t ticket, 
     }
     *done = skua__load(&shared->progress_done, relaxed);
     *total = skua__load(&shared->progress_total, relaxed);
-    return true;
+    /* seq_cst: pairs with the fence in skua__workring_progress(): were one of the numbers a later
+       job's, the ticket would have been taken away before. */
+    skua__fence(seq_cst);
+    return skua__load(&shared->progress_ticket, relaxed) == ticket;
 }
 
 /* --- log -------------------------------------------------------------------------------------- */

@@ -35,13 +35,13 @@
 #define SKUA__REQUEST_SLOTS 64
 #define SKUA__RESPONSE_SLOTS 128 /* more than the requests and a question */
 #define SKUA__RETURN_SLOTS 1024
+#define SKUA__LOG_SLOTS 16
+#define SKUA__TEXT_BYTES 256 /* of a line, or of the text of a failure, with its final 0 */
 #endif
 
 enum {
-    SKUA__LOG_SLOTS = 16,
     SKUA__IN_INLINE_BYTES = 192,  /* an input of so many bytes travels in its request */
     SKUA__OUT_INLINE_BYTES = 256, /* likewise an answer, or the text of a failure, or an item */
-    SKUA__TEXT_BYTES = 256,       /* with its final 0 */
     /* Blocks of OUT that an honest worker has out at most: they all fit into the returns, together
        with the spare block. */
     SKUA__LENT_MAX = SKUA__RETURN_SLOTS - 1,
