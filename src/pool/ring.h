@@ -60,7 +60,8 @@ enum skua__where {
 };
 
 enum skua__request_kind {
-    SKUA__REQUEST_RUN,  /* a job */
+    SKUA__REQUEST_RUN,  /* a job; the first one shuts the worker into its sandbox */
+    SKUA__REQUEST_INIT, /* the pool's init job, before all others */
     SKUA__REQUEST_LOAD, /* the input is what skua__job_load() wants (pool/job.h); it answers */
 };
 
@@ -150,6 +151,7 @@ struct skua__shared {
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
     _Atomic uint32_t log_write;
+    _Atomic uint32_t sandbox_note; /* of skua__sandbox_enter() (pool/limits.h) */
     /* Written as the state, or the index, of the slot says. */
     struct skua__request_slot requests[SKUA__REQUEST_SLOTS];
     struct skua__response_slot responses[SKUA__RESPONSE_SLOTS];
