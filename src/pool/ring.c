@@ -377,7 +377,7 @@ int skua__jobring_take_log(struct skua__jobring *ring, char text[SKUA__TEXT_BYTE
 bool skua__jobring_last_log(const struct skua__jobring *ring, uint64_t ticket,
                             char text[SKUA__TEXT_BYTES])
 {
-    /* acquire: pairs with the release in skua__workring_log(). */
-    const uint32_t write = skua__load(&ring->shared->log_write, acquire);
+    /* Who has learned of its death sees what it wrote. */
+    const uint32_t write = skua__load(&ring->shared->log_write, relaxed);
     return write != 0 && copy_line(ring->shared, write - 1, text) == ticket;
 }

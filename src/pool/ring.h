@@ -290,7 +290,7 @@ bool skua__jobring_progress(const struct skua__shared *shared, uint64_t ticket, 
 int skua__jobring_take_log(struct skua__jobring *ring, char text[SKUA__TEXT_BYTES],
                            uint64_t *ticket, uint64_t *lost);
 
-/* The latest line of that job, taken or not; for the obituary of a dead worker. False: none. */
+/* Of a dead worker: the latest line of that job, taken or not. False: none. */
 bool skua__jobring_last_log(const struct skua__jobring *ring, uint64_t ticket,
                             char text[SKUA__TEXT_BYTES]);
 
