@@ -131,7 +131,9 @@ bool skua__talk_ask(struct skua__process *process, struct skua__call *call,
     talk->serial++;
     int error = 0;
     if (talk->question == SKUA__QUESTION_SEND) {
-        error = skua__loan_take(process, question, &talk->sent, after);
+        error = skua__loan_answer(call, question, after);
+        talk->sent = call->answer;
+        call->answer = NULL; /* that was not it yet */
     } else if (talk->question == SKUA__QUESTION_RECEIVE) {
         end_received(talk, after);
     }
@@ -308,14 +310,31 @@ static bool is_at_home(const struct skua__talker *talker)
            talker->item.data == skua__arena_in(&talker->process->arena, loan->block);
 }
 
-/* Memory of the worker's for the item. 0, -ENOMEM, or -ECANCELED: nobody waits for it. */
+/* (L) Memory of the worker's; NULL: there is none. */
+static struct skua__loan *take_block(struct skua__process *process, size_t bytes)
+{
+    const uint32_t block = skua__heap_take(&process->in, bytes);
+    struct skua__loan *loan =
+        block != SKUA__NO_BLOCK ? skua__loan_make(process->pool, SKUA__LOAN_IN) : NULL;
+    if (loan == NULL) {
+        skua__heap_give(&process->in, block);
+        return NULL;
+    }
+    process->references++;
+    loan->process = process;
+    loan->block = block;
+    loan->bytes = bytes;
+    loan->memory = skua__arena_in(&process->arena, block);
+    return loan;
+}
+
+/* The same for the item. 0, -ENOMEM, or -ECANCELED: nobody waits for it. */
 static int find_room(struct skua__talker *talker, struct skua__loan **out)
 {
-    struct skua__process *process = talker->process;
     int error = -ECANCELED;
     skua__pool_lock(talker->pool);
     if (is_awaited(talker)) {
-        *out = skua__loan_in(process, talker->item.bytes);
+        *out = take_block(talker->process, talker->item.bytes);
         error = *out != NULL ? 0 : -ENOMEM;
     }
     skua__pool_unlock(talker->pool);
