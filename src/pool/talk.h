@@ -80,10 +80,9 @@ struct skua__talk_room {
     struct skua__list asked;
     uint32_t talkers; /* tasks: the pool must not be freed before they have ended */
     uint64_t log_lost;
-    /* The reactor's alone. */
-    struct skua__talk_line *lines; /* SKUA__TALK_LINES; NULL if nobody wants them */
     uint32_t line_count;
     /* Constant. */
+    struct skua__talk_line *lines; /* (L) SKUA__TALK_LINES; NULL if nobody wants them */
     void (*log)(void *arg, const skua_job *job, pid_t pid, const char *line);
     void *log_arg;
 };
@@ -124,7 +123,8 @@ void skua__talk_end(struct skua__process *process, struct skua__call *call,
    */
 void skua__talk_stop(struct skua__process *process, struct skua__call *call);
 
-/* Collect new lines of log, if somebody wants them. Reactor only, before it serves. */
+/* Collect new lines of log, if somebody wants them: when the reactor looks, after it has taken the
+   answers, and when the process is dead. */
 void skua__talk_look(struct skua__process *process);
 
 /* The last line that the job wrote, made harmless; false: none. The process is dead. */
@@ -135,7 +135,7 @@ bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
    were any. */
 bool skua__talk_serve(skua_pool *pool);
 /* The part of it that is in talk_log.c. */
-bool skua__talk_deliver(struct skua__talk_room *room);
+bool skua__talk_deliver(skua_pool *pool);
 
 /* progress.c: a call has been given to a process, which has `ticket` and `process` of it; has been
    answered; has none any more (harmless after the answer). */

@@ -1,7 +1,7 @@
 /* Lines of log, on their way from the shared memory of the workers to skua_pool_opts.log.
 
-   The reactor collects them under the pool's lock when it looks, and delivers them after the
-   unlock; what does not fit waits in the workers' memory, where the oldest lines give way.
+   They are collected under the pool's lock, when the reactor looks and when a worker has died, and
+   the reactor delivers them after the unlock; what does not fit waits in the workers' memory, where the oldest lines give way.
 
    Invariants
    (G1) A line that is delivered, or quoted in an obituary, has an end and no control characters,
@@ -9,11 +9,13 @@
    (G2) A line is delivered as that of a job which its worker was given, never of another worker's.
         Which of its own latest jobs it speaks for is what an honest worker says.
 
-   Who runs it: the reactor; whoever has the lock when a worker has died. */
+   Who runs it: the reactor; whoever has the lock. */
 #include "base/mem.h"
 #include "pool/state.h"
 
 #include <string.h>
+
+enum { CHUNK = 8 }; /* lines that are delivered after one look */
 
 int skua__talk_room_init(struct skua__talk_room *room, const skua_pool_opts *opts)
 {
@@ -81,13 +83,31 @@ bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
     return true;
 }
 
-bool skua__talk_deliver(struct skua__talk_room *room)
+/* Take the oldest lines. Returns how many. */
+static uint32_t take_lines(skua_pool *pool, struct skua__talk_line lines[CHUNK])
 {
-    const uint32_t count = room->line_count;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct skua__talk_line *line = &room->lines[i];
-        room->log(room->log_arg, line->job, line->pid, line->text);
+    struct skua__talk_room *room = &pool->talk;
+    skua__pool_lock(pool);
+    const uint32_t count = room->line_count < CHUNK ? room->line_count : CHUNK;
+    if (count > 0) {
+        room->line_count -= count;
+        memcpy(lines, room->lines, count * sizeof *lines);
+        memmove(room->lines, room->lines + count, room->line_count * sizeof *lines);
     }
-    room->line_count = 0;
-    return count > 0;
+    skua__pool_unlock(pool);
+    return count;
+}
+
+bool skua__talk_deliver(skua_pool *pool)
+{
+    struct skua__talk_line lines[CHUNK];
+    bool found = false;
+    uint32_t count;
+    while (pool->talk.lines != NULL && (count = take_lines(pool, lines)) > 0) {
+        found = true;
+        for (uint32_t i = 0; i < count; i++) {
+            pool->talk.log(pool->talk.log_arg, lines[i].job, lines[i].pid, lines[i].text);
+        }
+    }
+    return found;
 }

@@ -591,7 +591,7 @@ static bool serve_one(skua_pool *pool)
 
 bool skua__talk_serve(skua_pool *pool)
 {
-    bool found = skua__talk_deliver(&pool->talk);
+    bool found = skua__talk_deliver(pool);
     while (serve_one(pool)) {
         found = true;
     }
