@@ -78,7 +78,6 @@ enum { SKUA__TALK_LINES = 128 };
 struct skua__talk_room {
     /* (L) */
     struct skua__list asked;
-    uint32_t talkers; /* tasks: the pool must not be freed before they have ended */
     uint64_t log_lost;
     uint32_t line_count;
     /* Constant. */

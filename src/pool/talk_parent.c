@@ -17,7 +17,8 @@
         would come after others that were behind it.
    (K5) The job's memory in IN that holds what it has received stays lent until its next receive, or
         its end.
-   (K6) Tasks that wait are counted, and end soon after their job: the pool waits for them.
+   (K6) Tasks that wait count as callers of the pool, which it waits for, and end soon after their
+        job.
 
    Who runs it: whoever has the lock; the reactor; the tasks that wait.
 
@@ -439,14 +440,12 @@ static bool set_open(struct skua__talker *talker, bool is_open)
     return is_cancelled;
 }
 
-static void leave_room(skua_pool *pool)
+static void leave(skua_pool *pool)
 {
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(pool);
-    if (--pool->talk.talkers == 0) {
-        skua__pool_notify(pool, &after);
-    }
+    skua__pool_leave(pool, &after);
     skua__pool_unlock_after(pool, &after);
 }
 
@@ -466,7 +465,7 @@ static int wait_for_channel(void *arg)
     (void)error; /* of nobody's interest: `status` says all */
     conclude(talker, status);
     skua__free(talker);
-    leave_room(pool);
+    leave(pool);
     return 0;
 }
 
@@ -480,7 +479,7 @@ static int begin_wait(struct skua__talker *talker)
     if (may_wait) {
         talk->state = SKUA__TALK_WAITING;
         talk->talker = talker;
-        pool->talk.talkers++;
+        skua__pool_enter(pool);
     }
     skua__pool_unlock(pool);
     if (!may_wait) {
@@ -495,7 +494,7 @@ static int begin_wait(struct skua__talker *talker)
             talk->talker = NULL;
         }
         skua__pool_unlock(pool);
-        leave_room(pool);
+        leave(pool);
     }
     return error;
 }
