@@ -65,11 +65,12 @@ static void remove_process(struct skua__process *process, int status)
     skua__after_init(&after);
     give_number(&pool->life, process->number);
     skua__pool_lock(pool);
-    struct skua__process *last = skua__process_died(process, status, &after);
+    while (!skua__process_died(process, status, &after)) {
+        skua__pool_unlock_after(pool, &after);
+        skua__pool_lock(pool);
+    }
     skua__life_promote(pool, &after);
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
-    skua__process_free(last);
+    skua__pool_unlock_after(pool, &after);
 }
 
 /* A worker could not be made: the creator is told, or it is tried again later. */
@@ -89,8 +90,7 @@ static void cannot_make(skua_pool *pool, int error)
         pool->start_error = error;
         skua__pool_notify(pool, &after);
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 static int create_process(struct skua__process **out, skua_pool *pool)
@@ -196,11 +196,13 @@ static void send_away(struct skua__process *process)
 {
     skua_pool *pool = process->pool;
     const struct skua__message message = {.kind = SKUA__MESSAGE_KILL, .id = process->id};
+    struct skua__after after;
+    skua__after_init(&after);
     skua__pool_lock(pool);
     if (process->state != SKUA__PROCESS_DOOMED) {
-        skua__process_doom(process);
+        skua__process_doom(process, &after, 0, NULL);
     }
-    skua__pool_unlock(pool);
+    skua__pool_unlock_after(pool, &after);
     int error = skua__message_send(pool->control, &message, NULL, 0);
     if (error < 0 && error != -EPIPE) { /* a pool that closes has all its workers killed */
         skua__report("pool '%s': a worker that cannot be watched is left over", pool->name);
@@ -241,8 +243,7 @@ static void welcome(struct skua__process *process, pid_t pid, int pidfd)
     if (process->state == SKUA__PROCESS_STARTING) { /* else the pool is closing */
         be_ready(process, &after);
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 static void bid_farewell(struct skua__process *process, const struct skua__message *message)
@@ -251,7 +252,7 @@ static void bid_farewell(struct skua__process *process, const struct skua__messa
     const int status = message->value;
     skua__pool_lock(pool);
     process->life.is_oom = (message->flags & SKUA__MESSAGE_OOM) != 0;
-    const bool did_nothing = process->ticket == 0 && process->state != SKUA__PROCESS_DOOMED;
+    const bool did_nothing = process->ring.last == 0 && process->state != SKUA__PROCESS_DOOMED;
     skua__pool_unlock(pool);
     remove_process(process, status);
     if (did_nothing && WIFEXITED(status)) {
@@ -288,8 +289,7 @@ static void start_in_vain(skua_pool *pool, int error)
                  skua_error_text(error));
         skua__pool_notify(pool, &after);
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 /* One message of the zygote's. */
@@ -370,9 +370,17 @@ static void bury_all(skua_pool *pool)
     }
 }
 
-/* Everything but the struct, and but for callers that are on their way out. */
+static bool has_no_submissions(const skua_pool *pool)
+{
+    return pool->outstanding == 0;
+}
+
+/* Everything but the struct, and but for callers that are on their way out. Submissions are waited
+   for, since a cancel of their tasks rings the bell. */
 static void take_down(skua_pool *pool)
 {
+    int error = skua__pool_watch(pool, has_no_submissions, SKUA__HARD, SKUA_FOREVER);
+    skua_require(error == 0);
     skua__pool_end_reactor(pool);
     skua__pool_lock(pool);
     const int control = pool->control;
@@ -391,8 +399,7 @@ static void finish(skua_pool *pool)
     skua__pool_lock(pool);
     pool->finished = true;
     skua__pool_notify(pool, &after);
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 int skua__pool_supervise(void *arg)

@@ -198,7 +198,8 @@ static SKUA_NORETURN void become_worker(const struct client *client, uint32_t id
                                              .number = number,
                                              .zygote = self.pid,
                                              .memfd = memfd,
-                                             .bell = client->bell};
+                                             .bell = client->bell,
+                                             .talk = -1};
     skua__worker_process(&setup);
 }
 
