@@ -350,6 +350,7 @@ static int cancel_main(void *arg)
         start_call(&calls[i]);
         await_begun(pool, calls, (size_t)i + 1);
     }
+    await_running(pool, 1);
     skua_task_cancel(calls[WAITING].task);
     CHECK_INT(end_call(&calls[WAITING]), -ECANCELED);
     CHECK(is_alive(pid));
