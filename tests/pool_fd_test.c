@@ -113,7 +113,7 @@ static int lie(skua_bytes in, skua_reply *reply)
     struct skua__packet packet = {.ticket = reply->ticket, .count = 1, .fds = {STDIN_FILENO}};
     switch (which) {
     case FLOODS: /* until nothing goes in any more, and claims none of them */
-        while (skua__packet_send(socket, &packet, false) == 0) {}
+        while (skua__packet_send(socket, &packet) == 0) {}
         return 0;
     case SENDS_NONE:
         reply->fd_count = 3;
@@ -125,15 +125,15 @@ static int lie(skua_bytes in, skua_reply *reply)
         packet.count = 2;
         packet.fds[1] = STDOUT_FILENO;
         reply->fd_count = 1;
-        return skua__packet_send(socket, &packet, false);
+        return skua__packet_send(socket, &packet);
     case SENDS_EMPTY:
         packet.count = 0;
         reply->fd_count = 1;
-        return skua__packet_send(socket, &packet, false);
+        return skua__packet_send(socket, &packet);
     default:
         packet.ticket += 1; /* of the next job */
         reply->fd_count = 1;
-        return skua__packet_send(socket, &packet, false);
+        return skua__packet_send(socket, &packet);
     }
 }
 SKUA_JOB(lie);
@@ -335,7 +335,8 @@ static int liars_main(void *arg)
         }
         /* Whoever comes next, in the same process or in another one, is well, or is told. */
         int status = call_with(pool, &make_files_job, BYTES(count), &opts);
-        CHECK(status == count || (which == FLOODS && status == -EPROTO));
+        CHECK(status == count ||
+              (which == FLOODS && status == -EMFILE)); /* too many on their way */
         for (uint32_t i = 0; i < fd_count; i++) {
             close(fds[i]);
         }

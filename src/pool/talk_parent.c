@@ -35,13 +35,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STALE_MAX = 64 }; /* packets that one answer throws away at most */
+enum {
+    STALE_MAX = 64,     /* packets that one answer throws away at most */
+    PACKETS_MAX = 4096, /* more than a socket holds */
+};
 
 /* One question that is looked after without the lock: in the reactor's frame, or WAITING. */
 struct skua__talker {
     skua_pool *pool;
     struct skua__process *process; /* a reference */
     uint64_t serial;
+    uint64_t ticket;
     enum skua__question question;
     skua_chan *chan; /* an end of it, `end`; NULL: the question is of fds, or the item is here */
     int end;
@@ -97,7 +101,10 @@ static bool is_plausible(const struct skua__talk *talk, const struct skua__call 
                          const struct skua__response *question)
 {
     const skua_call_opts *opts = call->opts;
-    if (talk->state != SKUA__TALK_NONE || opts == NULL) {
+    if (talk->state != SKUA__TALK_NONE || question->question == SKUA__QUESTION_ROOM) {
+        return talk->state == SKUA__TALK_NONE && question->where == SKUA__NOTHING;
+    }
+    if (opts == NULL) {
         return false;
     }
     switch (question->question) {
@@ -203,6 +210,7 @@ static void end_question(struct skua__process *process, struct skua__after *afte
             after->released = loan;
         }
     }
+    skua__packet_close_fds(&talk->early);
     talk->state = SKUA__TALK_NONE;
     talk->talker = NULL;
     talk->call = NULL;
@@ -221,6 +229,18 @@ void skua__talk_end(struct skua__process *process, struct skua__call *call,
 }
 
 /* --- fds that came with an answer ------------------------------------------------------------- */
+
+/* One of the fds that are in a packet, which is closed; false: there was none. */
+static bool take_one(struct skua__packet *packet, int *fd)
+{
+    if (packet->count == 0) {
+        return false;
+    }
+    *fd = packet->fds[0];
+    packet->fds[0] = packet->fds[--packet->count];
+    skua__packet_close_fds(packet); /* an honest worker sends one at a time */
+    return true;
+}
 
 /* The next packet of that job; those of jobs whose answers nobody wanted are thrown away. False:
    there is none, whatever the worker has said. */
@@ -242,18 +262,17 @@ static bool next_packet(struct skua__talk *talk, uint64_t ticket, struct skua__p
    fds[], or < 0. */
 static int take_fds(struct skua__talk *talk, const struct skua__response *answer, int fds[])
 {
-    struct skua__packet all = {.count = 0};
-    int error = answer->fd_count <= SKUA_POOL_FDS_MAX ? 0 : -EPROTO;
-    for (uint32_t i = 0; i < answer->fd_count && error == 0; i++) {
+    struct skua__packet all = talk->early;
+    int error = answer->fd_count > SKUA_POOL_FDS_MAX ? -EPROTO : all.cut ? -EMFILE : 0;
+    talk->early = (struct skua__packet){.count = 0};
+    while (all.count < answer->fd_count && error == 0) {
         struct skua__packet packet;
         if (!next_packet(talk, answer->ticket, &packet)) {
             error = -EPROTO;
-        } else if (packet.count == 0) {
-            error = packet.cut ? -EMFILE : -EPROTO;
+        } else if (take_one(&packet, &all.fds[all.count])) {
+            all.count++;
         } else {
-            all.fds[all.count++] = packet.fds[0];
-            packet.fds[0] = packet.fds[--packet.count];
-            skua__packet_close_fds(&packet); /* an honest worker sends one at a time */
+            error = packet.cut ? -EMFILE : -EPROTO;
         }
     }
     if (error < 0 || fds == NULL) {
@@ -271,7 +290,7 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
     if (opts != NULL && opts->progress != NULL) {
         skua__progress_answered(opts->progress, answer);
     }
-    if (answer->fd_count == 0) {
+    if (answer->fd_count == 0 && process->talk.early.count == 0) {
         return 0;
     }
     int count = take_fds(&process->talk, answer, opts != NULL ? opts->reply_fds : NULL);
@@ -425,6 +444,31 @@ static void deliver(struct skua__talker *talker)
     }
 }
 
+/* Take all packets out of the talk socket, which is the reactor's as long as the worker waits for
+   the reply. Those of its job are kept for its answer. */
+static void make_room(struct skua__talker *talker)
+{
+    struct skua__process *process = talker->process;
+    struct skua__packet packet, early = {.count = 0};
+    for (int i = 0; i < PACKETS_MAX && skua__packet_receive(process->talk.socket, &packet) == 1;
+         i++) {
+        early.cut |= packet.ticket == talker->ticket && packet.cut;
+        if (packet.ticket == talker->ticket && early.count < SKUA_POOL_FDS_MAX &&
+            take_one(&packet, &early.fds[early.count])) {
+            early.count++;
+        }
+        skua__packet_close_fds(&packet);
+    }
+    skua__pool_lock(talker->pool);
+    if (is_awaited(talker)) {
+        skua__packet_close_fds(&process->talk.early);
+        process->talk.early = early;
+        early.count = 0;
+    }
+    skua__pool_unlock(talker->pool);
+    skua__packet_close_fds(&early);
+}
+
 /* The channel has given its result. */
 static void conclude(struct skua__talker *talker, int status)
 {
@@ -538,7 +582,7 @@ static int send_fds(struct skua__process *process)
     const struct skua__call *call = process->talk.call;
     struct skua__packet packet = {.ticket = call->ticket, .count = call->opts->fd_count};
     memcpy(packet.fds, call->opts->fds, packet.count * sizeof(int));
-    return skua__packet_send(process->talk.socket, &packet, false);
+    return skua__packet_send(process->talk.socket, &packet);
 }
 
 /* (L) The question is looked after from now on. False: it was answered at once. */
@@ -558,8 +602,12 @@ static bool take_up(struct skua__process *process, struct skua__talker *talker,
     *talker = (struct skua__talker){.pool = process->pool,
                                     .process = process,
                                     .serial = talk->serial,
+                                    .ticket = talk->call->ticket,
                                     .question = talk->question};
     process->references++;
+    if (talk->question == SKUA__QUESTION_ROOM) {
+        return true;
+    }
     if (is_kept) {
         talker->item = talk->kept;
         talk->has_kept = false;
@@ -575,8 +623,12 @@ static bool take_up(struct skua__process *process, struct skua__talker *talker,
 
 static void look_after(struct skua__talker *talker)
 {
-    if (talker->question == SKUA__QUESTION_CLOSE) {
-        skua_chan_close(talker->chan);
+    if (talker->question == SKUA__QUESTION_CLOSE || talker->question == SKUA__QUESTION_ROOM) {
+        if (talker->chan != NULL) {
+            skua_chan_close(talker->chan);
+        } else {
+            make_room(talker);
+        }
         conclude(talker, 0);
         return;
     }
