@@ -302,41 +302,10 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
 
 /* --- questions, after the unlock -------------------------------------------------------------- */
 
-/* Everything that the talker holds is given up, and so is the talker. */
-static void let_go(struct skua__talker *talker)
-{
-    skua_pool *pool = talker->pool;
-    struct skua__after after;
-    skua__after_init(&after);
-    skua_buf_release(&talker->item);
-    skua_chan_release(talker->chan, talker->end);
-    skua__pool_lock(pool);
-    skua__process_unref(talker->process, &after);
-    skua__pool_unlock_after(pool, &after);
-}
-
 /* The job still waits for this reply. (L) */
 static bool is_awaited(const struct skua__talker *talker)
 {
     return talker->process->talk.serial == talker->serial;
-}
-
-/* Reply, unless nobody waits for it any more. */
-static void send_reply(struct skua__talker *talker, const struct skua__letter *letter,
-                       const void *bytes)
-{
-    struct skua__process *process = talker->process;
-    skua__pool_lock(talker->pool);
-    const bool must_wake = is_awaited(talker) && reply(process, letter, bytes);
-    skua__pool_unlock(talker->pool);
-    if (must_wake) {
-        skua__jobring_wake(process->arena.shared);
-    }
-}
-
-static void reply_status(struct skua__talker *talker, int status)
-{
-    send_reply(talker, &(struct skua__letter){.status = status}, NULL);
 }
 
 /* The item lies in the memory of the job's own worker, whole, where the program got it. */
@@ -381,67 +350,73 @@ static int find_room(struct skua__talker *talker, struct skua__loan **out)
 /* There was no memory for the item: the job's next receive finds it first (K4). */
 static void keep(struct skua__talker *talker)
 {
-    struct skua__process *process = talker->process;
+    struct skua__talk *talk = &talker->process->talk;
     skua__pool_lock(talker->pool);
-    const bool is_for_him = is_awaited(talker);
-    if (is_for_him) {
-        process->talk.kept = talker->item;
-        process->talk.has_kept = true;
-        process->talk.kept_channel = process->talk.channel;
+    if (is_awaited(talker)) {
+        talk->kept = talker->item;
+        talk->has_kept = true;
+        talk->kept_channel = talk->channel;
+        talker->item = (skua_buf){NULL, 0, NULL};
     }
     skua__pool_unlock(talker->pool);
-    if (is_for_him) {
-        talker->item = (skua_buf){NULL, 0, NULL};
-        reply_status(talker, -ENOMEM);
-    }
 }
 
-/* Hand over the block; the talker's item is gone. */
-static void hand_over(struct skua__talker *talker, struct skua__loan *block)
+/* Where the job is to find an item: in the letter's bytes, or in a block of its worker's memory,
+   which the item is copied to unless it lies there already. Returns 1 or a negative errno. */
+static int bring(struct skua__talker *talker, char bytes[SKUA__OUT_INLINE_BYTES],
+                 struct skua__loan **block)
+{
+    const skua_buf *item = &talker->item;
+    int error = 0;
+    if (item->bytes <= SKUA__OUT_INLINE_BYTES) {
+        memcpy(bytes, item->bytes > 0 ? item->data : "", item->bytes);
+    } else if (item->bytes > talker->pool->payload_max) {
+        error = -EMSGSIZE;
+    } else if (is_at_home(talker)) {
+        *block = item->owner;
+        (*block)->bytes = item->bytes;
+        talker->item = (skua_buf){NULL, 0, NULL};
+    } else {
+        error = find_room(talker, block);
+        if (error == 0) {
+            memcpy((*block)->memory, item->data, item->bytes);
+        } else if (error == -ENOMEM) {
+            keep(talker);
+        }
+    }
+    return error < 0 ? error : 1;
+}
+
+/* Give up what the job will not need: before the reply, so that it is not seen after the job. */
+static void let_go(struct skua__talker *talker)
+{
+    skua_buf_release(&talker->item);
+    skua_chan_release(talker->chan, talker->end);
+    talker->chan = NULL;
+}
+
+/* Reply, unless nobody waits for it any more; and the talker is through. */
+static void send_reply(struct skua__talker *talker, const struct skua__letter *letter,
+                       const char *bytes, struct skua__loan *block)
 {
     struct skua__process *process = talker->process;
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(talker->pool);
     if (!is_awaited(talker)) {
-        skua__loan_end(block, &after);
+        if (block != NULL) {
+            skua__loan_end(block, &after);
+        }
     } else {
-        process->talk.received = block;
-        const struct skua__letter letter = {
-            .status = 1, .where = SKUA__BLOCK, .block = block->block, .bytes = block->bytes};
-        if (reply(process, &letter, NULL)) {
+        if (block != NULL) {
+            process->talk.received = block;
+        }
+        if (reply(process, letter, bytes)) {
             skua__after_bell(&after, process->arena.shared);
         }
     }
+    skua__process_unref(process, &after);
     skua__pool_unlock_after(talker->pool, &after);
-}
-
-/* An item was received: the job gets it, with a copy unless it is in its memory already. */
-static void deliver(struct skua__talker *talker)
-{
-    const skua_buf item = talker->item;
-    if (item.bytes <= SKUA__OUT_INLINE_BYTES) {
-        const struct skua__letter letter = {.status = 1,
-                                            .where = item.bytes > 0 ? SKUA__INLINE : SKUA__NOTHING,
-                                            .bytes = item.bytes};
-        send_reply(talker, &letter, item.data);
-    } else if (item.bytes > talker->pool->payload_max) {
-        reply_status(talker, -EMSGSIZE);
-    } else if (is_at_home(talker)) {
-        struct skua__loan *block = item.owner;
-        block->bytes = item.bytes;
-        talker->item = (skua_buf){NULL, 0, NULL};
-        hand_over(talker, block);
-    } else {
-        struct skua__loan *block;
-        int error = find_room(talker, &block);
-        if (error == 0) {
-            memcpy(block->memory, item.data, item.bytes);
-            hand_over(talker, block);
-        } else if (error == -ENOMEM) {
-            keep(talker);
-        }
-    }
 }
 
 /* Take all packets out of the talk socket, which is the reactor's as long as the worker waits for
@@ -472,15 +447,23 @@ static void make_room(struct skua__talker *talker)
 /* The channel has given its result. */
 static void conclude(struct skua__talker *talker, int status)
 {
+    char bytes[SKUA__OUT_INLINE_BYTES];
+    struct skua__loan *block = NULL;
+    struct skua__letter letter = {.status = status, .where = SKUA__NOTHING};
     if (talker->question == SKUA__QUESTION_RECEIVE && status == 1) {
-        deliver(talker);
-    } else {
-        if (status == 0 && talker->question == SKUA__QUESTION_SEND) {
-            talker->item = (skua_buf){NULL, 0, NULL}; /* the channel's */
-        }
-        reply_status(talker, status);
+        letter.bytes = talker->item.bytes;
+        letter.status = bring(talker, bytes, &block);
+        letter.where = block != NULL ? SKUA__BLOCK : SKUA__INLINE;
+        letter.block = block != NULL ? block->block : SKUA__NO_BLOCK;
+        letter.bytes = letter.status == 1 ? letter.bytes : 0;
+    } else if (talker->question == SKUA__QUESTION_SEND && status == 0) {
+        talker->item = (skua_buf){NULL, 0, NULL}; /* the channel's */
+    }
+    if (letter.bytes == 0) {
+        letter.where = SKUA__NOTHING;
     }
     let_go(talker);
+    send_reply(talker, &letter, bytes, block);
 }
 
 /* Send or receive, in the job's stead. */
