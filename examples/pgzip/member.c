@@ -1,9 +1,9 @@
-/* member.c: one gzip member: read blocks, have them deflated by the pool, write them in their order.
+/* member.c: one gzip member: read blocks, have them deflated by the pool, write them in order.
 
    Blocks end at a byte's end (an empty stored block makes them so), so that what comes back from
-   the workers only has to be put one behind the other; the checksum of all is computed from those of
-   the blocks. A block may refer to the 32 KiB before it, as in a file that was compressed in one go:
-   these are handed to its worker with it.
+   the workers only has to be put one behind the other; the checksum of all is computed from those
+   of the blocks. A block may refer to the 32 KiB before it, as in a file that was compressed in one
+   go: these are handed to its worker with it.
 
    A block is read by read(2) into memory that the pool shares with a worker, and written from where
    the worker has put it: this process copies nothing of it but the 32 KiB at its end. */

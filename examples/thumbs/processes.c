@@ -25,8 +25,8 @@ static skua_pool_opts pool_opts(const struct run *run)
     };
 }
 
-/* A system call filter and control groups are not everywhere to be had: what is missing is left out,
-   the groups first, since the size of the address space is limited in any case. */
+/* A filter of system calls and control groups are not everywhere to be had: what is missing is left
+   out, the groups first, since the size of the address space is limited in any case. */
 int start_processes(struct run *run)
 {
     int status = -ENOTSUP;
