@@ -52,6 +52,16 @@ exec sh '${io}/keyvalue.sh' \"$@\"
     add_custom_target(bench_keyvalue DEPENDS keyvalue)
 endif()
 
+# The process pool: by hand, in two ways; what goes on another is bench/pool/mpi.c, which needs mpicc.
+set(pool ${bench}/pool)
+foreach(name ring socketpair)
+    skua_program(bench_pool_${name} ${pool}/${name}.c)
+    target_sources(bench_pool_${name} PRIVATE ${pool}/raw.c)
+    target_include_directories(bench_pool_${name} PRIVATE ${bench})
+    set_target_properties(bench_pool_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endforeach()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)
