@@ -62,6 +62,17 @@ foreach(name ring socketpair)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endforeach()
 
+if(TARGET pgzip)
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_gzip
+        CONTENT "#!/bin/sh
+export BENCH_WHO=Skua BENCH_GZIP='$<TARGET_FILE:pgzip>'
+exec sh '${pool}/gzip.sh' \"$@\"
+"
+        FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+            WORLD_EXECUTE)
+    add_custom_target(bench_gzip DEPENDS pgzip)
+endif()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)

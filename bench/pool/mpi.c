@@ -1,6 +1,6 @@
-/* A pool by hand on MPI, as programs that hand out jobs from rank 0 have it: a message for each job to
-   whoever answered last, a message for each answer. With BENCH_BATCH=n in the environment n jobs are
-   one message.
+/* A pool by hand on MPI, as programs that hand out jobs from rank 0 have it: a message for each job
+   to whoever answered last, a message for each answer. With BENCH_BATCH=n in the environment n jobs
+   are one message.
 
    Under mpirun; the other ranks serve rank 0 until it sends RAW_END. */
 #define _GNU_SOURCE

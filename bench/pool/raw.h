@@ -1,6 +1,7 @@
-/* raw.h: pools of worker processes written by hand, against which Skua's is measured: the least that
-   each way to talk to another process costs. They keep no promise: a job cannot be cancelled, has no
-   deadline and is no function of the caller's choice, and whatever a worker writes is believed.
+/* raw.h: pools of worker processes written by hand, against which Skua's is measured: the least
+   that each way to talk to another process costs. They keep no promise: a job cannot be cancelled,
+   has no deadline and is no function of the caller's choice, and whatever a worker writes is
+   believed.
 
    One way to talk is one file (ring.c, socketpair.c, mpi.c) that defines the functions below; raw.c
    has the cases, which are the same for all. Everything is called by one thread.
@@ -44,14 +45,14 @@ int raw_start(unsigned workers);
 
 void raw_stop(void);
 
-/* Give a job to `worker`. `in` is copied, unless it is the worker's raw_buffer(). A worker that died
-   is replaced first. */
+/* Give a job to `worker`. `in` is copied, unless it is the worker's raw_buffer(). A worker that
+   died is replaced first. */
 int raw_post(unsigned worker, raw_kind kind, const void *in, size_t bytes);
 
 int raw_flush(void);
 
-/* Wait until there are answers. Returns how many were written, or a negative errno. `count` is as many
-   as one worker may have under way, or more. */
+/* Wait until there are answers. Returns how many were written, or a negative errno. `count` is as
+   many as one worker may have under way, or more. */
 ssize_t raw_wait(raw_answer answers[], size_t count);
 
 /* Memory that is shared with the worker, or NULL if there is no such thing. */

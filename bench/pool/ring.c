@@ -4,7 +4,7 @@
    Invariants:
    1. Every word has one writer but for the two sleep words, which both sides may clear.
    2. Who wants to sleep says so and looks again; who has written looks whether the other sleeps.
-      Between write and look there is a full fence on both sides, so that one of them sees the other.
+      Between write and look there is a full fence on both sides, so that one sees the other.
    3. Indices count up and are never wrapped: their lowest bits are the slot. */
 #define _GNU_SOURCE
 #include "raw.h"

@@ -12,8 +12,8 @@
 /* Longer ones go as several packets: a packet has to fit into the socket's buffer. */
 enum { PIECE_BYTES = 64 * 1024 };
 
-/* A job, or its answer. Its payload, if it has one, comes in the next messages, and then it is alone
-   in its own. */
+/* A job, or its answer. Its payload, if it has one, comes in the next messages, and then it is
+   alone in its own. */
 typedef struct packet {
     uint32_t kind;
     uint32_t bytes; /* of payload */
