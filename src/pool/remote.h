@@ -20,8 +20,9 @@ struct skua__remote_ops {
     /* The caller has given up. 1: it had not left, and nobody will speak of it again. 0: it will be
        answered in any case, and soon: with `status` if it was stopped in time. */
     int (*revoke)(struct skua__remote *remote, struct skua__call *call, int status);
-    /* Send what was posted. Called without the lock, by anybody, several at a time. */
-    void (*flush)(struct skua__remote *remote);
+    /* Send what was posted, to whichever rank. Called without the lock, by anybody, several at a
+       time, perhaps after the pool is gone. */
+    void (*flush)(void);
 };
 
 struct skua__remote {
@@ -32,7 +33,6 @@ struct skua__remote {
     uint32_t workers; /* processes over there */
     uint32_t credits; /* calls that it may have at a time; 0: it is lost */
     uint32_t load;    /* calls that it has */
-    bool is_posted;   /* something waits for flush() */
 };
 
 /* dispatch.c, all (L) */
@@ -41,15 +41,17 @@ struct skua__remote {
 void skua__remote_attach(struct skua__remote *remote, struct skua__after *after);
 void skua__remote_detach(struct skua__remote *remote);
 
+/* The lane has given the call up: revoke() has returned 1. */
+void skua__remote_withdraw(struct skua__call *call);
+
 /* The call has ended there: `answer` (a PRIVATE or SHORT loan, or NULL) and `text` (of
    skua__alloc(), or NULL) are the call's from now on. */
 void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
                            struct skua__loan *answer, char *text, struct skua__after *after);
 
-/* The rank is lost. Calls that had begun there fail, or are begun again if they may be; `has_begun`
-   NULL: all had. */
-void skua__remote_lost(struct skua__remote *remote,
-                       bool (*has_begun)(const struct skua__call *call), const char *host,
-                       struct skua__after *after);
+/* The lane has lost the call: it fails with that story (or is begun again) if it may have begun, and
+   else waits again. True: `after` is full; unlock before the next one. */
+bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
+                       struct skua__after *after, const char *story);
 
 #endif

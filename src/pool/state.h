@@ -14,13 +14,12 @@
 
    A process (load: calls that it has):
 
-     STARTING --FORKED--> READY  (load 0: in pool->idle; below its limit: in pool->open;
-                            |     more than one: also in pool->loaded)
+     STARTING --FORKED--> READY  (no load: in pool->idle; below its limit: in pool->open;
+                            |     with requests: also in pool->busy)
      cancel, deadline,      v
      liar, pool closes:   DOOMED --DIED--> GONE (references keep the record, for its memory)
 
-   Requests to a process have tickets that count up, and calls[ticket % SLOTS] is the call, or NULL:
-   revoked. What lies between `answered` and `sent` is in flight. Answers come in that order. */
+   The requests of a process, their order, and which of them has begun, are in its ring. */
 #ifndef SKUA_POOL_STATE_H
 #define SKUA_POOL_STATE_H
 
@@ -31,6 +30,7 @@
 #include "pool/heap.h"
 #include "pool/message.h"
 #include "pool/ring.h"
+#include "pool/talk.h"
 #include "sched/held.h"
 #include "sched/waiter.h"
 
@@ -51,19 +51,17 @@ enum skua__loan_kind {
     SKUA__LOAN_PRIVATE, /* memory of our own: a copy, or what came from another rank */
 };
 
-enum { SKUA__SHORT_BYTES = SKUA__RESPONSE_INLINE_BYTES };
-
 /* What skua_buf.owner points to. (L), but that whoever has it may read it. Made in pool->free_loans
    and kept there: never freed before the pool. */
 struct skua__loan {
     enum skua__loan_kind kind;
     skua_pool *pool;
     struct skua__process *process; /* IN, OUT: a reference */
-    uint64_t offset;               /* IN, OUT */
+    uint32_t block;                /* IN, OUT */
     size_t bytes;
     void *memory;            /* PRIVATE, of skua__alloc(); else what skua_buf.data is */
     struct skua__loan *next; /* in a list of who has it */
-    char inside[SKUA__SHORT_BYTES];
+    _Alignas(16) char inside[SKUA__OUT_INLINE_BYTES];
 };
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -78,46 +76,48 @@ enum skua__call_state {
 
 /* Who asked, and so how its end is told: skua__call_tell(). */
 enum skua__call_kind {
-    SKUA__CALL_FRAME,  /* a skua_pool_call(): wake its waiter; struct skua__frame_call */
+    SKUA__CALL_FRAME,  /* a skua_pool_call(), or a task that has gone: wake its waiter */
     SKUA__CALL_TASK,   /* a skua_pool_submit(): let its task go; struct skua__submission */
     SKUA__CALL_STREAM, /* an item of a stream or a map: struct skua__stream_item */
 };
 
-enum { SKUA__PRIORITIES = 8, SKUA__CALL_TEXT_BYTES = 512 };
+enum {
+    SKUA__PRIORITY_MAX = 3, /* which is priority 0 of a call */
+    SKUA__PRIORITY_MIN = -4,
+    SKUA__PRIORITIES = SKUA__PRIORITY_MAX - SKUA__PRIORITY_MIN + 1,
+    SKUA__CALL_TEXT_BYTES = 512,
+};
 
 /* One job that somebody asked for. (L), but for what is constant. */
 struct skua__call {
-    struct skua__link link; /* PENDING: in pool->pending; RUNNING in a remote lane: the lane's */
+    struct skua__link link; /* PENDING: in pool->pending; GRANTED: in pool->copies; in a remote
+                               lane: the lane's; DONE: its stream's */
     struct skua__process *process; /* GRANTED; RUNNING here */
     struct skua__remote *remote;   /* RUNNING there */
-    uint64_t ticket;               /* GRANTED, RUNNING here: its request */
+    struct skua__waiter *waiter;   /* FRAME: who waits for it, or NULL */
+    uint64_t ticket;               /* RUNNING here: its request */
     uint64_t sequence;             /* the order in which calls came */
     struct skua__loan *answer;     /* DONE: NULL: it is empty */
     char *text;                    /* why it failed, of skua__alloc(); NULL: the status says all */
-    uint64_t in_offset;            /* GRANTED, RUNNING here: its block, if has_block */
     struct skua__heap_node timer;  /* in pool->timers if has_timer */
     int64_t due_ns;                /* its deadline, or when the worker is killed for it */
-    int status;                    /* DONE; is_stopping: what it will be if no answer comes */
+    uint32_t block;                /* GRANTED, RUNNING here: where its input is */
+    int status;                    /* DONE; is_stopping: what it is if no answer comes */
     uint32_t attempts;             /* how often it may be begun yet */
     uint8_t state;                 /* enum skua__call_state */
+    uint8_t kind;                  /* enum skua__call_kind */
     uint8_t restarts;              /* how often its worker died before taking it */
-    bool has_block;
+    bool has_block;                /* `block` is the call's; else it is in_loan's, or there is none */
     bool has_timer;
-    bool is_stopping; /* its caller has given up; it is in its grace */
-    /* Constant from the start; `in` and in_loan until DONE. */
-    uint8_t kind;
-    uint8_t priority; /* 0 is begun first */
+    bool is_copied;                /* GRANTED: somebody copies the input just now */
+    bool is_stopping;              /* its caller has given up; it is in its grace */
+    uint8_t priority;              /* 0 is begun first */
+    /* Constant. */
     const skua_job *job;
-    skua_bytes in;                /* NULL data: it is in in_loan */
-    struct skua__loan *in_loan;   /* from skua_call_opts.in_buf; the call's */
+    skua_bytes in;
+    struct skua__loan *in_loan;   /* where `in` lies, and the call's until DONE; or NULL */
     const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
-    struct skua__call_talk *talk; /* what talk_parent.c keeps of those while it runs */
     int64_t grace_ns;
-};
-
-struct skua__frame_call {
-    struct skua__call call;
-    struct skua__waiter waiter; /* parker NULL: nobody waits */
 };
 
 /* --- processes -------------------------------------------------------------------------------- */
@@ -132,24 +132,24 @@ enum skua__process_state {
 
 /* One worker process. (L) but for the constant part. */
 struct skua__process {
-    struct skua__link link;   /* in pool->processes until it is GONE */
-    struct skua__link place;  /* in pool->idle or pool->open */
-    struct skua__link loaded; /* in pool->loaded */
+    struct skua__link link;  /* in pool->processes until it is GONE */
+    struct skua__link place; /* READY: in pool->idle, or in pool->open, or in none: it is full */
+    struct skua__link busy;  /* in pool->busy while its ring has requests */
+    struct skua__link fresh; /* in pool->fresh: it has requests that it cannot see yet */
     enum skua__process_state state;
     uint32_t references; /* the list of processes, GRANTED calls, loans */
-    uint32_t load;       /* calls that it has */
+    uint32_t granted;    /* GRANTED calls; with the requests in the ring they are its load */
     uint32_t limit;      /* so many calls are good for it */
     bool is_retiring;    /* gets no more calls */
-    uint64_t sent;       /* ticket of the next request */
-    uint64_t answered;   /* lowest ticket in flight */
-    struct skua__call *calls[SKUA__JOBRING_SLOTS];
-    int64_t since_ns;   /* when its present job was the first in flight */
-    int64_t run_ns;     /* how long its jobs take: a moving average; -1: none has ended */
-    uint64_t completed; /* jobs that it has answered */
-    struct skua__jobring ring;
-    struct skua__blocks in; /* of its IN region */
+    int64_t since_ns;    /* when its present job became the first in the ring */
+    int64_t run_ns;      /* how long its jobs take: a moving average; -1: none has ended */
+    uint64_t completed;  /* jobs that it has answered */
+    struct skua__jobring ring; /* owners are calls */
+    struct skua__talk talk;
+    struct skua__blocks in;    /* of its IN region */
     pid_t pid;
-    int pidfd; /* -1: not known yet, or closed */
+    int pidfd;                        /* -1: not known yet, or closed */
+    struct skua__process *next_freed; /* in skua__after.freed */
     /* Supervisor only. */
     int memfd; /* until FORKED */
     /* Constant. */
@@ -172,7 +172,8 @@ struct skua_pool {
     /* (L) */
     enum skua__pool_state state;
     bool is_draining;      /* new calls fail with -ESHUTDOWN */
-    bool reactor_sleeps;   /* new requests ask for the bell */
+    uint32_t sleep;        /* not 0: the reactor sleeps, for that time; requests ask for the bell */
+    uint32_t sleeps;       /* the latest such number */
     bool ended;            /* all processes are gone; the reactor may end */
     bool finished;         /* the supervisor is through: the pool may be freed when nobody calls */
     bool started;          /* all workers have been there once */
@@ -186,17 +187,20 @@ struct skua_pool {
     struct skua__list processes;
     struct skua__list idle;
     struct skua__list open;   /* have calls, and room for more; taken from the front in turn */
-    struct skua__list loaded; /* have several; whose job has run longest is first */
+    struct skua__list busy;   /* have requests; whose first one has been there longest is first */
+    struct skua__list fresh;  /* have requests that were not published */
+    struct skua__list copies; /* calls of streams that are GRANTED: their inputs are to be copied */
     struct skua__list remotes;
     struct skua__list pending[SKUA__PRIORITIES];
     uint32_t pending_mask; /* a bit for each list that is not empty */
     uint32_t pending_count;
-    uint32_t prefetched_priority[SKUA__PRIORITIES]; /* RUNNING here, the first of each included */
+    uint32_t in_rings[SKUA__PRIORITIES]; /* calls RUNNING here */
     uint64_t sequence;
     struct skua__heap timers;         /* of calls; the earliest first */
     struct skua__list memory_waiters; /* of skua_pool_alloc() */
     struct skua__loan *free_loans;
     uint32_t free_loan_count;
+    struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
     int control;
@@ -225,8 +229,10 @@ struct skua__after {
     struct skua__wake_list wakes;
     size_t bell_count;
     size_t held_count;
-    bool must_go_on;            /* it was full: dispatch again */
-    struct skua__process *last; /* a list of records to be freed, by place.next */
+    bool must_dispatch;          /* there was no room here for what could be done */
+    bool must_copy;              /* somebody has to look at pool->copies */
+    void (*remote_flush)(void);  /* see struct skua__remote_ops; or NULL */
+    struct skua__process *freed; /* records, by next_freed */
     struct skua__shared *bells[SKUA__WAKE_CHUNK];
     struct skua__held *held[SKUA__WAKE_CHUNK];
 };
@@ -247,8 +253,10 @@ static inline void skua__after_init(struct skua__after *after)
     after->wakes.count = 0;
     after->bell_count = 0;
     after->held_count = 0;
-    after->must_go_on = false;
-    after->last = NULL;
+    after->must_dispatch = false;
+    after->must_copy = false;
+    after->remote_flush = NULL;
+    after->freed = NULL;
 }
 
 /* True: flush before going on. One completion with what it sets off adds at most two entries. */
@@ -258,10 +266,10 @@ static inline bool skua__after_is_full(const struct skua__after *after)
            after->bell_count + 2 >= SKUA__WAKE_CHUNK || after->held_count + 2 >= SKUA__WAKE_CHUNK;
 }
 
-/* Wake, ring, let go, free. No lock is held. */
-void skua__after_flush(struct skua__after *after);
+/* (L) Wake that worker after the unlock. */
+void skua__after_bell(struct skua__after *after, struct skua__shared *shared);
 
-/* Unlock and flush; then hand out what there was no room for. */
+/* Publish requests, unlock, do all that, and hand out what there was no room for. */
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after);
 
 /* --- process.c -------------------------------------------------------------------------------- */
@@ -273,21 +281,23 @@ void skua__process_unref(struct skua__process *process, struct skua__after *afte
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) The process is there: it may have calls. */
 void skua__process_welcome(struct skua__process *process, struct skua__after *after);
-/* (L) Kill it; from now on it has no call and does not count as a worker. What was answered is
-   taken, the job that runs fails with `status` and that text, those behind it get another worker.
-   */
+/* (L) Kill it; from now on it has no call and does not count as a worker. Its answers were taken. The
+   job that runs fails with `status` and that story (NULL: none, and it is not begun again), those
+   behind it get another worker. */
 void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
-                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+                        const char *story);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
 /* (L) It is dead (`status` of waitpid; -1: with the zygote): its job fails unless it is answered.
-   The list's reference is given up. */
-void skua__process_died(struct skua__process *process, int status, struct skua__after *after);
+   The list's reference is given up. False: `after` was full; unlock, and call again. */
+bool skua__process_died(struct skua__process *process, int status, struct skua__after *after);
 
 /* --- dispatch.c, all (L) ---------------------------------------------------------------------- */
 
 /* Give waiting calls to processes and remote lanes that have room. */
 void skua__pool_dispatch(skua_pool *pool, struct skua__after *after);
+/* The same for a call that has just begun to wait, which may pass others. */
+void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after);
 /* The call waits from now on: behind the others of its priority, or before them. */
 void skua__pool_enqueue(skua_pool *pool, struct skua__call *call);
 void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
@@ -295,26 +305,44 @@ void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
 void skua__pool_dequeue(skua_pool *pool, struct skua__call *call);
 /* The input of the GRANTED call is in its block: send the request. */
 void skua__call_send(struct skua__call *call, struct skua__after *after);
-/* Take back a request that the worker has not begun; its call is NEW again. False: it has begun. */
+/* Take back a request that the worker has not begun; the call is NEW again. False: it has begun. */
 bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 /* Take all that the process has answered, and let it have more. Returns how many. Stops when
    `after` is full. */
 size_t skua__process_drain(struct skua__process *process, struct skua__after *after);
 /* The process's place in the pool's lists, after its load, limit or state changed. */
 void skua__process_settle(struct skua__process *process);
+/* Take the answers of all, and hand out what waits. Returns how many there were. */
+size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
+/* The GRANTED call gives its place up; it is NEW again. */
+void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
+/* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process. */
+void skua__call_detach(struct skua__call *call, struct skua__after *after);
 /* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
    or SKUA__NEVER. */
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 
 /* --- call.c, all (L) -------------------------------------------------------------------------- */
 
-/* The call is DONE with the status; its input is given up. `format` may be NULL. */
+/* The call is DONE with the status; its input is given up. */
 void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__after *after,
                        int status);
 void skua__call_fail(skua_pool *pool, struct skua__call *call, struct skua__after *after,
                      int status, const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Why new calls are refused: 0, -ESHUTDOWN, -EOWNERDEAD (and fails the call with its story). */
-int skua__pool_refuses(const skua_pool *pool);
+/* The call, which no worker has any more, had begun when its worker was lost: it fails with that
+   story, unless it may be begun again or its caller has given up. */
+void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                        int status, const char *story);
+/* The call has a place and a block: tell who is to copy its input. */
+void skua__call_tell_granted(skua_pool *pool, struct skua__call *call, struct skua__after *after);
+/* Copy the input of a GRANTED call, without the lock, and send it; or it waits again. */
+void skua__call_load(skua_pool *pool, struct skua__call *call, struct skua__after *after);
+/* Copy for the GRANTED calls in pool->copies. */
+void skua__pool_copy(skua_pool *pool);
+/* Run a call of the calling task or thread until it is DONE. The lock is held, and given up
+   meanwhile. `cause`: 0, or why its caller has given up already. */
+void skua__call_run(skua_pool *pool, struct skua__call *call, skua_time deadline, int cause,
+                    struct skua__after *after);
 /* The caller gives up (`cause`: -ECANCELED, -ETIMEDOUT): afterwards the call is DONE, or it is in
    its grace, and will be. */
 void skua__call_give_up(skua_pool *pool, struct skua__call *call, struct skua__after *after,
@@ -326,6 +354,9 @@ void skua__call_clear_timer(skua_pool *pool, struct skua__call *call);
 void skua__pool_run_timers(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 /* A user begins and ends: until then the pool is not freed. */
 void skua__pool_enter(skua_pool *pool);
+/* A call with these opts (NULL: none), NEW, of kind FRAME. */
+void skua__call_init(struct skua__call *call, const skua_job *job, skua_bytes in,
+                     const skua_call_opts *opts);
 void skua__pool_leave(skua_pool *pool, struct skua__after *after);
 /* What the header says of the job: -ENOENT and so on, before anything is begun. */
 int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
@@ -351,9 +382,10 @@ struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind);
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after);
 /* Hand it to the program: NULL gives the empty buffer. */
 void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
-/* (L) Make the call's answer of a response that was checked. 0 or -ENOMEM. */
-int skua__loan_answer(struct skua__process *process, struct skua__call *call,
-                      const struct skua__response *response, struct skua__after *after);
+/* (L) Make the call's answer of a response that was checked, and is its process's latest. 0 or
+   -ENOMEM. */
+int skua__loan_answer(struct skua__call *call, const struct skua__response *response,
+                      struct skua__after *after);
 /* (L) Memory may have become free in an IN region. */
 void skua__pool_notify_memory(skua_pool *pool, struct skua__after *after);
 
