@@ -5,9 +5,9 @@
    and makes all calls from one thread of its own, start to stop. The transport moves bytes and
    tells who is there; jobs, batches, deadlines and statistics are Skua's affair.
 
-   Packets are small and arrive in the order in which they were sent to a rank. A payload is one
-   large block under a number, which its receiver has asked for by a packet after it gave memory to
-   the transport, so that nothing is ever stored on the way. */
+   Packets arrive in the order in which they were sent to a rank. A payload is one large block under
+   a number, which its receiver has asked for by a packet after it gave memory to the transport, so
+   that nothing is ever stored on the way. */
 #ifndef SKUA_CLUSTER_TRANSPORT_H
 #define SKUA_CLUSTER_TRANSPORT_H
 
@@ -18,6 +18,7 @@ SKUA_BEGIN_DECLS
 enum {
     SKUA_TRANSPORT_VERSION = 1,
     SKUA_TRANSPORT_PACKET_MAX = 80 * 1024, /* bytes in a packet */
+    SKUA_TRANSPORT_PAYLOAD_MAX = 1 << 20,  /* and in a payload */
     SKUA_TRANSPORT_IDS = 1 << 30,          /* payloads are numbered below this */
 };
 
@@ -25,7 +26,7 @@ enum {
    came with one is the transport's until its event. */
 typedef struct skua_transport_events {
     void *arg;
-    /* A packet; `data` stays until the return. */
+    /* A packet; `data`, aligned for 8 bytes, stays until the return. */
     void (*packet)(void *arg, uint32_t from, const void *data, size_t bytes);
     /* What was sent needs its memory no more. */
     void (*sent)(void *arg, void *token);

@@ -5,7 +5,7 @@
    that sends nonsense for lost.
 
        rank r -> 0     HELLO         once, first
-       0 -> r          OPEN          make a pool; then OPENED comes, or CLOSE goes, in any order
+       0 -> r          OPEN          make a pool, `ticket` being its serial number; then OPENED comes
        0 -> r          JOB           then exactly one ANSWER comes, unless the pool is closed
        0 -> r          CANCEL        the job is to end; or it has ended
        to the sender   PULL          a piece of a large input or answer: the payload `id`
@@ -40,7 +40,7 @@ enum skua__record_kind {
 enum {
     SKUA__RECORD_ALIGNMENT = 8,
     SKUA__EAGER_BYTES = 64 * 1024, /* inputs and answers up to this go with their record */
-    SKUA__PIECE_BYTES = 1024 * 1024,
+    SKUA__PIECE_BYTES = SKUA_TRANSPORT_PAYLOAD_MAX,
     SKUA__PIECES_AT_ONCE = 4, /* of one payload */
     SKUA__HOST_BYTES = 64,
 };
@@ -58,6 +58,7 @@ struct skua__record_hello {
     uint32_t version;
     uint32_t cores; /* that this rank may use */
     uint64_t build; /* of the program */
+    uint64_t place; /* which cores those are: ranks of one host that have the same share them */
     char host[SKUA__HOST_BYTES];
 };
 
@@ -67,7 +68,7 @@ struct skua__record_open {
     uint64_t payload_max;
     uint64_t jobs_per_worker_max;
     uint32_t workers; /* 0: one for each core that is this rank's */
-    uint32_t ranks;   /* on this host */
+    uint32_t ranks;   /* on these cores */
     int32_t nice;
     uint32_t binding;
     skua_pool_limits limits;
@@ -92,7 +93,8 @@ struct skua__record_job {
 /* The text follows, then the answer, likewise. */
 struct skua__record_answer {
     uint64_t bytes;
-    int64_t run_ns; /* how long it had a process, as far as the rank can tell */
+    int64_t run_ns;  /* how long jobs take there at present; 0: not known */
+    int64_t busy_ns; /* the sum of the times of all jobs of the rank's pool */
     int32_t status;
     uint32_t text_bytes;
 };
