@@ -17,8 +17,8 @@
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/state.h"
 #include "pool/remote.h"
+#include "pool/state.h"
 #include "sched/service.h"
 #include "sched/task.h"
 
@@ -84,19 +84,14 @@ static void publish(skua_pool *pool, struct skua__after *after)
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
 {
     publish(pool, after);
-    /* Nobody frees the pool while there is more to do in it. */
-    bool is_more = after->must_dispatch;
-    pool->callers += is_more;
-    while (is_more) {
+    while (after->must_dispatch || after->must_copy) {
+        pool->callers++; /* nobody frees it while there is more to do in it */
         skua__pool_unlock(pool);
         flush(pool, after);
         skua__pool_lock(pool);
         skua__pool_dispatch(pool, after);
+        skua__pool_leave(pool, after);
         publish(pool, after);
-        is_more = after->must_dispatch;
-        if (!is_more) {
-            skua__pool_leave(pool, after);
-        }
     }
     skua__pool_unlock(pool);
     flush(pool, after);
@@ -249,8 +244,9 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
     if (skua__jobring_oldest(&process->ring) == call->ticket) {
         stop_running(pool, call, after, cause);
     } else { /* `after` is full: again, soon */
-        skua__call_set_timer(pool, call, 1);
+        call->is_stopping = true;
         call->status = cause;
+        skua__call_set_timer(pool, call, 1);
     }
 }
 
@@ -317,12 +313,39 @@ void skua__call_load(skua_pool *pool, struct skua__call *call, struct skua__afte
         skua__call_ungrant(call, after);
         skua__call_finish(pool, call, after, call->status);
     } else if (process->state == SKUA__PROCESS_READY) {
-        skua__call_send(call, after);
+        skua__call_forward(call, after);
     } else { /* it was lost meanwhile */
         skua__call_ungrant(call, after);
         skua__pool_requeue(pool, call);
     }
     skua__pool_dispatch(pool, after);
+}
+
+/* A stream's calls are copied by a task of the pool, or by whoever could not start one. */
+static int copy_task(void *arg)
+{
+    skua_pool *pool = arg;
+    struct skua__after after;
+    skua__after_init(&after);
+    struct skua__link *link;
+    skua__pool_lock(pool);
+    while ((link = skua__list_pop_front(&pool->copies)) != NULL) {
+        skua__call_load(pool, SKUA_CONTAINER(link, struct skua__call, link), &after);
+    }
+    skua__pool_leave(pool, &after);
+    skua__pool_unlock_after(pool, &after);
+    return 0;
+}
+
+void skua__pool_copy(skua_pool *pool)
+{
+    const skua_spawn_opts opts = {.name = "skua-pool-copy"};
+    skua__pool_lock(pool);
+    skua__pool_enter(pool);
+    skua__pool_unlock(pool);
+    if (skua__submit_own(pool->runtime, copy_task, pool, &opts) < 0) {
+        copy_task(pool);
+    }
 }
 
 /* --- calls that somebody waits for ------------------------------------------------------------ */
@@ -339,9 +362,8 @@ static bool is_over(skua_time deadline)
     return limit != SKUA__NEVER && limit <= skua__clock_ns();
 }
 
-/* A NEW call looks for a process. */
-static void seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
-                 struct skua__after *after)
+void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
+                     struct skua__after *after)
 {
     const bool is_now = skua__is_now(deadline);
     if (pool->is_draining && pool->state == SKUA__POOL_OPEN) {
@@ -384,7 +406,7 @@ void skua__call_run(skua_pool *pool, struct skua__call *call, skua_time deadline
         } else if (cause < 0 && cause != SKUA__RECHECK && !call->is_stopping) {
             skua__call_give_up(pool, call, after, cause);
         } else if (call->state == SKUA__CALL_NEW) {
-            seek(pool, call, deadline, after);
+            skua__call_seek(pool, call, deadline, after);
         } else if (call->state == SKUA__CALL_GRANTED && !is_over(deadline)) {
             skua__call_load(pool, call, after);
         } else {
@@ -454,25 +476,32 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
     return job->number == 0 || job->number > pool->job_count ? -ENOENT : 0;
 }
 
-/* What the caller gets of a call that is DONE. */
-static int deliver(struct skua__call *call, skua_buf *out)
+void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after)
+{
+    if (out != NULL) {
+        skua__loan_deliver(call->answer, out);
+    } else if (call->answer != NULL) {
+        skua__loan_end(call->answer, after);
+    }
+}
+
+int skua__call_say(struct skua__call *call)
 {
     const int status = call->status;
     if (status < 0 && call->text != NULL) {
-        int code = skua_fail(status, "%s", call->text);
+        const int code = skua_fail(status, "%s", call->text);
         (void)code;
     }
     skua__free(call->text);
-    skua__loan_deliver(call->answer, out);
     return status;
 }
 
 int skua_pool_call_with(skua_pool *pool, const skua_job *job, skua_bytes in,
                         const skua_call_opts *opts, skua_buf *out, skua_time deadline)
 {
-    skua_buf unseen;
-    skua_buf *const answer = out != NULL ? out : &unseen;
-    *answer = (skua_buf){NULL, 0, NULL};
+    if (out != NULL) {
+        *out = (skua_buf){NULL, 0, NULL};
+    }
     if (skua__forked()) {
         return -ESHUTDOWN;
     }
@@ -491,11 +520,10 @@ int skua_pool_call_with(skua_pool *pool, const skua_job *job, skua_bytes in,
     skua__pool_lock(pool);
     skua__pool_enter(pool);
     skua__call_run(pool, &call, deadline, cause, &after);
+    skua__call_deliver(&call, out, &after);
     skua__pool_leave(pool, &after);
     skua__pool_unlock_after(pool, &after);
-    int status = deliver(&call, answer);
-    skua_buf_release(&unseen);
-    return status;
+    return skua__call_say(&call);
 }
 
 int skua_pool_call(skua_pool *pool, const skua_job *job, skua_bytes in, skua_buf *out,

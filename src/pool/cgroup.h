@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 /* Parent: where a pool may make its folder: that of the program's own group or of its parent,
-   whichever hands the controllers memory and pids (as needed) on to its children, or can be made to.
-   `mounts` and `groups` are "/proc/self/mountinfo" and "/proc/self/cgroup", or files like them.
+   whichever hands the controllers memory and pids (as needed) on to its children, or can be made
+   to. `mounts` and `groups` are "/proc/self/mountinfo" and "/proc/self/cgroup", or files like them.
    Returns 0 with the path, or -ENOTSUP. */
 int skua__cgroup_find(char path[], size_t path_bytes, const char *mounts, const char *groups,
                       const skua_pool_limits *limits) SKUA_MUST_CHECK;

@@ -28,21 +28,16 @@
 #include <string.h>
 
 enum {
-    COPY_BYTES = 4096,           /* so much is copied under the lock */
-    FILL_NS = 50 * 1000,         /* worth of jobs in a ring */
-    JOB_NS = 300,                /* what a job costs besides its function */
-    STUCK_NS = 50 * 1000,        /* a job that has run for so long holds up what is behind it */
-    CANDIDATES_MAX = 8,          /* processes that are asked for memory */
-    LONG_AGO_MAX = 64,           /* processes that are looked at for what is stuck */
+    COPY_BYTES = 4096,    /* so much is copied under the lock */
+    FILL_NS = 50 * 1000,  /* worth of jobs in a ring */
+    JOB_NS = 300,         /* what a job costs besides its function */
+    STUCK_NS = 50 * 1000, /* a job that has run for so long holds up what is behind it */
+    CANDIDATES_MAX = 8,   /* processes that are asked for memory */
+    LONG_AGO_MAX = 64,    /* processes that are looked at for what is stuck */
     LIMIT_MAX = SKUA__REQUEST_SLOTS - 1,
 };
 
 /* --- lists ------------------------------------------------------------------------------------ */
-
-static uint32_t load_of(const struct skua__process *process)
-{
-    return skua__jobring_live(&process->ring) + process->granted;
-}
 
 static void unlink_if_linked(struct skua__link *link)
 {
@@ -117,7 +112,7 @@ static struct skua__call *next_pending(const skua_pool *pool)
 
 /* --- a call and its process ------------------------------------------------------------------- */
 
-static void free_block(struct skua__call *call)
+static void free_block(struct skua__call *call, struct skua__after *after)
 {
     if (call->has_block) {
         struct skua__process *process = call->process;
@@ -125,6 +120,7 @@ static void free_block(struct skua__call *call)
         const bool was_taken = skua__heap_give(&process->in, call->block);
         skua_require(was_taken);
         call->has_block = false;
+        skua__pool_notify_memory(process->pool, after);
     }
 }
 
@@ -132,7 +128,7 @@ void skua__call_detach(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     process->pool->in_rings[call->priority]--;
-    free_block(call);
+    free_block(call, after);
     call->process = NULL;
     call->state = SKUA__CALL_NEW;
 }
@@ -152,7 +148,7 @@ void skua__call_ungrant(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     process->granted--;
-    free_block(call);
+    free_block(call, after);
     call->process = NULL;
     call->state = SKUA__CALL_NEW;
     unlink_if_linked(&call->link);
@@ -197,7 +193,7 @@ static void put(struct skua__process *process, struct skua__call *call)
     }
 }
 
-void skua__call_send(struct skua__call *call, struct skua__after *after)
+void skua__call_forward(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     skua_require(call->state == SKUA__CALL_GRANTED && process->state == SKUA__PROCESS_READY);
@@ -254,8 +250,7 @@ static bool grant_first_of(struct skua__list *list, struct skua__call *call,
     for (struct skua__link *link = list->head.next; link != &list->head && asked < CANDIDATES_MAX;
          link = link->next, asked++) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, place);
-        if (skua__jobring_room(&process->ring) > process->granted &&
-            grant(process, call, after)) {
+        if (skua__jobring_room(&process->ring) > process->granted && grant(process, call, after)) {
             return true;
         }
     }
@@ -286,8 +281,8 @@ static bool post(skua_pool *pool, struct skua__call *call, bool is_idle_only,
     for (struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
          link = link->next) {
         struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
-        const uint32_t limit = is_idle_only && remote->workers < remote->credits ? remote->workers
-                                                                                 : remote->credits;
+        const uint32_t limit =
+            is_idle_only && remote->workers < remote->credits ? remote->workers : remote->credits;
         if (remote->load < limit) {
             remote->load++;
             call->remote = remote;
@@ -373,8 +368,8 @@ int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t n
             return process->since_ns + STUCK_NS;
         }
         /* Who came first goes first. */
-        if (pending == NULL || (call->priority <= pending->priority &&
-                                call->sequence < pending->sequence)) {
+        if (pending == NULL ||
+            (call->priority <= pending->priority && call->sequence < pending->sequence)) {
             if (skua__call_revoke(call, after)) {
                 pool->stats.requeued++;
                 skua__pool_requeue(pool, call);
@@ -448,6 +443,7 @@ static void learn(struct skua__process *process, int64_t run_ns)
     process->run_ns = is_first ? run_ns : old_ns + run_ns / 8 - old_ns / 8;
     const int64_t more = FILL_NS / (process->run_ns + JOB_NS);
     process->limit = 1 + (uint32_t)(more < 1 ? 1 : more < LIMIT_MAX ? more : LIMIT_MAX - 1);
+    process->pool->limit = process->limit;
 }
 
 static void copy_text(struct skua__call *call, const char *bytes, size_t length)

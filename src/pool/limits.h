@@ -19,11 +19,11 @@ void skua__limits_begin_job(const struct skua__settings *settings);
 /* Worker, once, before its first job after the init job: the sandbox, if there is to be one. From
    then on a system call that is not on the list writes its number + 1 to *note, which lies in the
    shared memory, and kills the process by SIGSYS. Returns 0 or a negative errno. */
-int skua__sandbox_enter(const struct skua__settings *settings,
-                        _Atomic uint32_t *note) SKUA_MUST_CHECK;
+int skua__sandbox_enter(const struct skua__settings *settings, _Atomic uint32_t *note)
+    SKUA_MUST_CHECK;
 
-/* Parent: tell how a worker ended: `status` is that of waitpid, or -1 (with the zygote), `note` what
-   the sandbox noted, `is_oom` of DIED. Writes a phrase that begins with a verb ("was killed by
+/* Parent: tell how a worker ended: `status` is that of waitpid, or -1 (with the zygote), `note`
+   what the sandbox noted, `is_oom` of DIED. Writes a phrase that begins with a verb ("was killed by
    signal 11 (Segmentation fault)"). Returns the error code of its job: -EOWNERDEAD, or -EDQUOT if
    it met a limit. */
 int skua__limits_explain(const struct skua__settings *settings, int status, uint32_t note,

@@ -18,7 +18,4 @@ int skua__place_list(cpu_set_t **places, skua_pool_binding binding) SKUA_MUST_CH
    nearest memory. Never fails: a worker in the wrong place is slower, and otherwise as good. */
 void skua__place_put(pid_t pid, const cpu_set_t *place);
 
-/* Worker, once: take memory from where it runs, whatever the program does. */
-void skua__place_enter(skua_pool_binding binding);
-
 #endif

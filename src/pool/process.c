@@ -8,7 +8,7 @@
    (P1) pidfd >= 0 from FORKED until GONE, so that a kill reaches this very process or none.
    (P2) Only a READY process has requests. GRANTED calls may outlive it: who copies the input finds
         another state, and gives up the call's reference.
-   (P3) pool->worker_count counts STARTING and READY.
+   (P3) Each process is counted as life.h says.
    (P4) A process that is killed has at most one job that had begun, the oldest in its ring. That
         one fails or is begun again; the others have not begun and get another worker, whatever the
         dead one wrote about them.
@@ -16,14 +16,13 @@
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/limits.h"
 #include "pool/state.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -89,6 +88,7 @@ void skua__process_unref(struct skua__process *process, struct skua__after *afte
 void skua__process_welcome(struct skua__process *process, struct skua__after *after)
 {
     process->state = SKUA__PROCESS_READY;
+    skua__list_push_back(&process->pool->memory, &process->memory);
     skua__process_settle(process);
     skua__pool_dispatch(process->pool, after);
     skua__pool_notify_memory(process->pool, after);
@@ -105,7 +105,8 @@ void skua__process_kill(const struct skua__process *process)
 /* Out of all lists but that of the processes. */
 static void leave_lists(struct skua__process *process)
 {
-    struct skua__link *const links[] = {&process->place, &process->busy, &process->fresh};
+    struct skua__link *const links[] = {&process->place, &process->memory, &process->busy,
+                                        &process->fresh};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         if (skua__link_is_linked(links[i])) {
             skua__list_remove(links[i]);
@@ -154,8 +155,8 @@ void skua__process_doom(struct skua__process *process, struct skua__after *after
 {
     struct skua__call *begun = take_away(process, after);
     leave_lists(process);
+    skua__life_lost(process);
     process->state = SKUA__PROCESS_DOOMED;
-    process->pool->worker_count--;
     skua__process_kill(process);
     if (begun != NULL && story != NULL) {
         skua__call_fail(process->pool, begun, after, status, "job '%s': %s", begun->job->name,
@@ -163,29 +164,28 @@ void skua__process_doom(struct skua__process *process, struct skua__after *after
     } else if (begun != NULL) {
         skua__call_finish(process->pool, begun, after, status);
     }
+    skua__life_promote(process->pool, after);
     skua__pool_dispatch(process->pool, after);
 }
 
-/* The story of a death. */
+/* The story of a death. Returns the error code of the job that was hit. */
 static int describe_death(const struct skua__process *process, int status, char *text, size_t bytes)
 {
     const int pid = (int)process->pid;
     char line[SKUA__TEXT_BYTES];
-    const uint64_t ticket = skua__jobring_oldest(&process->ring);
-    const bool has_line = skua__jobring_last_log(&process->ring, ticket, line);
-    const char *before = has_line ? "; its last words: " : "";
-    if (status == -1) {
-        snprintf(text, bytes, "worker %d ended because the zygote was killed%s%s", pid, before,
-                 has_line ? line : "");
-    } else if (WIFSIGNALED(status)) {
-        const char *name = sigdescr_np(WTERMSIG(status));
-        snprintf(text, bytes, "worker %d was killed by signal %d (%s)%s%s", pid, WTERMSIG(status),
-                 name != NULL ? name : "real-time signal", before, has_line ? line : "");
-    } else {
-        snprintf(text, bytes, "worker %d exited with code %d%s%s", pid, WEXITSTATUS(status), before,
-                 has_line ? line : "");
+    char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
+    int code = -EOWNERDEAD;
+    if (status != -1) {
+        code = skua__limits_explain(process->pool->life.settings, status, 0, process->life.is_oom,
+                                    how, sizeof how);
     }
-    return -EOWNERDEAD;
+    const uint64_t ticket = skua__jobring_oldest(&process->ring);
+    if (skua__jobring_last_log(&process->ring, ticket, line)) {
+        snprintf(text, bytes, "worker %d %s; its last words: %s", pid, how, line);
+    } else {
+        snprintf(text, bytes, "worker %d %s", pid, how);
+    }
+    return code;
 }
 
 /* The job that the dead process had begun. */
@@ -213,10 +213,7 @@ bool skua__process_died(struct skua__process *process, int status, struct skua__
         bury_job(process, status, after);
     }
     leave_lists(process);
-    pool->stats.replaced += process->pid != 0;
-    if (process->state != SKUA__PROCESS_DOOMED) {
-        pool->worker_count--;
-    }
+    skua__life_lost(process);
     process->state = SKUA__PROCESS_GONE;
     if (process->pidfd >= 0) {
         close(process->pidfd);

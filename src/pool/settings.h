@@ -2,6 +2,8 @@
 #ifndef SKUA_POOL_SETTINGS_H
 #define SKUA_POOL_SETTINGS_H
 
+#include "base/compiler.h"
+
 #include <sched.h>
 #include <skua/pool.h>
 #include <stdbool.h>

@@ -28,6 +28,7 @@
 #include "base/lock.h"
 #include "pool/arena.h"
 #include "pool/heap.h"
+#include "pool/life.h"
 #include "pool/message.h"
 #include "pool/ring.h"
 #include "pool/talk.h"
@@ -107,16 +108,16 @@ struct skua__call {
     uint8_t state;                 /* enum skua__call_state */
     uint8_t kind;                  /* enum skua__call_kind */
     uint8_t restarts;              /* how often its worker died before taking it */
-    bool has_block;                /* `block` is the call's; else it is in_loan's, or there is none */
+    bool has_block; /* `block` is the call's; else it is in_loan's, or there is none */
     bool has_timer;
-    bool is_copied;                /* GRANTED: somebody copies the input just now */
-    bool is_stopping;              /* its caller has given up; it is in its grace */
-    uint8_t priority;              /* 0 is begun first */
+    bool is_copied;   /* GRANTED: somebody copies the input just now */
+    bool is_stopping; /* its caller has given up; it is in its grace */
+    uint8_t priority; /* 0 is begun first */
     /* Constant. */
     const skua_job *job;
     skua_bytes in;
-    struct skua__loan *in_loan;   /* where `in` lies, and the call's until DONE; or NULL */
-    const skua_call_opts *opts;   /* fds, channels, progress; NULL: it has none */
+    struct skua__loan *in_loan; /* where `in` lies, and the call's until DONE; or NULL */
+    const skua_call_opts *opts; /* fds, channels, progress; NULL: it has none */
     int64_t grace_ns;
 };
 
@@ -132,26 +133,28 @@ enum skua__process_state {
 
 /* One worker process. (L) but for the constant part. */
 struct skua__process {
-    struct skua__link link;  /* in pool->processes until it is GONE */
-    struct skua__link place; /* READY: in pool->idle, or in pool->open, or in none: it is full */
-    struct skua__link busy;  /* in pool->busy while its ring has requests */
-    struct skua__link fresh; /* in pool->fresh: it has requests that it cannot see yet */
+    struct skua__link link;   /* in pool->processes until it is GONE */
+    struct skua__link place;  /* READY: in pool->idle, or in pool->open, or in none: it is full */
+    struct skua__link memory; /* READY: in pool->memory */
+    struct skua__link busy;   /* in pool->busy while its ring has requests */
+    struct skua__link fresh;  /* in pool->fresh: it has requests that it cannot see yet */
     enum skua__process_state state;
-    uint32_t references; /* the list of processes, GRANTED calls, loans */
-    uint32_t granted;    /* GRANTED calls; with the requests in the ring they are its load */
-    uint32_t limit;      /* so many calls are good for it */
-    bool is_retiring;    /* gets no more calls */
-    int64_t since_ns;    /* when its present job became the first in the ring */
-    int64_t run_ns;      /* how long its jobs take: a moving average; -1: none has ended */
-    uint64_t completed;  /* jobs that it has answered */
+    uint32_t references;       /* the list of processes, GRANTED calls, loans */
+    uint32_t granted;          /* GRANTED calls; with the requests in the ring they are its load */
+    uint32_t limit;            /* so many calls are good for it */
+    bool is_retiring;          /* gets no more calls */
+    int64_t since_ns;          /* when its present job became the first in the ring */
+    int64_t run_ns;            /* how long its jobs take: a moving average; -1: none has ended */
+    uint64_t completed;        /* jobs that it has answered */
     struct skua__jobring ring; /* owners are calls */
     struct skua__talk talk;
-    struct skua__blocks in;    /* of its IN region */
+    struct skua__blocks in; /* of its IN region */
     pid_t pid;
     int pidfd;                        /* -1: not known yet, or closed */
     struct skua__process *next_freed; /* in skua__after.freed */
     /* Supervisor only. */
     int memfd; /* until FORKED */
+    struct skua__process_life life;
     /* Constant. */
     uint32_t id;
     uint32_t number; /* skua_job_worker() */
@@ -196,10 +199,13 @@ struct skua_pool {
     uint32_t pending_count;
     uint32_t in_rings[SKUA__PRIORITIES]; /* calls RUNNING here */
     uint64_t sequence;
+    uint32_t limit; /* of the process that answered last: how many jobs are good for one */
     struct skua__heap timers;         /* of calls; the earliest first */
+    struct skua__list memory;         /* READY processes, by `memory`: each gives in turn */
     struct skua__list memory_waiters; /* of skua_pool_alloc() */
+    uint64_t memory_epoch;            /* counts what has become free in IN regions */
     struct skua__loan *free_loans;
-    uint32_t free_loan_count;
+    struct skua__loan_slab *loan_slabs;
     struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
@@ -207,6 +213,7 @@ struct skua_pool {
     int bell;
     /* Submissions whose tasks were cancelled: a stack, pushed to without the lock. */
     _Atomic(struct skua__submission *) noticed;
+    struct skua__list notices; /* (L) the same, on their way */
     /* Supervisor only. */
     uint32_t next_id;
     uint32_t present; /* how many FORKED have come, until the pool has started */
@@ -215,10 +222,10 @@ struct skua_pool {
     skua_task *reactor;
     /* Constant. */
     skua_runtime *runtime;
+    struct skua__life life; /* in part not (L) */
     uint32_t job_count;
     uint32_t queue_max;
     size_t payload_max;
-    size_t memory_max_bytes;
     char name[SKUA__PROCESS_NAME_BYTES];
     struct skua__link orphan; /* see pool.c */
 };
@@ -304,7 +311,7 @@ void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
 /* Take the waiting call out of its list. */
 void skua__pool_dequeue(skua_pool *pool, struct skua__call *call);
 /* The input of the GRANTED call is in its block: send the request. */
-void skua__call_send(struct skua__call *call, struct skua__after *after);
+void skua__call_forward(struct skua__call *call, struct skua__after *after);
 /* Take back a request that the worker has not begun; the call is NEW again. False: it has begun. */
 bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 /* Take all that the process has answered, and let it have more. Returns how many. Stops when
@@ -352,6 +359,13 @@ void skua__call_set_timer(skua_pool *pool, struct skua__call *call, int64_t due_
 void skua__call_clear_timer(skua_pool *pool, struct skua__call *call);
 /* All timers that are due. */
 void skua__pool_run_timers(skua_pool *pool, struct skua__after *after, int64_t now_ns);
+/* A NEW call looks for a worker: it waits, or has one, or is DONE. */
+void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
+                     struct skua__after *after);
+/* The answer of a call that is DONE goes to *out, or to nobody. */
+void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after);
+/* Likewise its text, to the calling task. Returns its status. Without the lock. */
+int skua__call_say(struct skua__call *call);
 /* A user begins and ends: until then the pool is not freed. */
 void skua__pool_enter(skua_pool *pool);
 /* A call with these opts (NULL: none), NEW, of kind FRAME. */
@@ -386,8 +400,11 @@ void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
    -ENOMEM. */
 int skua__loan_answer(struct skua__call *call, const struct skua__response *response,
                       struct skua__after *after);
-/* (L) Memory may have become free in an IN region. */
+/* (L) Memory may have become free in an IN region; and: let the next one look who has not yet. */
 void skua__pool_notify_memory(skua_pool *pool, struct skua__after *after);
+void skua__pool_pass_memory(skua_pool *pool, struct skua__after *after);
+/* All records; nobody has one. */
+void skua__pool_free_loans(skua_pool *pool);
 
 /* --- pool.c ----------------------------------------------------------------------------------- */
 

@@ -19,8 +19,11 @@
 #include "base/clock.h"
 #include "base/panic.h"
 #include "pool/arena.h"
+#include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/job.h"
+#include "pool/limits.h"
+#include "pool/ring.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -29,7 +32,6 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_SETUP_FAILED = 70 };
@@ -155,7 +157,7 @@ static const skua_job *find_job(struct skua__worker *worker, const struct skua__
 {
     const skua_job *job = worker->job;
     if (job == NULL || job->name_hash != request->job_hash) {
-        job = skua__job_find(request->job_number, request->job_hash);
+        job = skua__job_find(request->job_hash);
         worker->job = job;
     }
     return job;
@@ -168,6 +170,9 @@ static int run(struct skua__worker *worker, skua_reply *reply)
         return -ENOENT;
     }
     const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
+    if (worker->settings != NULL) {
+        skua__limits_begin_job(worker->settings);
+    }
     const int status = job->fn(in, reply);
     if (__fpending(stdout) > 0) {
         fflush(stdout);
@@ -194,36 +199,6 @@ void skua__worker_turn(struct skua__worker *worker)
 
 /* --- the process ------------------------------------------------------------------------------ */
 
-/* The address space that this process has now. */
-static size_t address_space_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%lu", &pages) != 1) {
-            pages = 0;
-        }
-        fclose(file);
-    }
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static int set_limits(const struct skua__worker_setup *setup)
-{
-    const struct rlimit no_core = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0) {
-        return -errno;
-    }
-    if (setup->memory_max_bytes != 0) {
-        const rlim_t bytes = address_space_bytes() + setup->memory_max_bytes;
-        const struct rlimit memory = {bytes, bytes};
-        if (setrlimit(RLIMIT_AS, &memory) < 0) {
-            return -errno;
-        }
-    }
-    return 0;
-}
-
 int skua__worker_init(struct skua__worker *worker, uint32_t cores, uint32_t spinners)
 {
     skua__workring_init(&worker->ring, worker->arena.shared, cores, spinners);
@@ -241,10 +216,14 @@ static int set_up(const struct skua__worker_setup *setup, struct skua__worker *w
         return -ESRCH; /* too late: the zygote is gone */
     }
     setpgid(0, 0);
-    skua__child_set_name(setup->name);
+    skua__child_set_name(setup->settings->name);
+    int error = skua__cgroup_enter(setup->settings, setup->id);
+    if (error < 0) {
+        return error;
+    }
     const int kept[] = {setup->memfd, setup->bell, setup->talk};
     skua__child_close_others(kept, setup->talk >= 0 ? 3 : 2);
-    int error = skua__arena_open(&worker->arena, setup->payload_max, setup->memfd);
+    error = skua__arena_open(&worker->arena, setup->settings->payload_max, setup->memfd);
     if (error < 0) {
         return error;
     }
@@ -256,7 +235,8 @@ static int set_up(const struct skua__worker_setup *setup, struct skua__worker *w
     worker->bell = setup->bell;
     worker->talk = setup->talk;
     worker->number = setup->number;
-    error = set_limits(setup);
+    worker->settings = setup->settings;
+    error = skua__limits_enter(setup->settings);
     skua__child_reset_signals();
     skua__child_ignore_ends();
     return error;

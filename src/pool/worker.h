@@ -10,6 +10,7 @@
 #include "pool/arena.h"
 #include "pool/heap.h"
 #include "pool/ring.h"
+#include "pool/settings.h"
 #include "pool/talk.h"
 
 #include <skua/job.h>
@@ -17,15 +18,14 @@
 #include <sys/types.h>
 
 struct skua__worker_setup {
-    const char *name;
-    size_t payload_max;
-    size_t memory_max_bytes; /* 0: no limit */
+    const struct skua__settings *settings;
+    uint32_t id;
+    uint32_t number; /* skua_job_worker() */
     pid_t zygote;
     int memfd;
     int bell;
-    int talk;        /* socket to the parent, for fds; -1: none */
-    uint32_t number; /* in its pool */
-    uint32_t cores;  /* this and the next: see skua__workring_init() */
+    int talk;       /* socket to the parent, for fds; -1: none */
+    uint32_t cores; /* this and the next: see skua__workring_init() */
     uint32_t spinners;
 };
 
@@ -45,7 +45,8 @@ struct skua__worker {
     int bell;
     int talk;
     uint32_t number;
-    void *state; /* skua_job_state() */
+    void *state;                           /* skua_job_state() */
+    const struct skua__settings *settings; /* NULL in tests: no limits */
 };
 
 /* Memory for bytes that go to the parent. */
