@@ -327,7 +327,10 @@ bool skua__jobring_progress(const struct skua__shared *shared, uint64_t ticket, 
     }
     *done = skua__load(&shared->progress_done, relaxed);
     *total = skua__load(&shared->progress_total, relaxed);
-    return true;
+    /* seq_cst: pairs with the fence in skua__workring_progress(): were one of the numbers a later
+       job's, the ticket would have been taken away before. */
+    skua__fence(seq_cst);
+    return skua__load(&shared->progress_ticket, relaxed) == ticket;
 }
 
 /* --- log -------------------------------------------------------------------------------------- */
@@ -374,7 +377,7 @@ int skua__jobring_take_log(struct skua__jobring *ring, char text[SKUA__TEXT_BYTE
 bool skua__jobring_last_log(const struct skua__jobring *ring, uint64_t ticket,
                             char text[SKUA__TEXT_BYTES])
 {
-    /* acquire: pairs with the release in skua__workring_log(). */
-    const uint32_t write = skua__load(&ring->shared->log_write, acquire);
+    /* Who has learned of its death sees what it wrote. */
+    const uint32_t write = skua__load(&ring->shared->log_write, relaxed);
     return write != 0 && copy_line(ring->shared, write - 1, text) == ticket;
 }

@@ -35,13 +35,13 @@
 #define SKUA__REQUEST_SLOTS 64
 #define SKUA__RESPONSE_SLOTS 128 /* more than the requests and a question */
 #define SKUA__RETURN_SLOTS 1024
+#define SKUA__LOG_SLOTS 16
+#define SKUA__TEXT_BYTES 256 /* of a line, or of the text of a failure, with its final 0 */
 #endif
 
 enum {
-    SKUA__LOG_SLOTS = 16,
     SKUA__IN_INLINE_BYTES = 192,  /* an input of so many bytes travels in its request */
     SKUA__OUT_INLINE_BYTES = 256, /* likewise an answer, or the text of a failure, or an item */
-    SKUA__TEXT_BYTES = 256,       /* with its final 0 */
     /* Blocks of OUT that an honest worker has out at most: they all fit into the returns, together
        with the spare block. */
     SKUA__LENT_MAX = SKUA__RETURN_SLOTS - 1,
@@ -60,7 +60,8 @@ enum skua__where {
 };
 
 enum skua__request_kind {
-    SKUA__REQUEST_RUN,  /* a job */
+    SKUA__REQUEST_RUN,  /* a job; the first one shuts the worker into its sandbox */
+    SKUA__REQUEST_INIT, /* the pool's init job, before all others */
     SKUA__REQUEST_LOAD, /* the input is what skua__job_load() wants (pool/job.h); it answers */
 };
 
@@ -150,6 +151,7 @@ struct skua__shared {
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
     _Atomic uint32_t log_write;
+    _Atomic uint32_t sandbox_note; /* of skua__sandbox_enter() (pool/limits.h) */
     /* Written as the state, or the index, of the slot says. */
     struct skua__request_slot requests[SKUA__REQUEST_SLOTS];
     struct skua__response_slot responses[SKUA__RESPONSE_SLOTS];
@@ -288,7 +290,7 @@ bool skua__jobring_progress(const struct skua__shared *shared, uint64_t ticket, 
 int skua__jobring_take_log(struct skua__jobring *ring, char text[SKUA__TEXT_BYTES],
                            uint64_t *ticket, uint64_t *lost);
 
-/* The latest line of that job, taken or not; for the obituary of a dead worker. False: none. */
+/* Of a dead worker: the latest line of that job, taken or not. False: none. */
 bool skua__jobring_last_log(const struct skua__jobring *ring, uint64_t ticket,
                             char text[SKUA__TEXT_BYTES]);
 

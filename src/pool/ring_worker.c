@@ -219,7 +219,8 @@ void skua__workring_progress(struct skua__workring *ring, uint64_t done, uint64_
     if (!ring->has_progress) {
         /* Whoever sees the new numbers does not take them for the earlier job's. */
         skua__store(&shared->progress_ticket, 0, relaxed);
-        /* seq_cst: orders the 0 before the numbers. */
+        /* seq_cst: orders the 0 before the numbers; pairs with the fence in
+           skua__jobring_progress(). */
         skua__fence(seq_cst);
     }
     skua__store(&shared->progress_total, total, relaxed);
