@@ -36,6 +36,9 @@ void skua__lead_use(struct skua__lead *lead);
    opts->local. Returns 0 or -ENOMEM. `opts` may be NULL. */
 int skua__lead_attach(skua_pool *pool, const skua_pool_opts *opts);
 
+/* The pool closes: the calls in its lanes end with -ESHUTDOWN, soon. The lock is not held. */
+void skua__lead_stop(const skua_pool *pool);
+
 /* The pool's lanes, which have no calls any more, are gone. Does nothing without lanes. */
 void skua__lead_detach(skua_pool *pool);
 

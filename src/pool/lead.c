@@ -372,6 +372,11 @@ void skua__lead_end(struct skua__lead *lead, int code)
         skua__store(&cluster->has_lost, true, relaxed);
     }
     skua__cluster_end(cluster, code);
+    for (uint32_t i = 0; i < lead->pool_count; i++) {
+        if (lead->pools[i] != NULL) { /* of a pool that was forgotten */
+            skua__lanes_free(lead->pools[i]);
+        }
+    }
     skua__free(lead);
 }
 
@@ -410,7 +415,7 @@ static bool enter_table(struct skua__lead *lead, struct skua__lanes *lanes)
     return place < POOLS_MAX;
 }
 
-static void open_there(struct skua__lead *lead, const struct skua__lanes *lanes,
+static void open_there(struct skua__lead *lead, struct skua__lanes *lanes,
                        const skua_pool_opts *opts)
 {
     struct skua__record_open open = {
@@ -475,6 +480,15 @@ static struct skua__lanes *find(struct skua__lead *lead, const skua_pool *pool)
     return lanes;
 }
 
+void skua__lead_stop(const skua_pool *pool)
+{
+    struct skua__lead *lead = current;
+    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
+    if (lanes != NULL) {
+        skua__lanes_stop(lanes);
+    }
+}
+
 /* H1 */
 static void leave_table(struct skua__lead *lead, struct skua__lanes *lanes)
 {
@@ -516,7 +530,8 @@ void skua__lead_detach(skua_pool *pool)
 
 /* --- statistics ------------------------------------------------------------------------------- */
 
-static void own_stats(const skua_pool *pool, skua_cluster_stats *stats)
+static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
+                      skua_cluster_stats *stats)
 {
     skua_pool_stats all;
     skua_pool_stats_get(pool, &all);
@@ -524,9 +539,22 @@ static void own_stats(const skua_pool *pool, skua_cluster_stats *stats)
     skua__cluster_introduce(&self);
     memcpy(stats->host, self.host, sizeof stats->host);
     stats->workers = all.workers;
-    stats->answered = all.answered;
-    stats->failed = all.failed_here;
-    stats->busy_ns = all.busy_ns;
+    skua_pool *its = lanes != NULL ? lanes->pool : NULL;
+    uint64_t elsewhere = 0, failed_elsewhere = 0;
+    if (its != NULL) {
+        skua__pool_lock(its);
+    }
+    for (uint32_t rank = 1; its != NULL && rank < lanes->count; rank++) {
+        elsewhere += lanes->lane[rank].ended;
+        failed_elsewhere += lanes->lane[rank].stats.failed;
+    }
+    stats->failed = pool->failed - failed_elsewhere;
+    stats->busy_ns = pool->busy_ns;
+    if (its != NULL) {
+        skua__pool_unlock(its);
+    }
+    stats->answered = all.answered - elsewhere;
+    stats->sent = stats->answered + all.running;
 }
 
 int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_stats *stats)
@@ -538,7 +566,7 @@ int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_st
         return -EINVAL;
     }
     if (rank == 0) {
-        own_stats(pool, stats);
+        own_stats(pool, lanes, stats);
         return 0;
     }
     if (lanes != NULL) {

@@ -215,6 +215,8 @@ static void end_here(struct skua__lane *lane, uint64_t ticket, int status)
     if (place != NULL && place->call != NULL) {
         struct skua__call *call = place->call;
         free_place(lane, place);
+        lane->ended++;
+        lane->stats.failed++;
         skua__remote_answered(&lane->remote, call, status, NULL, NULL, &after);
     }
     skua__pool_unlock_after(pool, &after);
@@ -293,6 +295,44 @@ static bool stop_overdue(struct skua__lane *lane, int64_t now_ns)
     return has_stopped;
 }
 
+/* The pool closes: nobody waits for other machines. */
+static bool stop_all(struct skua__lane *lane)
+{
+    skua_pool *pool = lane->lanes->pool;
+    bool has_stopped = false;
+    for (;;) {
+        skua__pool_lock(pool);
+        struct skua__link *first = skua__list_first(&lane->remote.calls);
+        struct skua__call *call =
+            first != NULL ? SKUA_CONTAINER(first, struct skua__call, link) : NULL;
+        uint64_t ticket = call != NULL ? call->ticket : 0;
+        struct skua__place *place = call != NULL ? place_of(lane, ticket) : NULL;
+        if (place != NULL && place->state == SKUA__PLACE_POSTED) {
+            int status = revoke(&lane->remote, call, -ESHUTDOWN);
+            skua_require(status == 1);
+            struct skua__after after;
+            skua__after_init(&after);
+            skua__remote_answered(&lane->remote, call, -ESHUTDOWN, NULL, NULL, &after);
+            skua__pool_unlock_after(pool, &after);
+            has_stopped = true;
+            continue;
+        }
+        skua__pool_unlock(pool);
+        if (place == NULL) {
+            return has_stopped;
+        }
+        end_here(lane, ticket, -ESHUTDOWN);
+        has_stopped = true;
+    }
+}
+
+void skua__lanes_stop(struct skua__lanes *lanes)
+{
+    skua__store(&lanes->is_closing, true, relaxed);
+    note_work(lanes, true);
+    skua__cluster_ring(skua__lead_cluster(lanes->lead));
+}
+
 /* --- the thread's turn ------------------------------------------------------------------------ */
 
 bool skua__lanes_work(struct skua__lanes *lanes)
@@ -307,6 +347,9 @@ bool skua__lanes_work(struct skua__lanes *lanes)
     skua__pool_unlock(lanes->pool);
     bool has_moved = false;
     for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        if (skua__load(&lanes->is_closing, relaxed)) {
+            has_moved |= stop_all(&lanes->lane[rank]);
+        }
         has_moved |= send_posted(&lanes->lane[rank]);
         has_moved |= stop_overdue(&lanes->lane[rank], now_ns);
     }
@@ -362,7 +405,7 @@ struct arrival {
     char *memory; /* of the answer if it is long; else `inside` */
     const void *data;
     bool is_short;
-    char inside[SKUA__SHORT_BYTES];
+    char inside[SKUA__OUT_INLINE_BYTES];
 };
 
 static void release_there(const struct skua__lane *lane, uint64_t ticket)
@@ -378,16 +421,19 @@ static struct skua__loan *loan_of(struct arrival *arrival, int *status)
     if (arrival->head.bytes == 0) {
         return NULL;
     }
+    if (!arrival->is_short && arrival->memory == NULL) {
+        *status = -ENOMEM;
+        return NULL;
+    }
     struct skua__loan *loan = skua__loan_make(
         arrival->lane->lanes->pool, arrival->is_short ? SKUA__LOAN_SHORT : SKUA__LOAN_PRIVATE);
-    if (loan == NULL || (!arrival->is_short && arrival->memory == NULL)) {
+    if (loan == NULL) {
         *status = -ENOMEM;
         return NULL;
     }
     loan->bytes = arrival->head.bytes;
     if (arrival->is_short) {
-        memcpy(loan->inside, arrival->data, arrival->head.bytes);
-        loan->memory = loan->inside;
+        memcpy(loan->memory, arrival->data, arrival->head.bytes);
     } else {
         loan->memory = arrival->memory;
         arrival->memory = NULL;
@@ -415,6 +461,7 @@ static void settle(struct arrival *arrival, uint64_t ticket)
         struct skua__call *call = place->call;
         int status = status_in(place, arrival->head.status);
         free_place(lane, place);
+        lane->ended++;
         lane->stats.answered++;
         lane->stats.failed += status < 0;
         lane->stats.bytes_out += arrival->head.bytes;
@@ -484,7 +531,7 @@ static bool fetch_answer(const struct arrival *start, uint64_t ticket)
 static void take_small(struct arrival *arrival, const void *data, uint64_t ticket)
 {
     size_t bytes = arrival->head.bytes;
-    arrival->is_short = bytes <= SKUA__SHORT_BYTES;
+    arrival->is_short = bytes <= SKUA__OUT_INLINE_BYTES;
     arrival->data = data;
     if (!arrival->is_short) {
         arrival->memory = skua__alloc_dirty(bytes);

@@ -41,6 +41,7 @@ struct skua__lane {
     uint32_t stopping; /* how many */
     int64_t due_ns;    /* the earliest of them */
     int64_t run_ns;    /* how long jobs take there; 0: not known */
+    uint64_t ended;    /* calls that have found their end here */
     skua_cluster_stats stats;
 };
 
@@ -51,10 +52,11 @@ struct skua__lanes {
     uint16_t number; /* of the pool, in records */
     uint64_t serial; /* no other pool ever had it */
     size_t payload_max;
-    _Atomic bool has_work; /* something was posted or revoked */
-    uint32_t references;   /* of the lead's lock: the pool, each answer on its way */
-    bool is_gone;          /* likewise: its pool is not to be touched any more */
-    uint32_t count;        /* constant, as all of this; one for each rank, [0] is not used */
+    _Atomic bool has_work;   /* something was posted or revoked */
+    _Atomic bool is_closing; /* its pool closes */
+    uint32_t references;     /* of the lead's lock: the pool, each answer on its way */
+    bool is_gone;            /* likewise: its pool is not to be touched any more */
+    uint32_t count;          /* constant, as all of this; one for each rank, [0] is not used */
     struct skua__lane lane[];
 };
 
@@ -63,6 +65,9 @@ struct skua__lanes {
 /* For a cluster of `count` ranks, or NULL. */
 struct skua__lanes *skua__lanes_create(struct skua__lead *lead, skua_pool *pool, uint32_t count);
 void skua__lanes_free(struct skua__lanes *lanes);
+
+/* The pool closes: end its calls with -ESHUTDOWN, soon. Call from anywhere. */
+void skua__lanes_stop(struct skua__lanes *lanes);
 
 /* remote.c: what the link's thread asks of the lanes of a pool. */
 
