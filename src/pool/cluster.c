@@ -36,6 +36,9 @@
 
 #define LIBRARY "libskua-mpi.so.0"
 
+/* A rank that owes something may be silent for so long. */
+enum { PATIENCE_MS = 10 * 1000 };
+
 static struct {
     bool was_asked;
     pid_t owner; /* who leads; a forked child does not */
@@ -237,6 +240,8 @@ static void start(void)
     if (status < 0) {
         end_program(skua_error_text(status), why);
     }
+    static const char *const patience[] = {"SKUA_CLUSTER_PATIENCE_MS"};
+    cluster->silence_ns = number_in(patience, 1, PATIENCE_MS) * SKUA_MS(1);
     self.rank = cluster->rank;
     if (cluster->rank != 0) {
         serve(cluster);

@@ -271,7 +271,7 @@ static int fetch_input(struct node *node, skua_buf *in, skua_time deadline)
     };
     skua__cluster_fetch(served->server->cluster, &node->fetch);
     skua__cluster_ring(served->server->cluster);
-    skua_scope scope;
+    SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
     return skua_scope_close(&scope, skua_event_wait(&node->has_come, SKUA_FOREVER));
 }
@@ -312,7 +312,7 @@ static int job_main(void *arg)
 {
     struct node *node = arg;
     int status = run_in_pool(node);
-    skua_scope scope;
+    SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
     answer(node, status);
     unref(node);
@@ -467,7 +467,7 @@ static int open_main(void *arg)
     struct skua__server *server = served->server;
     skua_pool *pool = NULL;
     struct skua__record_opened opened = {.status = make_pool(served, &pool)};
-    skua_scope scope;
+    SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
     if (opened.status == 0) {
         opened.workers = workers_for(&served->open);
@@ -553,7 +553,7 @@ static int close_main(void *arg)
 {
     struct served *served = arg;
     struct skua__server *server = served->server;
-    skua_scope scope;
+    SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
     struct node *node;
     while ((node = any_node(served)) != NULL) {
@@ -695,7 +695,7 @@ int skua__server_main(void *arg)
     }
     skua__cluster_go(server->cluster, &user);
     status = skua_event_wait(&server->stop, SKUA_FOREVER);
-    skua_scope scope;
+    SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
     lock(server);
     server->must_stop = true;
