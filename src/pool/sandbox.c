@@ -163,6 +163,12 @@ int skua__sandbox_enter(const struct skua__settings *settings, _Atomic uint32_t 
     return error;
 }
 
+bool skua__sandbox_is_there(void)
+{
+    const uint32_t action = SECCOMP_RET_TRAP;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
 const char *skua__sandbox_call_name(uint32_t number)
 {
     return skua__syscall_name(number);

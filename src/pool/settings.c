@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "pool/cgroup.h"
 #include "pool/place.h"
+#include "topo/topo.h"
 
 #include <errno.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static int find_cgroup(struct skua__settings *settings)
     return 0;
 }
 
-int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts)
+int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts, uint32_t workers)
 {
     cpu_set_t *places = NULL;
     const int place_count = skua__place_list(&places, opts->binding);
@@ -74,6 +75,8 @@ int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opt
     }
     skua__free(places);
     fill(settings, opts);
+    settings->cores = skua__topo_worker_count();
+    settings->spinners = workers + 1; /* and the one of ours that waits for them */
     int error = find_cgroup(settings);
     if (error < 0) {
         skua__free(settings);

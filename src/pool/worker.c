@@ -163,16 +163,47 @@ static const skua_job *find_job(struct skua__worker *worker, const struct skua__
     return job;
 }
 
-static int run(struct skua__worker *worker, skua_reply *reply)
+/* A library that has jobs; if it cannot be had, they say so. */
+static int load(struct skua__worker *worker, const skua_reply *reply)
 {
-    const skua_job *job = find_job(worker, &reply->request);
-    if (job == NULL) {
+    worker->load_error[0] = '\0';
+    if (worker->is_sealed) {
+        snprintf(worker->load_error, sizeof worker->load_error,
+                 "its library was loaded late, and the sandbox forbids the worker to do the same");
         return -ENOENT;
     }
-    const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
-    if (worker->settings != NULL) {
-        skua__limits_begin_job(worker->settings);
+    return skua__job_load(reply->input, (size_t)reply->request.in_bytes, worker->load_error,
+                          sizeof worker->load_error);
+}
+
+/* The limits that begin with a job. */
+static void limit(struct skua__worker *worker, const skua_reply *reply)
+{
+    if (worker->settings == NULL) {
+        return;
     }
+    if (!worker->is_sealed && reply->request.kind != SKUA__REQUEST_INIT) {
+        worker->is_sealed = worker->settings->limits.sandbox;
+        if (skua__sandbox_enter(worker->settings, &worker->arena.shared->sandbox_note) < 0) {
+            _exit(EXIT_SETUP_FAILED);
+        }
+    }
+    skua__limits_begin_job(worker->settings);
+}
+
+static int run(struct skua__worker *worker, skua_reply *reply)
+{
+    if (reply->request.kind == SKUA__REQUEST_LOAD) {
+        return load(worker, reply);
+    }
+    const skua_job *job = find_job(worker, &reply->request);
+    if (job == NULL) {
+        return worker->load_error[0] == '\0' ? -ENOENT
+                                             : skua_job_fail(reply, -ENOENT, "%s",
+                                                             worker->load_error);
+    }
+    const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
+    limit(worker, reply);
     const int status = job->fn(in, reply);
     if (__fpending(stdout) > 0) {
         fflush(stdout);
@@ -228,7 +259,7 @@ static int set_up(const struct skua__worker_setup *setup, struct skua__worker *w
         return error;
     }
     close(setup->memfd);
-    error = skua__worker_init(worker, setup->cores, setup->spinners);
+    error = skua__worker_init(worker, setup->settings->cores, setup->settings->spinners);
     if (error < 0) {
         return error;
     }
