@@ -63,7 +63,9 @@ static int take_without_room(skua_bytes in, skua_reply *reply)
         return -errno;
     }
     const rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = (rlim_t)count_open();
+    const int lowest = dup(STDIN_FILENO); /* there is to be no room from here on */
+    close(lowest);
+    limit.rlim_cur = (rlim_t)lowest;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
         return -errno;
     }

@@ -49,7 +49,8 @@ static int log_badly(skua_bytes in, skua_reply *reply)
     skua_job_log(reply, "%.*s", (int)sizeof text, text); /* too long */
     memset(text, '\x01', sizeof text);
     skua__workring_log(&reply->worker->ring, text, SKUA__TEXT_BYTES);
-    skua_job_log(reply, "tab\there, \xc3\xa4 and \xc2\x9b5m, bell \a, delete \x7f");
+    skua_job_log(reply, "tab\there, \xc3\xa4 and \xc2\x9b"
+                        "5m, bell \a, delete \x7f");
     /* Without an end, and of a job that never was. */
     struct skua__shared *shared = reply->worker->ring.shared;
     struct skua__log_slot *slot = &shared->log[reply->worker->ring.log_write % SKUA__LOG_SLOTS];

@@ -136,7 +136,7 @@ static int processes_main(void *arg)
         }
     }
     skua_buf out;
-    CHECK_INT(skua_pool_call(pool, &count_fds_job, bytes_of(NULL, 0), &out, FOREVER), 1);
+    CHECK_INT(skua_pool_call(pool, &count_fds_job, bytes_of(NULL, 0), &out, FOREVER), 2);
     skua_pool_destroy(pool);
     CHECK_INT(count_workers(), 0);
     return 0;

@@ -56,6 +56,11 @@ static void flush(skua_pool *pool, struct skua__after *after)
     if (after->must_copy) {
         skua__pool_copy(pool);
     }
+    while (after->released != NULL) {
+        struct skua__loan *loan = after->released;
+        after->released = loan->next;
+        skua_buf_release(&(skua_buf){NULL, 0, loan});
+    }
     while (after->freed != NULL) {
         struct skua__process *process = after->freed;
         after->freed = process->next_freed;
@@ -210,7 +215,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
     if (!is_over && call->grace_ns > 0) {
         call->is_stopping = true;
         call->status = cause;
-        skua__jobring_stop(process->arena.shared, call->ticket);
+        skua__talk_stop(process, call);
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;

@@ -109,7 +109,7 @@ int skua__life_open(skua_pool *pool, const skua_pool_opts *opts)
 {
     int error = is_valid(opts) ? check_limits(opts) : -EINVAL;
     if (error == 0) {
-        error = skua__settings_create(&pool->life.settings, opts, pool->workers);
+        error = skua__settings_create(&pool->life.settings, opts);
     }
     if (error < 0) {
         return error;

@@ -145,6 +145,7 @@ static void adopt(skua_pool *pool)
 static void free_pool(skua_pool *pool)
 {
     skua__life_close(pool);
+    skua__talk_room_fini(&pool->talk);
     skua__pool_free_loans(pool);
     skua__free(pool);
 }
@@ -254,6 +255,10 @@ static skua_pool *alloc_pool(const skua_pool_opts *opts)
         pool->workers = skua_worker_count(pool->runtime);
     }
     pool->queue_max = opts->queue_max != 0 ? opts->queue_max : QUEUE_DEFAULT;
+    if (skua__talk_room_init(&pool->talk, opts) < 0) {
+        skua__free(pool);
+        return NULL;
+    }
     return pool;
 }
 
@@ -273,6 +278,7 @@ int skua_pool_create(skua_pool **out, const skua_pool_opts *opts)
     }
     int error = open_pool(pool, opts);
     if (error < 0) {
+        skua__talk_room_fini(&pool->talk);
         skua__free(pool);
         return error;
     }

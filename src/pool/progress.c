@@ -28,7 +28,6 @@ struct progress {
 _Static_assert(sizeof(struct progress) <= sizeof(skua_pool_progress), "see pool_watch.h");
 _Static_assert(_Alignof(struct progress) <= _Alignof(skua_pool_progress), "see pool_watch.h");
 
-
 static struct progress *inside(const skua_pool_progress *progress)
 {
     return (struct progress *)(uintptr_t)progress;

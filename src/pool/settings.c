@@ -27,6 +27,8 @@ static void fill(struct skua__settings *settings, const skua_pool_opts *opts)
     settings->nice = opts->nice;
     settings->payload_max = opts->payload_max != 0 ? opts->payload_max : payload_default_bytes;
     settings->limits = opts->limits;
+    settings->cores = skua__topo_worker_count();
+    settings->spinners = opts->workers != 0 ? opts->workers : settings->cores;
     settings->binding = opts->binding;
     const char *name = opts->name != NULL ? opts->name : "skua-pool";
     memcpy(settings->name, name, strnlen(name, sizeof settings->name - 1));
@@ -53,7 +55,7 @@ static int find_cgroup(struct skua__settings *settings)
     return 0;
 }
 
-int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts, uint32_t workers)
+int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts)
 {
     cpu_set_t *places = NULL;
     const int place_count = skua__place_list(&places, opts->binding);
@@ -75,8 +77,6 @@ int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opt
     }
     skua__free(places);
     fill(settings, opts);
-    settings->cores = skua__topo_worker_count();
-    settings->spinners = workers + 1; /* and the one of ours that waits for them */
     int error = find_cgroup(settings);
     if (error < 0) {
         skua__free(settings);

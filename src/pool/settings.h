@@ -22,10 +22,10 @@ struct skua__settings {
     int32_t nice;
     uint64_t payload_max;
     skua_pool_limits limits;
+    uint32_t cores;       /* this and the next: how long workers spin: pool/ring.h */
+    uint32_t spinners;
     uint32_t binding;     /* enum skua_pool_binding */
     uint32_t place_count; /* 0: unbound */
-    uint32_t cores;       /* this and the next: see skua__workring_init() */
-    uint32_t spinners;
     char name[SKUA__PROCESS_NAME_BYTES];
     char cgroup[SKUA__CGROUP_PATH_BYTES]; /* the pool's folder, to be made; empty: none */
     cpu_set_t places[];
@@ -34,8 +34,7 @@ struct skua__settings {
 /* Parent: settings from the options, which are valid. Returns 0, -ENOMEM, or -ENOTSUP (a limit that
    cannot be enforced here; attached to the task as a message). The caller frees them with
    skua__free(). */
-int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts,
-                          uint32_t workers) SKUA_MUST_CHECK;
+int skua__settings_create(struct skua__settings **out, const skua_pool_opts *opts) SKUA_MUST_CHECK;
 
 /* Parent: a file for a SETUP message, to be closed. Returns it, or a negative errno. */
 int skua__settings_pack(const struct skua__settings *settings) SKUA_MUST_CHECK;

@@ -242,6 +242,7 @@ struct skua__after {
     bool must_copy;              /* somebody has to look at pool->copies */
     void (*remote_flush)(void);  /* see struct skua__remote_ops; or NULL */
     struct skua__process *freed; /* records, by next_freed */
+    struct skua__loan *released; /* loans, of other pools perhaps, by next */
     struct skua__shared *bells[SKUA__WAKE_CHUNK];
     struct skua__held *held[SKUA__WAKE_CHUNK];
 };
@@ -266,6 +267,7 @@ static inline void skua__after_init(struct skua__after *after)
     after->must_copy = false;
     after->remote_flush = NULL;
     after->freed = NULL;
+    after->released = NULL;
 }
 
 /* True: flush before going on. One completion with what it sets off adds at most two entries. */

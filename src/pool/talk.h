@@ -62,7 +62,9 @@ struct skua__talk {
     uint32_t kept_channel;
     const skua_job *jobs[SKUA__REQUEST_SLOTS]; /* by ticket: who has written a line of log */
     /* Constant. */
-    int socket; /* fds travel here */
+    int socket; /* fds travel here; 0: not open */
+    /* Supervisor only. */
+    int worker_end; /* until FORKED, else 0 */
 };
 
 /* A line that is to be delivered. */
@@ -90,16 +92,18 @@ struct skua__talk_room {
 int skua__talk_room_init(struct skua__talk_room *room, const skua_pool_opts *opts);
 void skua__talk_room_fini(struct skua__talk_room *room);
 
-/* Make the sockets of a process; *worker_end is to be sent with its fork, and then closed. Without
-   the lock. Returns 0 or a negative errno. */
-int skua__talk_open(struct skua__talk *talk, int *worker_end);
+/* Make the sockets of a process; talk->worker_end is to be sent with its fork. Without the lock.
+   Returns 0 or a negative errno. */
+int skua__talk_open(struct skua__talk *talk);
+/* The worker has its end. Without the lock. */
+void skua__talk_sent(struct skua__talk *talk);
 /* The record of the process is about to be freed. Without the lock. */
 void skua__talk_close(struct skua__talk *talk);
 
 /* All of the following until it says otherwise: (L). */
 
-/* A request of `call` with that ticket was put into the ring of the process. */
-void skua__talk_begin(struct skua__process *process, struct skua__call *call, uint64_t ticket);
+/* A request of `call`, with its ticket, was put into the ring of the process. */
+void skua__talk_begin(struct skua__process *process, struct skua__call *call);
 
 /* A question was just taken from the ring, and `call` is what the process runs. False: no honest
    worker asks so; kill it. True: the reactor has to look. */

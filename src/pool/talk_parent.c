@@ -33,6 +33,7 @@
 #include <skua/chan.h>
 #include <skua/scope.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { STALE_MAX = 64 }; /* packets that one answer throws away at most */
 
@@ -53,27 +54,39 @@ struct skua__talker {
 
 /* --- in the ring's hands, under the lock ------------------------------------------------------ */
 
-int skua__talk_open(struct skua__talk *talk, int *worker_end)
+int skua__talk_open(struct skua__talk *talk)
 {
     int ends[2];
     int error = skua__packet_pair(ends);
     if (error == 0) {
         talk->socket = ends[0];
-        *worker_end = ends[1];
+        talk->worker_end = ends[1];
     }
     return error;
 }
 
-void skua__talk_close(struct skua__talk *talk)
+static void close_end(int *end)
 {
-    struct skua__packet socket = {.count = talk->socket > 0, .fds = {talk->socket}};
-    skua__packet_close_fds(&socket);
-    talk->socket = 0;
+    if (*end > 0) {
+        close(*end);
+        *end = 0;
+    }
 }
 
-void skua__talk_begin(struct skua__process *process, struct skua__call *call, uint64_t ticket)
+void skua__talk_sent(struct skua__talk *talk)
 {
-    process->talk.jobs[ticket % SKUA__REQUEST_SLOTS] = call->job;
+    close_end(&talk->worker_end);
+}
+
+void skua__talk_close(struct skua__talk *talk)
+{
+    close_end(&talk->worker_end);
+    close_end(&talk->socket);
+}
+
+void skua__talk_begin(struct skua__process *process, struct skua__call *call)
+{
+    process->talk.jobs[call->ticket % SKUA__REQUEST_SLOTS] = call->job;
     if (call->opts != NULL && call->opts->progress != NULL) {
         skua__progress_attach(call->opts->progress, call);
     }
@@ -183,8 +196,12 @@ static void end_question(struct skua__process *process, struct skua__after *afte
     }
     end_received(talk, after);
     if (talk->has_kept) {
-        skua__after_release(after, &talk->kept);
+        struct skua__loan *loan = talk->kept.owner;
         talk->has_kept = false;
+        if (loan != NULL) {
+            loan->next = after->released;
+            after->released = loan;
+        }
     }
     talk->state = SKUA__TALK_NONE;
     talk->talker = NULL;

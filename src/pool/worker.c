@@ -163,11 +163,12 @@ static const skua_job *find_job(struct skua__worker *worker, const struct skua__
     return job;
 }
 
-/* A library that has jobs; if it cannot be had, they say so. */
+/* The library of jobs to come. Nobody waits for this answer: it is they who tell why they cannot
+   run. */
 static int load(struct skua__worker *worker, const skua_reply *reply)
 {
     worker->load_error[0] = '\0';
-    if (worker->is_sealed) {
+    if (worker->is_confined && worker->settings->limits.sandbox) {
         snprintf(worker->load_error, sizeof worker->load_error,
                  "its library was loaded late, and the sandbox forbids the worker to do the same");
         return -ENOENT;
@@ -176,19 +177,22 @@ static int load(struct skua__worker *worker, const skua_reply *reply)
                           sizeof worker->load_error);
 }
 
-/* The limits that begin with a job. */
-static void limit(struct skua__worker *worker, const skua_reply *reply)
+static int fail_unknown(const struct skua__worker *worker, skua_reply *reply)
 {
-    if (worker->settings == NULL) {
-        return;
+    if (worker->load_error[0] == '\0') {
+        return -ENOENT;
     }
-    if (!worker->is_sealed && reply->request.kind != SKUA__REQUEST_INIT) {
-        worker->is_sealed = worker->settings->limits.sandbox;
-        if (skua__sandbox_enter(worker->settings, &worker->arena.shared->sandbox_note) < 0) {
-            _exit(EXIT_SETUP_FAILED);
-        }
+    return skua_job_fail(reply, -ENOENT, "%s", worker->load_error);
+}
+
+/* Before the first job that is not the pool's init job. */
+static void confine(struct skua__worker *worker)
+{
+    worker->is_confined = true;
+    if (worker->settings != NULL &&
+        skua__sandbox_enter(worker->settings, &worker->arena.shared->sandbox_note) < 0) {
+        _exit(EXIT_SETUP_FAILED); /* rather than without it */
     }
-    skua__limits_begin_job(worker->settings);
 }
 
 static int run(struct skua__worker *worker, skua_reply *reply)
@@ -196,14 +200,17 @@ static int run(struct skua__worker *worker, skua_reply *reply)
     if (reply->request.kind == SKUA__REQUEST_LOAD) {
         return load(worker, reply);
     }
+    if (reply->request.kind == SKUA__REQUEST_RUN && !worker->is_confined) {
+        confine(worker);
+    }
     const skua_job *job = find_job(worker, &reply->request);
     if (job == NULL) {
-        return worker->load_error[0] == '\0' ? -ENOENT
-                                             : skua_job_fail(reply, -ENOENT, "%s",
-                                                             worker->load_error);
+        return fail_unknown(worker, reply);
     }
     const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
-    limit(worker, reply);
+    if (worker->settings != NULL) {
+        skua__limits_begin_job(worker->settings);
+    }
     const int status = job->fn(in, reply);
     if (__fpending(stdout) > 0) {
         fflush(stdout);
