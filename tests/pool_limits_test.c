@@ -158,6 +158,14 @@ static int failing_task(void *arg)
     return skua_pool_call(expected->pool, expected->job, expected->in, &out, FOREVER);
 }
 
+static int behaving_task(void *arg)
+{
+    const struct expected *expected = arg;
+    skua_buf out;
+    int result = skua_pool_call(expected->pool, &behave_job, bytes_of("abc", 3), &out, FOREVER);
+    return result == 3 ? 0 : result;
+}
+
 /* The job fails by a limit, and says so. */
 static void check_quota(skua_pool *pool, const skua_job *job, skua_bytes in, int code,
                         const char *text)
@@ -226,9 +234,14 @@ static int sandbox_main(void *arg)
 {
     const skua_pool_limits limits = {.sandbox = true, .cpu_ns = SKUA_SEC(20)};
     skua_pool *pool = open_limited(&limits);
-    skua_buf out;
     for (int i = 0; i < 3; i++) {
-        CHECK_INT(skua_pool_call(pool, &behave_job, bytes_of("abc", 3), &out, FOREVER), 3);
+        struct expected expected = {.pool = pool};
+        skua_task *task;
+        CHECK_INT(skua_spawn(&task, behaving_task, &expected, NULL), 0);
+        CHECK_INT(skua_join(task, NULL, FOREVER), 0);
+        const skua_error *error = skua_task_error(task);
+        CHECK_STR(error != NULL ? error->text : "none", "none");
+        skua_task_release(task);
         check_echo(pool, "echo", 5);
     }
     check_quota(pool, &misbehave_job, bytes_of("o", 1), -EDQUOT, "(openat)");

@@ -189,7 +189,7 @@ void skua__call_put(struct skua__call *call)
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
     skua__talk_begin(process, call);
-    if (skua__jobring_live(&process->ring) == 1) {
+    if (!skua__link_is_linked(&process->busy)) {
         note_head(process, skua__clock_real_ns());
     }
     if (!skua__link_is_linked(&process->fresh)) {
