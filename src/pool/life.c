@@ -33,9 +33,9 @@ static bool is_valid(const skua_pool_opts *opts)
 {
     const skua_pool_limits *limits = &opts->limits;
     return opts->workers <= SKUA__WORKERS_MAX && opts->payload_max <= payload_max_bytes &&
-           (opts->init == NULL || opts->init->number != 0) &&
-           opts->binding >= SKUA_POOL_UNBOUND && opts->binding <= SKUA_POOL_NODES &&
-           limits->cpu_ns >= 0 && opts->nice >= -40 && opts->nice <= 40;
+           (opts->init == NULL || opts->init->number != 0) && opts->binding >= SKUA_POOL_UNBOUND &&
+           opts->binding <= SKUA_POOL_NODES && limits->cpu_ns >= 0 && opts->nice >= -40 &&
+           opts->nice <= 40;
 }
 
 /* Tell the zygote what the workers are like. */
@@ -137,8 +137,8 @@ void skua__life_close(skua_pool *pool)
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-/* The process is a worker from now on: it gets the first place that no other one has. The zygote has
-   put it where its number says. */
+/* The process is a worker from now on: it gets the first place that no other one has. The zygote
+   has put it where its number says. */
 static void take_place(struct skua__process *process)
 {
     skua_pool *pool = process->pool;
@@ -393,8 +393,7 @@ bool skua__late_ready(struct skua__process *process, const skua_job *job)
         return true;
     }
     const skua_bytes object = skua__job_object(job);
-    if (skua__jobring_room(&process->ring) < process->granted + 2 ||
-        !put_load(process, object)) {
+    if (skua__jobring_room(&process->ring) < process->granted + 2 || !put_load(process, object)) {
         return false;
     }
     process->life.late[process->life.late_count++ % SKUA__LATE_JOBS] = job->name_hash;

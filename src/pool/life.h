@@ -46,15 +46,15 @@ struct skua__life {
 
 /* In a process, as `life`. */
 struct skua__process_life {
-    bool is_spare; /* (L) counted in spare_count, else in worker_count */
-    bool is_ready; /* (L) it got through its own set-up */
-    bool is_lost;  /* (L) it is counted nowhere */
-    bool has_place; /* (L) */
-    bool is_oom;    /* (L) DIED says so */
-    int init_error; /* (L) of its init job; it was killed for it */
-    uint32_t place; /* (L) */
-    uint32_t late_count;              /* (L) */
-    uint64_t late[SKUA__LATE_JOBS];   /* (L) jobs whose libraries it was told to load, the latest */
+    bool is_spare;                  /* (L) counted in spare_count, else in worker_count */
+    bool is_ready;                  /* (L) it got through its own set-up */
+    bool is_lost;                   /* (L) it is counted nowhere */
+    bool has_place;                 /* (L) */
+    bool is_oom;                    /* (L) DIED says so */
+    int init_error;                 /* (L) of its init job; it was killed for it */
+    uint32_t place;                 /* (L) */
+    uint32_t late_count;            /* (L) */
+    uint64_t late[SKUA__LATE_JOBS]; /* (L) jobs whose libraries it was told to load, the latest */
 };
 
 /* Parent: check the options, connect with the zygote (making one if need be), and send it the
