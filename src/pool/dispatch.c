@@ -472,6 +472,7 @@ static bool take_answer(struct skua__process *process, const struct skua__respon
         return true; /* it has loaded a library */
     }
     process->completed += call->kind != SKUA__CALL_INIT;
+    pool->busy_ns += response->run_ns > 0 ? response->run_ns : 0;
     learn(process, response->run_ns);
     int status = response->status;
     if (response->text_bytes > 0) {
