@@ -180,6 +180,7 @@ static void put(struct skua__process *process, struct skua__call *call)
         .job_number = call->job->number,
         .kind = SKUA__REQUEST_RUN,
         .in_where = where,
+        .in_is_lent = !call->has_block,
         .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;

@@ -183,8 +183,9 @@ static int describe_death(const struct skua__process *process, int status, char 
     char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
     int code = -EOWNERDEAD;
     if (status != -1) {
-        code = skua__limits_explain(process->pool->life.settings, status, 0, process->life.is_oom,
-                                    how, sizeof how);
+        const uint32_t note = skua__load(&process->arena.shared->sandbox_note, relaxed);
+        code = skua__limits_explain(process->pool->life.settings, status, note,
+                                    process->life.is_oom, how, sizeof how);
     }
     const uint64_t ticket = skua__jobring_oldest(&process->ring);
     if (skua__talk_last_line(process, ticket, line)) {
