@@ -125,6 +125,7 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     call->status = status;
     call->state = SKUA__CALL_DONE;
     pool->stats.answered++;
+    pool->failed += status < 0;
     if (call->kind == SKUA__CALL_FRAME) {
         wake_caller(call, after);
     } else if (call->kind == SKUA__CALL_TASK) {
@@ -473,6 +474,9 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
 {
     if (opts_are_bad(pool, opts)) {
         return -EINVAL;
+    }
+    if (opts != NULL && opts->reply_fds != NULL) {
+        *opts->reply_fd_count = 0;
     }
     const bool is_buf = opts != NULL && opts->in_buf != NULL;
     if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {
