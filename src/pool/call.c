@@ -125,6 +125,7 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     call->status = status;
     call->state = SKUA__CALL_DONE;
     pool->stats.answered++;
+    pool->failed += status < 0;
     if (call->kind == SKUA__CALL_FRAME) {
         wake_caller(call, after);
     } else if (call->kind == SKUA__CALL_TASK) {

@@ -464,6 +464,7 @@ static bool take_answer(struct skua__process *process, const struct skua__respon
     skua_pool *pool = process->pool;
     struct skua__call *call = skua__jobring_sent(&process->ring, response->ticket)->owner;
     process->completed++;
+    process->pool->busy_ns += response->run_ns > 0 ? response->run_ns : 0;
     learn(process, response->run_ns);
     if (call == NULL) {
         return true;

@@ -208,6 +208,8 @@ struct skua_pool {
     struct skua__loan_slab *loan_slabs;
     struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
+    uint64_t failed;            /* calls that ended with a status < 0 */
+    int64_t busy_ns;            /* what the processes' jobs have taken, as they say */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
     int control;
     int bell;
