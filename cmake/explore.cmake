@@ -7,6 +7,8 @@ set(explore ${PROJECT_SOURCE_DIR}/tests/explore)
 set(explore_flags
     -O1 -g -USKUA_DEBUG -DSKUA_DEBUG=1
     -DSKUA__RING_SLOTS=4 -DSKUA__FORK_SLOTS=4 -DSKUA__JOIN_SPINS=1
+    -DSKUA__REQUEST_SLOTS=2 -DSKUA__RESPONSE_SLOTS=4 -DSKUA__RETURN_SLOTS=2
+    -DSKUA__LOG_SLOTS=2 -DSKUA__TEXT_BYTES=16
     -DSKUA__SEARCH_SWEEPS=1 -DSKUA__SEARCH_PAUSES=1 -D_GNU_SOURCE "-DSKUA_ATOMIC_HEADER=\"explore_atomic.h\""
     -fsanitize=thread -ffunction-sections -ftls-model=initial-exec -Wno-unused-parameter)
 set(explore_link -no-pie -Wl,--gc-sections -Wl,--wrap=memset,--wrap=memcpy,--wrap=memmove)

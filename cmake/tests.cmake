@@ -54,7 +54,7 @@ endfunction()
 # suites with LTO, which is the suite by whose name it is called. Those that have process pools stay
 # alone, since what they register acts before main(), and those that play the kernel's part.
 function(skua_test_program name source)
-    file(STRINGS ${source} alone REGEX "SKUA_JOB|pool_help.h|constructor|SYS_")
+    file(STRINGS ${source} alone REGEX "SKUA_JOB|pool_help.h|pool_wire.h|pool_liar.h|constructor|SYS_")
     if(NOT SKUA_LTO OR alone)
         skua_program(${name} ${source})
         skua_test_target(${name})

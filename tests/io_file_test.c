@@ -3,6 +3,7 @@
 #include "io_help.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -84,6 +85,29 @@ static int write_and_read(void *arg)
 static void a_file_is_written_and_read_to_its_end(void **state)
 {
     run(write_and_read, NULL);
+}
+
+static int use_memory(void *arg)
+{
+    char bytes[4] = "1234";
+    const int fd = memfd_create("skua-test", MFD_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_INT(skua_fd_adopt(fd), 0);
+    CHECK_INT(skua_write(fd, bytes, 4, SKUA_FOREVER), 4); /* it is learned what it lies on */
+    CHECK_INT(skua_write(fd, bytes, 4, SKUA_NOW), 4);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(skua_read(fd, bytes, 4, SKUA_NOW), 4);
+        CHECK_INT(memcmp(bytes, "1234", 4), 0);
+    }
+    CHECK_INT(skua_read(fd, bytes, 4, SKUA_NOW), 0);
+    skua_close(fd);
+    return 0;
+}
+
+static void a_file_in_memory_is_never_waited_for(void **state)
+{
+    run(use_memory, NULL);
 }
 
 static int open_badly(void *arg)
@@ -299,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_is_written_and_read_to_its_end),
+        TEST(a_file_in_memory_is_never_waited_for),
         TEST(what_open_says_is_returned),
         TEST(a_cancelled_task_opens_nothing),
         TEST(devices_that_epoll_refuses_work),

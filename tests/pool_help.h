@@ -204,4 +204,15 @@ static inline int count_workers(void)
     return count;
 }
 
+/* Pools ask for their spare processes when their workers are there. */
+static inline bool has_workers_soon(int count)
+{
+    bool is_so = false;
+    for (int i = 0; i < 500 * TEST_SCALE && !is_so; i++) {
+        is_so = count_workers() == count;
+        poll(NULL, 0, is_so ? 0 : 10);
+    }
+    return is_so;
+}
+
 #endif

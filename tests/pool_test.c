@@ -123,7 +123,7 @@ static int processes_main(void *arg)
     pid_t pids[COUNT + 1];
     skua_pool *pool = open_pool(COUNT, 4096);
     CHECK_INT(skua_pool_pids(pool, pids, COUNT + 1), COUNT);
-    CHECK_INT(count_workers(), COUNT);
+    CHECK(has_workers_soon(COUNT + SKUA__SPARES));
     for (int i = 0; i < COUNT; i++) {
         calls[i] = (struct call){.pool = pool, .job = &nap_job, .in = BYTES(ms)};
         start_call(&calls[i]);

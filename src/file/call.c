@@ -14,7 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,11 +23,6 @@ enum { NS_PER_S = 1000 * 1000 * 1000, NUMBER_BYTES = 12 };
 static const unsigned STATUS_MASK = STATX_BASIC_STATS | STATX_BTIME;
 
 /* --- what never waits ------------------------------------------------------------------------- */
-
-SKUA_OPAQUE int skua__file_call_status_known(int fd, struct statx *out)
-{
-    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATUS_MASK, out) == 0 ? 0 : -errno;
-}
 
 SKUA_OPAQUE void skua__file_call_shut(int fd)
 {
@@ -136,12 +130,6 @@ SKUA_OPAQUE int skua__file_call_truncate(int fd, uint64_t bytes)
         status = bytes > INT64_MAX ? (errno = EFBIG, -1) : ftruncate(fd, (off_t)bytes);
     } while (status < 0 && errno == EINTR);
     return status < 0 ? -errno : 0;
-}
-
-SKUA_OPAQUE int64_t skua__file_call_system_type(int fd)
-{
-    struct statfs system;
-    return fstatfs(fd, &system) == 0 ? (int64_t)system.f_type : -errno;
 }
 
 SKUA_OPAQUE int skua__file_call_clone(int from, int to)

@@ -13,9 +13,6 @@
 
 struct statx;
 
-/* Of an open file, from what the kernel has in memory: a file server is not asked. */
-int skua__file_call_status_known(int fd, struct statx *out);
-
 void skua__file_call_shut(int fd);
 
 /* --- what may wait ---------------------------------------------------------------------------- */
@@ -32,9 +29,6 @@ ssize_t skua__file_call_readv(int fd, const struct iovec *parts, int count, int6
 ssize_t skua__file_call_writev(int fd, const struct iovec *parts, int count, int64_t offset);
 int skua__file_call_sync(int fd);
 int skua__file_call_truncate(int fd, uint64_t bytes);
-
-/* What kind of file system it lies on: a number of linux/magic.h. */
-int64_t skua__file_call_system_type(int fd);
 
 int skua__file_call_access(int dir, const char *path, int mode);
 int skua__file_call_unlink(int dir, const char *path, int flags);

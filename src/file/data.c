@@ -1,10 +1,12 @@
 /* Open files: reading and writing at an offset, and what else is asked of an fd.
 
    Reads and writes are tried in place with RWF_NOWAIT. A file system in memory refuses that
-   question though it never waits; there the plain call is made in place (device.c tells). */
+   question though it never waits; there the plain call is made in place (io/device.c tells). */
 #include "file/call.h"
 #include "file/info.h"
 #include "file/work.h"
+#include "io/call.h"
+#include "io/device.h"
 #include "io/move_call.h"
 
 #include <fcntl.h>
@@ -36,7 +38,7 @@ static ssize_t transfer_in_place(void *arg)
     if (result != -EOPNOTSUPP) {
         return result;
     }
-    if (skua__file_call_status_known(call->fd, &status) < 0) {
+    if (skua__call_status_known(call->fd, &status) < 0) {
         return -EAGAIN;
     }
     uint64_t device = skua__device_of(&status);
@@ -161,7 +163,7 @@ struct status_call {
 static ssize_t status_in_place(void *arg)
 {
     const struct status_call *call = arg;
-    int result = skua__file_call_status_known(call->fd, call->status);
+    int result = skua__call_status_known(call->fd, call->status);
     return result == 0 && skua__device_is_near(skua__device_of(call->status)) ? 0 : -EAGAIN;
 }
 

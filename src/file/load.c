@@ -14,6 +14,7 @@
 #include "file/call.h"
 #include "file/work.h"
 #include "io/call.h"
+#include "io/device.h"
 #include "io/move_call.h"
 
 #include <fcntl.h>
@@ -152,7 +153,7 @@ static ssize_t load_in_place(void *arg)
     if (load->fd < 0) {
         return load->fd;
     }
-    if (skua__file_call_status_known(load->fd, &status) < 0) {
+    if (skua__call_status_known(load->fd, &status) < 0) {
         return -EAGAIN;
     }
     ssize_t result = look(load, &status);

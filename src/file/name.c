@@ -8,6 +8,7 @@
 #include "file/info.h"
 #include "file/work.h"
 #include "io/call.h"
+#include "io/device.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
@@ -85,7 +86,7 @@ static ssize_t status_in_place(void *arg)
     if (fd < 0) {
         return fd;
     }
-    int result = skua__file_call_status_known(fd, call->status);
+    int result = skua__call_status_known(fd, call->status);
     skua__file_call_shut(fd);
     return result == 0 && skua__device_is_near(skua__device_of(call->status)) ? 0 : -EAGAIN;
 }

@@ -24,6 +24,7 @@
 #include "file/list.h"
 #include "file/tree.h"
 #include "file/work.h"
+#include "io/device.h"
 #include "sync/mutex.h"
 
 #include <fcntl.h>

@@ -37,15 +37,4 @@ ssize_t skua__work_do(const struct skua__work *work, skua_time deadline);
    must stop. */
 ssize_t skua__work_finish(const struct skua__work *work);
 
-/* Does asking for the status of files on that device never wait? Known of those where learn() was
-   told so. */
-bool skua__device_is_near(uint64_t device);
-bool skua__device_is_memory(uint64_t device);
-
-/* The device of an open file: asks the file system what it is, which may wait. */
-void skua__device_learn(int fd);
-
-struct statx;
-uint64_t skua__device_of(const struct statx *status);
-
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,4 +200,16 @@ SKUA_OPAQUE int skua__call_poll(int fd, int events, int64_t deadline_ns)
     }
     return events & (((entry.revents & POLLIN) != 0 ? SKUA_READABLE : 0) |
                      ((entry.revents & POLLOUT) != 0 ? SKUA_WRITABLE : 0));
+}
+
+SKUA_OPAQUE int skua__call_status_known(int fd, struct statx *out)
+{
+    const unsigned mask = STATX_BASIC_STATS | STATX_BTIME;
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask, out) == 0 ? 0 : -errno;
+}
+
+SKUA_OPAQUE int64_t skua__call_system_type(int fd)
+{
+    struct statfs system;
+    return fstatfs(fd, &system) == 0 ? (int64_t)system.f_type : -errno;
 }

@@ -11,6 +11,8 @@
 
 #include <skua/io.h>
 
+struct statx;
+
 enum skua__fd_type {
     SKUA__TYPE_SOCKET,
     SKUA__TYPE_FILE, /* on a disk: always "ready" */
@@ -38,6 +40,12 @@ void skua__call_close(int fd);
 
 /* The type of the file behind fd, or -EBADF. */
 int skua__call_type(int fd);
+
+/* The status of an open file from what the kernel has in memory: a file server is not asked. */
+int skua__call_status_known(int fd, struct statx *out);
+
+/* What kind of file system it lies on: a number of linux/magic.h. May wait for a server. */
+int64_t skua__call_system_type(int fd);
 
 /* The file's own position; -ESPIPE: it has none. */
 int64_t skua__call_position(int fd);

@@ -2,7 +2,8 @@
 
    (1) FILE, on a disk. Read in place as far as the page cache has it (preadv2 with RWF_NOWAIT at
        the file's own position), else by the kernel's ring or a thread of the blocking pool (op.c),
-       and then awaited: it uses the buffer.
+       and then awaited: it uses the buffer. A file system in memory does not know RWF_NOWAIT
+       though it never waits: there the plain call is made in place (device.c).
    (2) SHARED: standard input, output and error, when they are not disk files. Their open file
        description belongs to other processes too, so O_NONBLOCK is not ours to set. In place with
        RWF_NOWAIT as well; where the kernel cannot do that (terminals), wait for readiness and then
@@ -15,6 +16,7 @@
    takes a microsecond or two instead of the thirty of a hand-over to the pool and back. */
 #include "base/panic.h"
 #include "io/call.h"
+#include "io/device.h"
 #include "io/ring.h"
 #include "io/stream.h"
 
@@ -70,14 +72,48 @@ static struct skua__file_op op_of(const struct file_call *call)
     return op;
 }
 
+/* The file system refuses to say whether it would wait. -EAGAIN: it would; -EOPNOTSUPP: nothing is
+   known of it. */
+static ssize_t in_place_by_device(struct file_call *call)
+{
+    struct statx status;
+    if (skua__call_status_known(call->fd, &status) < 0 || !S_ISREG(status.stx_mode)) {
+        return -EAGAIN;
+    }
+    const uint64_t device = skua__device_of(&status);
+    if (skua__device_is_memory(device)) {
+        run_transfer(call);
+        return call->result;
+    }
+    return skua__device_is_near(device) ? -EAGAIN : -EOPNOTSUPP;
+}
+
+/* On the pool, of a file on a device of which nothing is known. */
+static int learn_and_run(void *arg)
+{
+    struct file_call *call = arg;
+    skua__device_learn(call->fd);
+    return run_transfer(call);
+}
+
 static ssize_t do_file(struct file_call *call, skua_time deadline)
 {
     ssize_t result = in_place(call);
+    if (result == -EOPNOTSUPP) {
+        result = in_place_by_device(call);
+    }
     if (result != -EAGAIN && result != -EOPNOTSUPP) {
         return result;
     }
+    if (skua__is_now(deadline)) {
+        return -EAGAIN;
+    }
+    if (result == -EOPNOTSUPP) {
+        int status = skua_blocking(learn_and_run, call, deadline);
+        return status < 0 ? status : call->result;
+    }
     const struct skua__file_op op = op_of(call);
-    return skua__is_now(deadline) ? -EAGAIN : skua__op_do(&op, deadline);
+    return skua__op_do(&op, deadline);
 }
 
 /* One try on a SHARED fd: -EAGAIN if it is not ready. */

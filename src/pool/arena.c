@@ -1,13 +1,14 @@
 /* The shared memory of one worker process: one memfd, mapped by the parent and by that process.
 
-       +--------+--------------+-----------+-----------+-----------+-----------+
-       | rings  | input        | answer 0  | answer 1  | answer 2  | answer 3  |
-       +--------+--------------+-----------+-----------+-----------+-----------+
-       pages    area_bytes     area_bytes ...
+       +--------+------------------------------+------------------------------+-------------+
+       | rings  | IN: blocks that the parent   | OUT: blocks that the worker  | spare block |
+       |        | allocates                    | allocates                    |             |
+       +--------+------------------------------+------------------------------+-------------+
+       pages    region_bytes                   region_bytes                   payload_max
 
-   The file is sparse: an area costs address space until something is written to it. There are
-   several answer areas because an answer stays on loan to the program while the worker goes on with
-   other jobs; the parent says in each request which one to use.
+   The file is sparse: a region costs addresses until something is written to it. A region has room
+   for four of the largest payloads, and for 64 MiB at least, so that inputs can be brought and
+   answers be held while the worker runs.
 
    Invariants
    (A1) Each worker process has a memfd of its own, which no other worker ever maps: not those that
@@ -16,9 +17,8 @@
    (A2) The file is sealed against shrinking and growing before the worker gets it, so that no
         access of the parent inside its mapping can fault.
 
-   Rejected: one region for all workers (a hostile one could change the others' answers); an
-   allocator with size classes (one job at a time needs one input and one answer, and unwritten
-   memory costs nothing). */
+   Rejected: one region for all workers (a hostile one could change the others' answers); one
+   region that both sides allocate from (its books would have to be shared, and believed). */
 #include "pool/arena.h"
 
 #include "pool/ring.h"
@@ -28,28 +28,46 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { AREAS = 1 + SKUA__ANSWERS };
+enum { PAYLOADS_PER_REGION = 4 };
+
+#define REGION_BYTES_MIN ((size_t)64 * 1024 * 1024)
+#define PAYLOAD_MAX_LIMIT ((size_t)64 * 1024 * 1024 * 1024)
+
+/* `unit` is a power of two. */
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) & ~(unit - 1);
+}
 
 static size_t page_bytes(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static size_t round_up(size_t bytes, size_t unit)
+static size_t power_of_two(size_t bytes)
 {
-    return (bytes + unit - 1) / unit * unit;
+    size_t power = SKUA__BLOCK_BYTES;
+    while (power < bytes) {
+        power *= 2;
+    }
+    return power;
 }
 
-/* Sizes of an arena. False: it would not fit into the address space. */
+static size_t rings_bytes(void)
+{
+    return round_up(sizeof(struct skua__shared), page_bytes());
+}
+
+/* Sizes of an arena. False: too large. */
 static bool lay_out(struct skua__arena *arena, size_t payload_max)
 {
-    const size_t page = page_bytes();
-    const size_t header_bytes = round_up(sizeof(struct skua__shared), page);
-    if (payload_max > (((size_t)1 << 46) - header_bytes) / AREAS - page) {
+    if (payload_max > PAYLOAD_MAX_LIMIT) {
         return false;
     }
-    arena->area_bytes = round_up(payload_max, page);
-    arena->bytes = header_bytes + AREAS * arena->area_bytes;
+    const size_t region = PAYLOADS_PER_REGION * power_of_two(payload_max);
+    arena->payload_max = payload_max;
+    arena->region_bytes = region < REGION_BYTES_MIN ? REGION_BYTES_MIN : region;
+    arena->bytes = rings_bytes() + 2 * arena->region_bytes + round_up(payload_max, page_bytes());
     return true;
 }
 
@@ -60,7 +78,9 @@ static int map(struct skua__arena *arena, int memfd)
         return -errno;
     }
     arena->shared = (struct skua__shared *)(void *)memory;
-    arena->areas = memory + arena->bytes - AREAS * arena->area_bytes;
+    arena->in = memory + rings_bytes();
+    arena->out = arena->in + arena->region_bytes;
+    arena->spare = arena->out + arena->region_bytes;
     return 0;
 }
 
@@ -110,17 +130,28 @@ void skua__arena_unmap(struct skua__arena *arena)
     }
 }
 
-void skua__arena_trim(char *area, size_t keep_bytes, size_t used_bytes)
+/* Give what was written between two offsets of a region, or of the spare block, back. */
+static void trim(char *region, size_t from, size_t to)
 {
-    size_t keep = keep_bytes > SKUA__ARENA_KEEP_BYTES ? keep_bytes : SKUA__ARENA_KEEP_BYTES;
-    if (used_bytes > keep) {
-        const size_t page = page_bytes();
+    const size_t page = page_bytes();
+    from = round_up(from > SKUA__ARENA_KEEP_BYTES ? from : SKUA__ARENA_KEEP_BYTES, page);
+    /* The block goes on to there; where pages are larger than blocks the rest is a neighbour's. */
+    to = round_up(to, SKUA__BLOCK_BYTES) & ~(page - 1);
+    if (from < to) {
         int saved_errno = errno;
-        keep = round_up(keep, page);
-        if (used_bytes > keep) {
-            /* It is a matter of thrift: where it does not work the memory is kept. */
-            madvise(area + keep, round_up(used_bytes - keep, page), MADV_REMOVE);
-        }
+        /* It is a matter of thrift: where it does not work the memory is kept. */
+        madvise(region + from, to - from, MADV_REMOVE);
         errno = saved_errno;
     }
+}
+
+void skua__arena_trim(char *region, uint32_t block, size_t keep_bytes, size_t used_bytes)
+{
+    const size_t start = (size_t)block << SKUA__BLOCK_SHIFT;
+    trim(region, start + keep_bytes, start + used_bytes);
+}
+
+void skua__arena_trim_spare(const struct skua__arena *arena, size_t used_bytes)
+{
+    trim(arena->spare, 0, used_bytes);
 }

@@ -1,216 +1,354 @@
-/* Calls: how a job gets from its caller to a worker process and its answer back.
+/* Calls: from whoever asks to the end of the job.
 
-   A caller that finds an idle process sends its request itself; no other task is involved until the
-   answer comes. Else its call waits in pool->pending, and whoever frees a process (the reactor as a
-   rule) gives it the oldest call: a short input is copied at once, under the lock; for a long one
-   the caller is woken to copy it, so that neither the reactor nor the lock is held up.
+   However a job was asked for, there is one struct skua__call for it, and one way through the pool:
+   it waits (dispatch.c), a worker has it, it is DONE. What differs is how the end is told.
 
    Invariants
-   (C1) pending is not empty only while no process is IDLE.
-   (C2) A process runs one job at a time: it has a call from the grant to the response, and what it
-        wrote counts only while it has.
-   (C3) The caller's frame and input are touched only under the lock and before DONE, or by the
-        caller.
-   (C4) An answer on loan keeps its area and the record of its process. When a loan would leave its
-        process without a free area, the caller copies the answer instead: however many answers a
-        program holds on to, the workers go on.
-   (C5) A job that has started and whose caller has left is killed with its process, never awaited.
-
-   (C6) A call whose worker was dead before it took the request has not begun, and gets another one:
-        workers that are killed while idle fail no job.
+   (C1) A call becomes DONE once, under the lock, and is told then. After the unlock nobody of the
+        pool looks at it again.
+   (C2) The frame and the input of a caller are touched only under the lock and before DONE, or by
+        the caller, or while `is_copied` says so.
+   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked to
+        stop, and killed with its worker when its grace is over; it is never awaited longer. If it
+        answers in its grace that is the answer: what has succeeded is success.
+   (C4) A call whose worker was lost before it began gets another one: workers that are killed while
+        idle fail no job.
 
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/remote.h"
 #include "pool/state.h"
 #include "sched/service.h"
+#include "sched/task.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum {
-    SHORT_BYTES = 8192,
-    RESTARTS_MAX = 8, /* a worker could lie about what it has taken */
-};
+/* --- after the unlock ------------------------------------------------------------------------- */
 
-/* Behind it lies a copied answer. */
-union copied {
-    struct skua__loan loan;
-    max_align_t alignment;
-};
-
-void skua__after_flush(struct skua__after *after)
+void skua__after_bell(struct skua__after *after, struct skua__shared *shared)
 {
-    skua__wake_list_flush(&after->wakes);
-    for (size_t i = 0; i < after->bell_count; i++) {
-        skua__jobring_bell(
-            after->bells[i]); /* only the address is used: it may be unmapped by now */
+    for (size_t i = after->bell_count; i > 0; i--) {
+        if (after->bells[i - 1] == shared) {
+            return;
+        }
     }
-    after->bell_count = 0;
+    if (after->bell_count < SKUA__WAKE_CHUNK) {
+        after->bells[after->bell_count++] = shared;
+    } else {
+        skua__jobring_wake(shared); /* under the lock, but not lost */
+    }
 }
+
+static void flush(skua_pool *pool, struct skua__after *after)
+{
+    for (size_t i = 0; i < after->bell_count; i++) {
+        /* Only the address is used: it may be unmapped by now. */
+        skua__jobring_wake(after->bells[i]);
+    }
+    if (after->remote_flush != NULL) {
+        after->remote_flush();
+    }
+    if (after->must_copy) {
+        skua__pool_copy(pool);
+    }
+    while (after->freed != NULL) {
+        struct skua__process *process = after->freed;
+        after->freed = process->next_freed;
+        skua__process_free(process);
+    }
+    /* Last, since who is woken may end the pool. */
+    for (size_t i = 0; i < after->held_count; i++) {
+        skua__task_go(after->held[i]);
+    }
+    skua__wake_list_flush(&after->wakes);
+    skua__after_init(after);
+}
+
+/* Show workers what was put into their rings. */
+static void publish(skua_pool *pool, struct skua__after *after)
+{
+    struct skua__link *link;
+    while ((link = skua__list_pop_front(&pool->fresh)) != NULL) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, fresh);
+        skua__jobring_set_sleeps(&process->ring, pool->sleep);
+        if (skua__jobring_publish(&process->ring)) {
+            skua__after_bell(after, process->arena.shared);
+        }
+    }
+}
+
+void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
+{
+    publish(pool, after);
+    while (after->must_dispatch || after->must_copy) {
+        pool->callers++; /* nobody frees it while there is more to do in it */
+        skua__pool_unlock(pool);
+        flush(pool, after);
+        skua__pool_lock(pool);
+        skua__pool_dispatch(pool, after);
+        skua__pool_leave(pool, after);
+        publish(pool, after);
+    }
+    skua__pool_unlock(pool);
+    flush(pool, after);
+}
+
+/* --- the end of a call ------------------------------------------------------------------------ */
 
 static void wake_caller(struct skua__call *call, struct skua__after *after)
 {
-    if (call->waiter.parker != NULL && skua__waiter_claim(&call->waiter)) {
-        skua__wake_list_add(&after->wakes, call->waiter.parker);
+    struct skua__waiter *waiter = call->waiter;
+    call->waiter = NULL;
+    if (waiter != NULL && skua__waiter_claim(waiter)) {
+        skua__wake_list_add(&after->wakes, waiter->parker);
     }
 }
 
-static void finish(struct skua__call *call, struct skua__after *after, int status)
+void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                       int status)
 {
-    call->process = NULL;
+    skua_require(call->state == SKUA__CALL_NEW);
+    skua__call_clear_timer(pool, call);
+    if (call->in_loan != NULL) {
+        skua__loan_end(call->in_loan, after);
+        call->in_loan = NULL;
+    }
     call->status = status;
     call->state = SKUA__CALL_DONE;
-    wake_caller(call, after);
+    pool->stats.answered++;
+    if (call->kind == SKUA__CALL_FRAME) {
+        wake_caller(call, after);
+    } else if (call->kind == SKUA__CALL_TASK) {
+        skua__submission_tell(call, after);
+    } else {
+        skua__stream_tell(call, after);
+    }
 }
 
-void skua__call_fail(struct skua__call *call, struct skua__after *after, int status,
-                     const char *format, ...)
+void skua__call_fail(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                     int status, const char *format, ...)
 {
-    if (format != NULL) {
+    char *text = call->text != NULL ? NULL : skua__alloc(SKUA__CALL_TEXT_BYTES);
+    if (text != NULL) { /* else the status has to say all */
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(call->text, sizeof call->text, format, arguments);
+        vsnprintf(text, SKUA__CALL_TEXT_BYTES, format, arguments);
         va_end(arguments);
+        call->text = text;
     }
-    finish(call, after, status);
+    skua__call_finish(pool, call, after, status);
 }
 
-/* The input is in place. */
-static void send_request(struct skua__process *process, struct skua__call *call,
-                         struct skua__after *after)
+void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                        int status, const char *story)
 {
-    process->ticket++;
-    process->answer = (uint32_t)__builtin_ctz(process->free_answers);
-    const struct skua__request request = {.ticket = process->ticket,
-                                          .job_hash = call->job->name_hash,
-                                          .in_bytes = call->in.bytes,
-                                          .job_number = call->job->number,
-                                          .answer = process->answer};
-    call->state = SKUA__CALL_RUNNING;
-    skua__jobring_set_sleeps(&process->ring, process->pool->reactor_sleeps);
-    if (skua__jobring_send(&process->ring, &request)) {
-        after->bells[after->bell_count++] = process->arena.shared;
-    }
-}
-
-/* The idle process gets the call: RUNNING if its input is short, else GRANTED. */
-static void grant(struct skua__process *process, struct skua__call *call, struct skua__after *after)
-{
-    skua__list_remove(&process->idle);
-    process->state = SKUA__PROCESS_BUSY;
-    process->call = call;
-    call->process = process;
-    if (call->in.bytes <= SHORT_BYTES) {
-        if (call->in.bytes > 0) {
-            memcpy(skua__arena_input(&process->arena), call->in.data, call->in.bytes);
-        }
-        send_request(process, call, after);
+    if (call->is_stopping) {
+        skua__call_finish(pool, call, after, call->status);
+    } else if (pool->state == SKUA__POOL_OPEN && call->attempts > 1) {
+        call->attempts--;
+        pool->stats.retried++;
+        skua__pool_requeue(pool, call);
     } else {
-        process->references++;
-        call->state = SKUA__CALL_GRANTED;
+        skua__call_fail(pool, call, after, status, "job '%s': %s", call->job->name, story);
     }
 }
 
-/* The oldest waiting call gets the first idle process, if there are both. */
-static void hand_out(skua_pool *pool, struct skua__after *after)
-{
-    struct skua__link *idle = skua__list_first(&pool->idle);
-    struct skua__link *next = idle != NULL ? skua__list_pop_front(&pool->pending) : NULL;
-    if (next != NULL) {
-        struct skua__call *call = SKUA_CONTAINER(next, struct skua__call, link);
-        grant(SKUA_CONTAINER(idle, struct skua__process, idle), call, after);
-        if (call->state == SKUA__CALL_GRANTED) {
-            wake_caller(call, after);
-        }
-    }
-}
+/* --- timers ----------------------------------------------------------------------------------- */
 
-bool skua__call_restart(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+void skua__call_set_timer(skua_pool *pool, struct skua__call *call, int64_t due_ns)
 {
-    if (pool->state != SKUA__POOL_OPEN || call->restarts == RESTARTS_MAX) {
-        return false;
-    }
-    call->restarts++;
-    call->process = NULL;
-    call->state = SKUA__CALL_PENDING;
-    skua__list_push_front(&pool->pending, &call->link);
-    hand_out(pool, after);
-    return true;
-}
-
-void skua__process_settle(struct skua__process *process, struct skua__after *after)
-{
-    skua_pool *pool = process->pool;
-    process->call = NULL;
-    if (process->free_answers == 0) {
-        process->state = SKUA__PROCESS_FULL;
+    skua__call_clear_timer(pool, call);
+    if (due_ns == SKUA__NEVER) {
         return;
     }
-    process->state = SKUA__PROCESS_IDLE;
-    /* The last one to finish is the first to go on: its caches are warm. */
-    skua__list_push_front(&pool->idle, &process->idle);
-    hand_out(pool, after);
-}
-
-/* The worker has written what no honest worker writes. */
-static void punish(struct skua__process *process, struct skua__after *after, const char *lie)
-{
-    struct skua__call *call = process->call;
-    skua__process_doom(process);
-    skua__call_fail(call, after, -EPROTO, "job '%s': worker %d was killed for writing %s",
-                    call->job->name, (int)process->pid, lie);
-}
-
-static void lend(struct skua__process *process, struct skua__call *call, size_t bytes)
-{
-    process->free_answers &= ~(1u << process->answer);
-    process->references++;
-    process->pool->loans++;
-    call->loan = &process->loans[process->answer];
-    call->answer_bytes = bytes;
-    call->must_copy = process->free_answers == 0; /* (C4) */
-}
-
-bool skua__process_take(struct skua__process *process, struct skua__after *after)
-{
-    struct skua__call *call = process->call;
-    if (process->state != SKUA__PROCESS_BUSY || call->state != SKUA__CALL_RUNNING) {
-        return false;
+    call->due_ns = due_ns;
+    call->has_timer = true;
+    skua__heap_add(&pool->timers, &call->timer);
+    if (pool->sleep != 0 && due_ns < pool->reactor_due_ns) {
+        skua__pool_ring(pool);
     }
-    struct skua__response response;
-    int taken = skua__jobring_take(&process->ring, &response);
-    if (taken == 0) {
-        return false;
+}
+
+void skua__call_clear_timer(skua_pool *pool, struct skua__call *call)
+{
+    if (call->has_timer) {
+        skua__heap_remove(&pool->timers, &call->timer);
+        call->has_timer = false;
     }
-    if (taken < 0) {
-        punish(process, after, "a wrong ring index");
-    } else if (response.ticket != process->ticket || response.answer != process->answer) {
-        punish(process, after, "an answer to another job");
-    } else if (response.bytes > process->pool->payload_max) {
-        punish(process, after, "an answer of impossible size");
-    } else {
-        if (response.bytes > 0) {
-            lend(process, call, (size_t)response.bytes);
+}
+
+void skua__pool_run_timers(skua_pool *pool, struct skua__after *after, int64_t now_ns)
+{
+    while (pool->timers.first != NULL && !skua__after_is_full(after)) {
+        struct skua__call *call = SKUA_CONTAINER(pool->timers.first, struct skua__call, timer);
+        if (call->due_ns > now_ns) {
+            return;
         }
-        process->call = NULL;
-        finish(call, after, response.status);
+        skua__call_clear_timer(pool, call);
+        skua__call_give_up(pool, call, after, -ETIMEDOUT);
     }
-    return true;
 }
 
-bool skua__process_drain(struct skua__process *process, struct skua__after *after)
+/* --- giving up -------------------------------------------------------------------------------- */
+
+/* The job runs and has to go: after its grace, if it has any. */
+static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                         int cause)
 {
-    if (!skua__process_take(process, after)) {
-        return false;
+    struct skua__process *process = call->process;
+    const bool is_over = call->is_stopping;
+    if (!is_over && call->grace_ns > 0) {
+        call->is_stopping = true;
+        call->status = cause;
+        skua__jobring_stop(process->arena.shared, call->ticket);
+        skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
+    } else {
+        pool->stats.killed++;
+        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
     }
-    if (process->state == SKUA__PROCESS_BUSY) { /* else it has lied */
-        skua__process_settle(process, after);
-    }
-    return true;
 }
+
+/* Take back all that waits behind the call in its ring, so that nothing of it begins any more. */
+static void clear_ring_behind(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    struct skua__jobring *ring = &process->ring;
+    for (uint64_t ticket = skua__jobring_newest(ring); ticket != 0 && ticket != call->ticket;) {
+        const uint64_t before = skua__jobring_previous(ring, ticket);
+        struct skua__call *other = skua__jobring_sent(ring, ticket)->owner;
+        if (other != NULL && skua__call_revoke(other, after)) {
+            process->pool->stats.requeued++;
+            skua__pool_requeue(process->pool, other);
+        }
+        ticket = before;
+    }
+}
+
+static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                         int cause)
+{
+    struct skua__process *process = call->process;
+    if (skua__call_revoke(call, after)) {
+        skua__call_finish(pool, call, after, call->is_stopping ? call->status : cause);
+        return;
+    }
+    clear_ring_behind(call, after);
+    skua__process_drain(process, after);
+    if (call->state != SKUA__CALL_RUNNING || call->process != process) {
+        return; /* it was answered in the last moment, or its worker has lied */
+    }
+    if (skua__jobring_oldest(&process->ring) == call->ticket) {
+        stop_running(pool, call, after, cause);
+    } else { /* `after` is full: again, soon */
+        call->is_stopping = true;
+        call->status = cause;
+        skua__call_set_timer(pool, call, 1);
+    }
+}
+
+void skua__call_give_up(skua_pool *pool, struct skua__call *call, struct skua__after *after,
+                        int cause)
+{
+    switch (call->state) {
+    case SKUA__CALL_PENDING:
+        skua__pool_dequeue(pool, call);
+        skua__call_finish(pool, call, after, cause);
+        break;
+    case SKUA__CALL_NEW:
+        skua__call_finish(pool, call, after, cause);
+        break;
+    case SKUA__CALL_GRANTED:
+        if (call->is_copied) { /* who copies will see it */
+            call->is_stopping = true;
+            call->status = cause;
+        } else {
+            skua__call_ungrant(call, after);
+            skua__call_finish(pool, call, after, cause);
+        }
+        break;
+    case SKUA__CALL_RUNNING:
+        if (call->process != NULL) {
+            give_up_here(pool, call, after, cause);
+        } else if (call->remote->ops->revoke(call->remote, call, cause) == 0) {
+            call->is_stopping = true;
+            call->status = cause;
+        } else {
+            skua__remote_withdraw(call);
+            skua__call_finish(pool, call, after, cause);
+        }
+        break;
+    default:
+        return;
+    }
+    skua__pool_dispatch(pool, after);
+}
+
+/* --- the input -------------------------------------------------------------------------------- */
+
+void skua__call_tell_granted(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    if (call->kind == SKUA__CALL_FRAME) {
+        wake_caller(call, after);
+    } else if (call->kind == SKUA__CALL_TASK) {
+        skua__submission_tell(call, after);
+    } else {
+        skua__list_push_back(&pool->copies, &call->link);
+        after->must_copy = true;
+    }
+}
+
+void skua__call_load(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    call->is_copied = true;
+    skua__pool_unlock_after(pool, after);
+    memcpy(skua__arena_in(&process->arena, call->block), call->in.data, call->in.bytes);
+    skua__pool_lock(pool);
+    call->is_copied = false;
+    if (call->is_stopping) {
+        skua__call_ungrant(call, after);
+        skua__call_finish(pool, call, after, call->status);
+    } else if (process->state == SKUA__PROCESS_READY) {
+        skua__call_forward(call, after);
+    } else { /* it was lost meanwhile */
+        skua__call_ungrant(call, after);
+        skua__pool_requeue(pool, call);
+    }
+    skua__pool_dispatch(pool, after);
+}
+
+/* A stream's calls are copied by a task of the pool, or by whoever could not start one. */
+static int copy_task(void *arg)
+{
+    skua_pool *pool = arg;
+    struct skua__after after;
+    skua__after_init(&after);
+    struct skua__link *link;
+    skua__pool_lock(pool);
+    while ((link = skua__list_pop_front(&pool->copies)) != NULL) {
+        skua__call_load(pool, SKUA_CONTAINER(link, struct skua__call, link), &after);
+    }
+    skua__pool_leave(pool, &after);
+    skua__pool_unlock_after(pool, &after);
+    return 0;
+}
+
+void skua__pool_copy(skua_pool *pool)
+{
+    const skua_spawn_opts opts = {.name = "skua-pool-copy"};
+    skua__pool_lock(pool);
+    skua__pool_enter(pool);
+    skua__pool_unlock(pool);
+    if (skua__submit_own(pool->runtime, copy_task, pool, &opts) < 0) {
+        copy_task(pool);
+    }
+}
+
+/* --- calls that somebody waits for ------------------------------------------------------------ */
 
 /* How long to wait: SKUA_NOW limits only the search for a process. */
 static int64_t limit_ns(skua_time deadline)
@@ -224,72 +362,21 @@ static bool is_over(skua_time deadline)
     return limit != SKUA__NEVER && limit <= skua__clock_ns();
 }
 
-/* A NEW call looks for a process. */
-static void seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
-                 struct skua__after *after)
+void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadline,
+                     struct skua__after *after)
 {
-    struct skua__link *idle = skua__list_first(&pool->idle);
-    if (pool->state == SKUA__POOL_BROKEN) {
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': the zygote was killed",
-                        call->job->name);
-    } else if (pool->state == SKUA__POOL_CLOSING) {
-        finish(call, after, -ESHUTDOWN);
+    const bool is_now = skua__is_now(deadline);
+    if (pool->is_draining && pool->state == SKUA__POOL_OPEN) {
+        skua__call_finish(pool, call, after, -ESHUTDOWN);
     } else if (is_over(deadline)) {
-        finish(call, after, -ETIMEDOUT);
-    } else if (idle != NULL) {
-        grant(SKUA_CONTAINER(idle, struct skua__process, idle), call, after);
-    } else if (skua__is_now(deadline)) {
-        finish(call, after, -EAGAIN);
+        skua__call_finish(pool, call, after, -ETIMEDOUT);
+    } else if (is_now && pool->state == SKUA__POOL_OPEN &&
+               (skua__list_is_empty(&pool->idle) || pool->pending_mask != 0)) {
+        skua__call_finish(pool, call, after, -EAGAIN);
     } else {
-        call->state = SKUA__CALL_PENDING;
-        skua__list_push_back(&pool->pending, &call->link);
+        skua__pool_enqueue(pool, call);
+        skua__pool_dispatch_new(pool, call, after);
     }
-}
-
-/* A GRANTED call brings its input, without the lock, and sends its request. If the process is lost
-   meanwhile, or the pool, the call is NEW again. */
-static void load(skua_pool *pool, struct skua__call *call, struct skua__after *after)
-{
-    struct skua__process *process = call->process;
-    skua__pool_unlock(pool);
-    skua__after_flush(after);
-    memcpy(skua__arena_input(&process->arena), call->in.data, call->in.bytes);
-    skua__pool_lock(pool);
-    if (process->state == SKUA__PROCESS_BUSY) {
-        send_request(process, call, after);
-    } else {
-        call->process = NULL;
-        call->state = SKUA__CALL_NEW;
-    }
-    struct skua__process *last = skua__process_unref(process);
-    if (last != NULL) {
-        skua__pool_unlock(pool);
-        skua__process_free(last);
-        skua__pool_lock(pool);
-    }
-}
-
-/* The caller gives up, unless the answer is there. */
-static void withdraw(struct skua__call *call, struct skua__after *after, int cause)
-{
-    struct skua__process *process = call->process;
-    struct skua__process *last = NULL;
-    call->waiter.parker = NULL;
-    if (call->state == SKUA__CALL_PENDING) {
-        skua__list_remove(&call->link);
-    } else if (call->state == SKUA__CALL_RUNNING) {
-        if (skua__process_drain(process, after)) {
-            return;
-        }
-        skua__process_doom(process); /* (C5) */
-    } else if (call->state == SKUA__CALL_GRANTED) {
-        if (process->state == SKUA__PROCESS_BUSY) {
-            skua__process_settle(process, after);
-        }
-        last = skua__process_unref(process);
-    }
-    finish(call, after, cause);
-    skua__process_free(last); /* rare: the process died between the grant and now */
 }
 
 /* Sleep until something happens to the call. Returns what skua__wait_park() says. */
@@ -297,147 +384,150 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
                 struct skua__after *after)
 {
     struct skua__wait wait;
-    skua__wait_begin_for(&wait, SKUA__SOFT, "a job of a process pool");
-    skua__waiter_init(&call->waiter, &wait, 0, NULL);
-    skua__pool_unlock(pool);
-    skua__after_flush(after);
-    int cause = skua__wait_park_real(&wait, limit_ns(deadline));
+    struct skua__waiter waiter;
+    const bool is_stopping = call->is_stopping;
+    skua__wait_begin_for(&wait, is_stopping ? SKUA__HARD : SKUA__SOFT, "a job of a process pool");
+    skua__waiter_init(&waiter, &wait, 0, NULL);
+    call->waiter = &waiter;
+    skua__pool_unlock_after(pool, after);
+    int cause = skua__wait_park_real(&wait, is_stopping ? SKUA__NEVER : limit_ns(deadline));
     skua__pool_lock(pool);
+    call->waiter = NULL;
     return cause;
 }
 
-/* A reactor that sleeps for good begins to look by itself when there is something to look for. The
-   bell is open while the pool is. */
-static void enter(skua_pool *pool)
+void skua__call_run(skua_pool *pool, struct skua__call *call, skua_time deadline, int cause,
+                    struct skua__after *after)
 {
-    if (pool->callers++ == 0 && pool->reactor_deep && pool->state == SKUA__POOL_OPEN) {
-        const uint64_t one = 1;
-        pool->reactor_deep = false;
-        if (write(pool->bell, &one, sizeof one) < 0) {
-            return; /* it is full, so it rings already */
-        }
-    }
-}
-
-static void leave(skua_pool *pool)
-{
-    struct skua__after after;
-    skua__after_init(&after);
-    skua__pool_lock(pool);
-    if (--pool->callers == 0) {
-        skua__pool_notify(pool, &after);
-    }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
-}
-
-/* Until the call is DONE. */
-static void run(skua_pool *pool, struct skua__call *call, skua_time deadline)
-{
-    struct skua__after after;
-    skua__after_init(&after);
-    int cause = skua__cancel_point();
-    skua__pool_lock(pool);
-    enter(pool);
     while (call->state != SKUA__CALL_DONE) {
-        if (cause < 0 && cause != SKUA__RECHECK) {
-            withdraw(call, &after, cause);
+        if (skua__after_is_full(after)) {
+            skua__pool_unlock_after(pool, after);
+            skua__pool_lock(pool);
+        } else if (cause < 0 && cause != SKUA__RECHECK && !call->is_stopping) {
+            skua__call_give_up(pool, call, after, cause);
         } else if (call->state == SKUA__CALL_NEW) {
-            seek(pool, call, deadline, &after);
+            skua__call_seek(pool, call, deadline, after);
         } else if (call->state == SKUA__CALL_GRANTED && !is_over(deadline)) {
-            load(pool, call, &after);
+            skua__call_load(pool, call, after);
         } else {
-            cause = wait(pool, call, deadline, &after);
+            cause = wait(pool, call, deadline, after);
         }
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
 }
 
-/* The answer is needed out of the way: an own copy of it is lent. */
-static int copy_answer(struct skua__call *call, skua_buf *out)
+/* A reactor that sleeps for good begins to look by itself when there is something to look for. */
+void skua__pool_enter(skua_pool *pool)
 {
-    skua_buf shared = *out;
-    union copied *copy = skua__alloc(sizeof *copy + shared.bytes);
-    if (copy != NULL) {
-        memcpy(copy + 1, shared.data, shared.bytes);
+    if (pool->callers++ == 0 && pool->sleep != 0 && pool->reactor_due_ns == SKUA__NEVER) {
+        skua__pool_ring(pool);
     }
-    skua_buf_release(&shared);
-    if (copy == NULL) {
+}
+
+void skua__pool_leave(skua_pool *pool, struct skua__after *after)
+{
+    if (--pool->callers == 0) {
+        skua__pool_notify(pool, after);
+    }
+}
+
+void skua__call_init(struct skua__call *call, const skua_job *job, skua_bytes in,
+                     const skua_call_opts *opts)
+{
+    *call = (struct skua__call){
+        .kind = SKUA__CALL_FRAME, .priority = 3, .attempts = 1, .job = job, .in = in};
+    if (opts == NULL) {
+        return;
+    }
+    call->priority = (uint8_t)(SKUA__PRIORITY_MAX - opts->priority);
+    call->attempts = opts->attempts;
+    call->grace_ns = opts->grace_ns;
+    if (opts->in_buf != NULL) {
+        call->in = (skua_bytes){opts->in_buf->data, opts->in_buf->bytes};
+        call->in_loan = opts->in_buf->owner;
+    }
+    if (opts->fd_count > 0 || opts->channel_count > 0 || opts->reply_fds != NULL ||
+        opts->progress != NULL) {
+        call->opts = opts;
+    }
+}
+
+static bool opts_are_bad(const skua_pool *pool, const skua_call_opts *opts)
+{
+    if (opts == NULL) {
+        return false;
+    }
+    const struct skua__loan *loan = opts->in_buf != NULL ? opts->in_buf->owner : NULL;
+    return opts->priority < SKUA__PRIORITY_MIN || opts->priority > SKUA__PRIORITY_MAX ||
+           opts->grace_ns < 0 || opts->fd_count > SKUA_POOL_FDS_MAX ||
+           opts->channel_count > SKUA_POOL_CHANNELS_MAX || (loan != NULL && loan->pool != pool) ||
+           (opts->reply_fds != NULL && opts->reply_fd_count == NULL);
+}
+
+int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
+                     const skua_call_opts *opts)
+{
+    if (opts_are_bad(pool, opts)) {
+        return -EINVAL;
+    }
+    const bool is_buf = opts != NULL && opts->in_buf != NULL;
+    if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {
+        return -EMSGSIZE;
+    }
+    return job->number == 0 || job->number > pool->job_count ? -ENOENT : 0;
+}
+
+void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after)
+{
+    if (out != NULL) {
+        skua__loan_deliver(call->answer, out);
+    } else if (call->answer != NULL) {
+        skua__loan_end(call->answer, after);
+    }
+}
+
+int skua__call_say(struct skua__call *call)
+{
+    const int status = call->status;
+    if (status < 0 && call->text != NULL) {
+        const int code = skua_fail(status, "%s", call->text);
+        (void)code;
+    }
+    skua__free(call->text);
+    return status;
+}
+
+int skua_pool_call_with(skua_pool *pool, const skua_job *job, skua_bytes in,
+                        const skua_call_opts *opts, skua_buf *out, skua_time deadline)
+{
+    if (out != NULL) {
         *out = (skua_buf){NULL, 0, NULL};
-        return -ENOMEM;
     }
-    *out = (skua_buf){copy + 1, call->answer_bytes, &copy->loan};
-    return call->status;
-}
-
-static int deliver(struct skua__call *call, skua_buf *out)
-{
-    if (call->loan != NULL) {
-        const struct skua__loan *loan = call->loan;
-        out->data = skua__arena_answer(&loan->process->arena, loan->answer);
-        out->bytes = call->answer_bytes;
-        out->owner = call->loan;
-        return call->must_copy ? copy_answer(call, out) : call->status;
+    if (skua__forked()) {
+        return -ESHUTDOWN;
     }
-    if (call->text[0] != '\0') {
-        return skua_fail(call->status, "%s", call->text);
+    int error = skua__call_check(pool, job, in, opts);
+    if (error < 0) {
+        return error;
     }
-    return call->status;
+    struct skua__call call;
+    struct skua__after after;
+    skua__call_init(&call, job, in, opts);
+    if (call.in_loan != NULL) {
+        *opts->in_buf = (skua_buf){NULL, 0, NULL};
+    }
+    skua__after_init(&after);
+    const int cause = skua__cancel_point();
+    skua__pool_lock(pool);
+    skua__pool_enter(pool);
+    skua__call_run(pool, &call, deadline, cause, &after);
+    skua__call_deliver(&call, out, &after);
+    skua__pool_leave(pool, &after);
+    skua__pool_unlock_after(pool, &after);
+    return skua__call_say(&call);
 }
 
 int skua_pool_call(skua_pool *pool, const skua_job *job, skua_bytes in, skua_buf *out,
                    skua_time deadline)
 {
-    *out = (skua_buf){NULL, 0, NULL};
-    if (skua__forked()) {
-        return -ESHUTDOWN;
-    }
-    if (in.bytes > pool->payload_max) {
-        return -EMSGSIZE;
-    }
-    if (job->number == 0 || job->number > pool->job_count) {
-        return -ENOENT;
-    }
-    struct skua__call call = {.state = SKUA__CALL_NEW, .job = job, .in = in};
-    run(pool, &call, deadline);
-    int status = deliver(&call, out);
-    leave(pool);
-    return status;
-}
-
-/* The area may be written again. */
-static void take_back(struct skua__loan *loan)
-{
-    struct skua__process *process = loan->process;
-    skua_pool *pool = process->pool;
-    struct skua__after after;
-    skua__after_init(&after);
-    skua__pool_lock(pool);
-    skua_require((process->free_answers & (1u << loan->answer)) == 0); /* else released twice */
-    process->free_answers |= 1u << loan->answer;
-    pool->loans--;
-    if (process->state == SKUA__PROCESS_FULL) {
-        skua__process_settle(process, &after);
-    }
-    struct skua__process *last = skua__process_unref(process);
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
-    skua__process_free(last);
-}
-
-void skua_buf_release(skua_buf *buf)
-{
-    struct skua__loan *loan = buf->owner;
-    const size_t bytes = buf->bytes;
-    *buf = (skua_buf){NULL, 0, NULL};
-    if (loan == NULL || skua__forked()) {
-        return;
-    }
-    if (loan->process == NULL) {
-        skua__free(loan);
-        return;
-    }
-    skua__arena_trim(skua__arena_answer(&loan->process->arena, loan->answer), 0, bytes);
-    take_back(loan);
+    return skua_pool_call_with(pool, job, in, NULL, out, deadline);
 }

@@ -13,14 +13,12 @@ union control {
     char bytes[CMSG_SPACE(SKUA__MESSAGE_FDS * sizeof(int))];
 };
 
-static void pack_fds(struct msghdr *packet, union control *control, const int fds[])
+static void pack_fds(struct msghdr *packet, union control *control, const int fds[],
+                     size_t fd_count)
 {
-    int sent[SKUA__MESSAGE_FDS];
     size_t count = 0;
-    for (size_t i = 0; fds != NULL && i < SKUA__MESSAGE_FDS; i++) {
-        if (fds[i] >= 0) {
-            sent[count++] = fds[i];
-        }
+    while (count < fd_count && fds[count] >= 0) {
+        count++;
     }
     if (count == 0) {
         return;
@@ -31,15 +29,16 @@ static void pack_fds(struct msghdr *packet, union control *control, const int fd
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(header), sent, count * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, count * sizeof(int));
 }
 
-int skua__message_send(int socket, const struct skua__message *message, const int fds[])
+int skua__message_send(int socket, const struct skua__message *message, const int fds[],
+                       size_t fd_count)
 {
     union control control = {.bytes = {0}};
     struct iovec part = {.iov_base = (void *)(uintptr_t)message, .iov_len = sizeof *message};
     struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
-    pack_fds(&packet, &control, fds);
+    pack_fds(&packet, &control, fds, fd_count);
     for (;;) {
         if (sendmsg(socket, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
             return 0;
@@ -96,6 +95,5 @@ int skua__message_receive(int socket, struct skua__message *message, int fds[])
         close_all(fds);
         return -EPROTO;
     }
-    message->name[SKUA__PROCESS_NAME_BYTES - 1] = '\0';
     return 1;
 }

@@ -27,40 +27,47 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 1024 };
-
-static const size_t payload_default_bytes = (size_t)64 << 20;
+enum { QUEUE_DEFAULT = 1 << 20 };
 
 static struct skua__lock orphans_lock;
 static struct skua__list orphans = {{&orphans.head, &orphans.head}};
 
 void skua__pool_notify(skua_pool *pool, struct skua__after *after)
 {
-    struct skua__waiter *watcher = pool->watcher;
-    pool->watcher = NULL;
-    if (watcher != NULL && skua__waiter_claim(watcher)) {
-        skua__wake_list_add(&after->wakes, watcher->parker);
+    struct skua__link *link;
+    while (!skua__after_is_full(after) && (link = skua__list_pop_front(&pool->watchers)) != NULL) {
+        struct skua__waiter *watcher = SKUA_CONTAINER(link, struct skua__waiter, link);
+        if (skua__waiter_claim(watcher)) {
+            skua__wake_list_add(&after->wakes, watcher->parker);
+        }
     }
 }
 
-/* Wait until `is_so(pool)`, which notify() tells of. Returns 0, or -ECANCELED (soft waits). */
-static int watch(skua_pool *pool, bool (*is_so)(const skua_pool *pool), enum skua__wait_kind kind)
+int skua__pool_watch(skua_pool *pool, bool (*is_so)(const skua_pool *pool),
+                     enum skua__wait_kind kind, skua_time deadline)
 {
     int cause = 0;
     skua__pool_lock(pool);
     while (!is_so(pool) && (cause >= 0 || cause == SKUA__RECHECK)) {
         struct skua__wait wait;
         struct skua__waiter waiter;
+        if (skua__is_now(deadline)) {
+            cause = -EAGAIN;
+            break;
+        }
         skua__wait_begin_for(&wait, kind, "a process pool");
         skua__waiter_init(&waiter, &wait, 0, NULL);
-        pool->watcher = &waiter;
+        skua__list_push_back(&pool->watchers, &waiter.link);
         skua__pool_unlock(pool);
-        cause = skua__wait_park_real(&wait, SKUA__NEVER);
+        cause = skua__wait_park_real(&wait, skua__deadline_ns(deadline));
         skua__pool_lock(pool);
-        pool->watcher = NULL;
+        if (skua__link_is_linked(&waiter.link)) {
+            skua__list_remove(&waiter.link);
+        }
     }
+    const bool holds = is_so(pool);
     skua__pool_unlock(pool);
-    return cause < 0 && cause != SKUA__RECHECK ? cause : 0;
+    return holds || cause == SKUA__RECHECK || cause >= 0 ? 0 : cause;
 }
 
 static bool has_started(const skua_pool *pool)
@@ -73,39 +80,28 @@ static bool is_deserted(const skua_pool *pool)
     return pool->finished && pool->callers == 0;
 }
 
-/* A process's part in the end of its pool. */
+/* A process's part in the end of its pool. (L) */
 static void stop_process(struct skua__process *process, struct skua__after *after)
 {
-    skua__process_take(process, after);
-    struct skua__call *call = process->call;
-    if (process->state != SKUA__PROCESS_DOOMED) {
-        skua__process_doom(process);
+    if (process->state == SKUA__PROCESS_READY) {
+        skua__process_drain(process, after);
     }
-    if (call != NULL && call->state == SKUA__CALL_RUNNING) {
-        skua__call_fail(call, after, -ESHUTDOWN, NULL);
+    if (process->state != SKUA__PROCESS_DOOMED && !skua__after_is_full(after)) {
+        process->pool->stats.killed += skua__jobring_live(&process->ring) > 0;
+        skua__process_doom(process, after, -ESHUTDOWN, NULL);
     }
 }
 
-/* Some of the work of stop(). True: there is more. (L) */
-static bool stop_some(skua_pool *pool, struct skua__after *after)
+/* Some of the work of stop(). (L) */
+static void stop_some(skua_pool *pool, struct skua__after *after)
 {
-    while (!skua__after_is_full(after)) {
-        struct skua__link *link = skua__list_pop_front(&pool->pending);
-        if (link == NULL) {
-            break;
-        }
-        struct skua__call *call = SKUA_CONTAINER(link, struct skua__call, link);
-        const bool is_closing = pool->state == SKUA__POOL_CLOSING;
-        skua__call_fail(call, after, is_closing ? -ESHUTDOWN : -EOWNERDEAD,
-                        is_closing ? NULL : "job '%s': the zygote was killed", call->job->name);
-    }
+    skua__pool_dispatch(pool, after); /* which refuses all that wait */
     if (pool->state == SKUA__POOL_CLOSING) {
         for (struct skua__link *link = pool->processes.head.next;
              link != &pool->processes.head && !skua__after_is_full(after); link = link->next) {
             stop_process(SKUA_CONTAINER(link, struct skua__process, link), after);
         }
     }
-    return skua__after_is_full(after);
 }
 
 void skua__pool_stop(skua_pool *pool, enum skua__pool_state state)
@@ -118,15 +114,17 @@ void skua__pool_stop(skua_pool *pool, enum skua__pool_state state)
         if (pool->state < state) {
             pool->state = state;
         }
-        is_more = stop_some(pool, &after);
+        stop_some(pool, &after);
+        is_more = skua__after_is_full(&after);
         if (!is_more) {
             skua__pool_notify(pool, &after);
+            skua__pool_notify_memory(pool, &after);
+            is_more = skua__after_is_full(&after);
         }
         if (pool->state == SKUA__POOL_CLOSING && pool->control >= 0) {
             shutdown(pool->control, SHUT_WR);
         }
-        skua__pool_unlock(pool);
-        skua__after_flush(&after);
+        skua__pool_unlock_after(pool, &after);
     }
 }
 
@@ -144,14 +142,21 @@ static void adopt(skua_pool *pool)
     skua__unlock(&orphans_lock, SKUA__RANK_POOL);
 }
 
+static void free_pool(skua_pool *pool)
+{
+    skua__life_close(pool);
+    skua__pool_free_loans(pool);
+    skua__free(pool);
+}
+
 __attribute__((destructor)) static void report_orphans(void)
 {
     struct skua__link *link;
     while (!skua__forked() && (link = skua__list_pop_front(&orphans)) != NULL) {
         skua_pool *pool = SKUA_CONTAINER(link, skua_pool, orphan);
         skua__report("pool '%s' was never destroyed; it was closed with its runtime", pool->name);
-        if (pool->callers == 0 && pool->loans == 0) {
-            skua__free(pool);
+        if (pool->callers == 0 && pool->stats.loans == 0) {
+            free_pool(pool);
         }
     }
 }
@@ -189,16 +194,15 @@ static int start_tasks(skua_pool *pool)
 }
 
 /* The pool with fds and tasks, but without workers. */
-static int open_pool(skua_pool *pool)
+static int open_pool(skua_pool *pool, const skua_pool_opts *opts)
 {
-    int error = skua__zygote_connect(&pool->control);
-    if (error < 0) {
-        return error;
-    }
     pool->bell = open_bell();
     if (pool->bell < 0) {
-        error = pool->bell;
-        goto fail_bell;
+        return pool->bell;
+    }
+    int error = skua__life_open(pool, opts);
+    if (error < 0) {
+        goto fail_life;
     }
     error = start_tasks(pool);
     if (error < 0) {
@@ -207,10 +211,34 @@ static int open_pool(skua_pool *pool)
     return 0;
 
 fail_tasks:
-    skua_close(pool->bell);
-fail_bell:
     close(pool->control);
+    skua__life_close(pool);
+fail_life:
+    skua_close(pool->bell);
     return error;
+}
+
+/* Whose timer comes first; of two at one moment, any. */
+static bool is_before(const struct skua__heap_node *one, const struct skua__heap_node *other)
+{
+    const struct skua__call *a = SKUA_CONTAINER(one, struct skua__call, timer);
+    const struct skua__call *b = SKUA_CONTAINER(other, struct skua__call, timer);
+    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : (uintptr_t)a < (uintptr_t)b;
+}
+
+static void init_lists(skua_pool *pool)
+{
+    struct skua__list *const lists[] = {&pool->processes, &pool->idle,          &pool->open,
+                                        &pool->busy,      &pool->fresh,         &pool->copies,
+                                        &pool->remotes,   &pool->notices,       &pool->memory,
+                                        &pool->watchers,  &pool->memory_waiters};
+    for (size_t i = 0; i < SKUA_COUNT_OF(lists); i++) {
+        skua__list_init(lists[i]);
+    }
+    for (size_t i = 0; i < SKUA__PRIORITIES; i++) {
+        skua__list_init(&pool->pending[i]);
+    }
+    pool->timers.before = is_before;
 }
 
 static skua_pool *alloc_pool(const skua_pool_opts *opts)
@@ -219,18 +247,13 @@ static skua_pool *alloc_pool(const skua_pool_opts *opts)
     if (pool == NULL) {
         return NULL;
     }
-    skua__list_init(&pool->processes);
-    skua__list_init(&pool->idle);
-    skua__list_init(&pool->pending);
+    init_lists(pool);
+    pool->runtime = skua_runtime_current();
     pool->workers = opts->workers;
     if (pool->workers == 0) {
-        pool->workers = skua_worker_count(skua_runtime_current());
+        pool->workers = skua_worker_count(pool->runtime);
     }
-    pool->job_count = skua__zygote_job_count();
-    pool->payload_max = opts->payload_max != 0 ? opts->payload_max : payload_default_bytes;
-    pool->memory_max_bytes = opts->limits.address_bytes;
-    const char *name = opts->name != NULL ? opts->name : "skua-pool";
-    memcpy(pool->name, name, strnlen(name, sizeof pool->name - 1));
+    pool->queue_max = opts->queue_max != 0 ? opts->queue_max : QUEUE_DEFAULT;
     return pool;
 }
 
@@ -244,21 +267,21 @@ int skua_pool_create(skua_pool **out, const skua_pool_opts *opts)
     if (skua_self() == NULL) {
         return -EPERM;
     }
-    if (opts->workers > WORKERS_MAX) {
-        return -EINVAL;
-    }
     skua_pool *pool = alloc_pool(opts);
     if (pool == NULL) {
         return -ENOMEM;
     }
-    int error = open_pool(pool);
+    int error = open_pool(pool, opts);
     if (error < 0) {
         skua__free(pool);
         return error;
     }
-    error = watch(pool, has_started, SKUA__SOFT);
+    error = skua__pool_watch(pool, has_started, SKUA__SOFT, SKUA_FOREVER);
     if (error == 0 && !pool->started) {
         error = pool->start_error != 0 ? pool->start_error : -ENOTSUP;
+        if (pool->life.start_text[0] != '\0') {
+            error = skua_fail(error, "%s", pool->life.start_text);
+        }
     }
     if (error < 0) {
         skua_pool_destroy(pool);
@@ -276,35 +299,14 @@ void skua_pool_destroy(skua_pool *pool)
     SKUA_SCOPE(shield);
     skua_shield_open(&shield, SKUA_FOREVER);
     skua__pool_stop(pool, SKUA__POOL_CLOSING);
-    int error = watch(pool, is_deserted, SKUA__HARD);
+    int error = skua__pool_watch(pool, is_deserted, SKUA__HARD, SKUA_FOREVER);
     skua_require(error == 0);
-    if (pool->loans != 0) {
-        skua__panic("pool '%s' is destroyed with %u answers on loan", pool->name, pool->loans);
+    if (pool->stats.loans != 0) {
+        skua__panic("pool '%s' is destroyed with %llu buffers on loan", pool->name,
+                    (unsigned long long)pool->stats.loans);
     }
     adopt(pool);
-    skua__free(pool);
+    free_pool(pool);
     error = skua_scope_close(&shield, 0);
     skua_require(error == 0);
-}
-
-size_t skua_pool_pids(const skua_pool *pool, pid_t pids[], size_t count)
-{
-    if (skua__forked()) {
-        return 0;
-    }
-    skua_pool *mutable = (skua_pool *)(uintptr_t)pool; /* only its lock changes */
-    size_t alive = 0;
-    skua__pool_lock(mutable);
-    for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
-         link = link->next) {
-        const struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
-        if (process->pidfd >= 0 && process->state != SKUA__PROCESS_DOOMED) {
-            if (alive < count) {
-                pids[alive] = process->pid;
-            }
-            alive++;
-        }
-    }
-    skua__pool_unlock(mutable);
-    return alive;
 }

@@ -6,20 +6,29 @@
 
    Invariants
    (P1) pidfd >= 0 from FORKED until GONE, so that a kill reaches this very process or none.
-   (P2) A process has a call exactly while it is BUSY, except GRANTED calls of processes that have
-        died: the caller finds state GONE and gives up its reference.
-   (P3) pool->worker_count counts STARTING, IDLE, BUSY and FULL.
+   (P2) Only a READY process has requests. GRANTED calls may outlive it: who copies the input finds
+        another state, and gives up the call's reference.
+   (P3) Each process is counted as life.h says.
+   (P4) A process that is killed has at most one job that had begun, the oldest in its ring. That
+        one fails or is begun again; the others have not begun and get another worker, whatever the
+        dead one wrote about them.
 
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/limits.h"
 #include "pool/state.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    FIRST_LIMIT = 2,
+    RESTARTS_MAX = 8, /* a worker could lie about what it has begun */
+};
 
 int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t id)
 {
@@ -29,26 +38,29 @@ int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t i
     }
     int error = skua__arena_create(&process->arena, pool->payload_max, &process->memfd);
     if (error < 0) {
-        skua__free(process);
-        return error;
+        goto fail_arena;
     }
+    error = skua__heap_init(&process->in, process->arena.region_bytes);
+    if (error < 0) {
+        goto fail_blocks;
+    }
+    skua__jobring_init(&process->ring, process->arena.shared, process->arena.region_bytes,
+                       pool->payload_max);
     process->pool = pool;
     process->id = id;
     process->references = 1;
     process->pidfd = -1;
-    process->free_answers = (1u << SKUA__ANSWERS) - 1;
-    process->ring.shared = process->arena.shared;
-    for (uint32_t answer = 0; answer < SKUA__ANSWERS; answer++) {
-        process->loans[answer] = (struct skua__loan){process, answer};
-    }
+    process->limit = FIRST_LIMIT;
+    process->run_ns = -1;
     *out = process;
     return 0;
-}
 
-struct skua__process *skua__process_unref(struct skua__process *process)
-{
-    skua_require(process->references > 0);
-    return --process->references == 0 ? process : NULL;
+fail_blocks:
+    close(process->memfd);
+    skua__arena_unmap(&process->arena);
+fail_arena:
+    skua__free(process);
+    return error;
 }
 
 void skua__process_free(struct skua__process *process)
@@ -59,15 +71,27 @@ void skua__process_free(struct skua__process *process)
     if (process->memfd >= 0) {
         close(process->memfd);
     }
+    skua__heap_fini(&process->in);
     skua__arena_unmap(&process->arena);
     skua__free(process);
 }
 
-static void leave_idle(struct skua__process *process)
+void skua__process_unref(struct skua__process *process, struct skua__after *after)
 {
-    if (skua__link_is_linked(&process->idle)) {
-        skua__list_remove(&process->idle);
+    skua_require(process->references > 0);
+    if (--process->references == 0) {
+        process->next_freed = after->freed;
+        after->freed = process;
     }
+}
+
+void skua__process_welcome(struct skua__process *process, struct skua__after *after)
+{
+    process->state = SKUA__PROCESS_READY;
+    skua__list_push_back(&process->pool->memory, &process->memory);
+    skua__process_settle(process);
+    skua__pool_dispatch(process->pool, after);
+    skua__pool_notify_memory(process->pool, after);
 }
 
 void skua__process_kill(const struct skua__process *process)
@@ -78,55 +102,125 @@ void skua__process_kill(const struct skua__process *process)
     }
 }
 
-void skua__process_doom(struct skua__process *process)
+/* Out of all lists but that of the processes. */
+static void leave_lists(struct skua__process *process)
 {
-    leave_idle(process);
-    process->call = NULL;
-    process->state = SKUA__PROCESS_DOOMED;
-    process->pool->worker_count--;
-    skua__process_kill(process);
-}
-
-/* The story of a death. */
-static void fail_call(struct skua__process *process, int status, struct skua__after *after)
-{
-    struct skua__call *call = process->call;
-    const char *job = call->job->name;
-    const int pid = (int)process->pid;
-    if (status == -1) {
-        skua__call_fail(call, after, -EOWNERDEAD,
-                        "job '%s': worker %d ended because the zygote was killed", job, pid);
-    } else if (WIFSIGNALED(status)) {
-        const char *name = sigdescr_np(WTERMSIG(status));
-        skua__call_fail(call, after, -EOWNERDEAD,
-                        "job '%s': worker %d was killed by signal %d (%s)", job, pid,
-                        WTERMSIG(status), name != NULL ? name : "real-time signal");
-    } else {
-        skua__call_fail(call, after, -EOWNERDEAD, "job '%s': worker %d exited with code %d", job,
-                        pid, WEXITSTATUS(status));
-    }
-}
-
-struct skua__process *skua__process_died(struct skua__process *process, int status,
-                                         struct skua__after *after)
-{
-    skua__process_take(process, after); /* it may have answered before it died */
-    leave_idle(process);
-    if (process->call != NULL && process->call->state == SKUA__CALL_RUNNING) {
-        if (!skua__jobring_is_untouched(&process->ring) ||
-            !skua__call_restart(process->pool, process->call, after)) {
-            fail_call(process, status, after);
+    struct skua__link *const links[] = {&process->place, &process->memory, &process->busy,
+                                        &process->fresh};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        if (skua__link_is_linked(links[i])) {
+            skua__list_remove(links[i]);
         }
     }
-    if (process->state != SKUA__PROCESS_DOOMED) {
-        process->pool->worker_count--;
+}
+
+/* A call that its process has lost before it began. */
+static void send_elsewhere(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    pool->stats.requeued++;
+    if (++call->restarts > RESTARTS_MAX && !skua__after_is_full(after)) {
+        skua__call_fail(pool, call, after, -EOWNERDEAD,
+                        "job '%s': its workers died before they began it", call->job->name);
+    } else {
+        skua__pool_requeue(pool, call);
     }
-    process->call = NULL;
+}
+
+/* Take all that has not begun away from the process, the latest first, so that they wait in their
+   order again. Returns the call that has begun, or NULL. */
+static struct skua__call *take_away(struct skua__process *process, struct skua__after *after)
+{
+    struct skua__jobring *ring = &process->ring;
+    struct skua__call *begun = NULL;
+    const uint64_t oldest = skua__jobring_oldest(ring);
+    for (uint64_t ticket = skua__jobring_newest(ring); ticket != 0;) {
+        const uint64_t before = skua__jobring_previous(ring, ticket);
+        struct skua__call *call = skua__jobring_sent(ring, ticket)->owner;
+        const bool has_begun = !skua__jobring_revoke(ring, ticket);
+        if (call != NULL) {
+            skua__call_detach(call, after);
+            if (has_begun && ticket == oldest) {
+                begun = call;
+            } else { /* if it is said to have begun the worker has lied (P4) */
+                send_elsewhere(process->pool, call, after);
+            }
+        }
+        ticket = before;
+    }
+    return begun;
+}
+
+void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
+                        const char *story)
+{
+    struct skua__call *begun = take_away(process, after);
+    leave_lists(process);
+    skua__life_lost(process);
+    process->state = SKUA__PROCESS_DOOMED;
+    skua__process_kill(process);
+    if (begun != NULL && story != NULL) {
+        skua__call_fail(process->pool, begun, after, status, "job '%s': %s", begun->job->name,
+                        story);
+    } else if (begun != NULL) {
+        skua__call_finish(process->pool, begun, after, status);
+    }
+    skua__life_promote(process->pool, after);
+    skua__pool_dispatch(process->pool, after);
+}
+
+/* The story of a death. Returns the error code of the job that was hit. */
+static int describe_death(const struct skua__process *process, int status, char *text, size_t bytes)
+{
+    const int pid = (int)process->pid;
+    char line[SKUA__TEXT_BYTES];
+    char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
+    int code = -EOWNERDEAD;
+    if (status != -1) {
+        code = skua__limits_explain(process->pool->life.settings, status, 0, process->life.is_oom,
+                                    how, sizeof how);
+    }
+    const uint64_t ticket = skua__jobring_oldest(&process->ring);
+    if (skua__jobring_last_log(&process->ring, ticket, line)) {
+        snprintf(text, bytes, "worker %d %s; its last words: %s", pid, how, line);
+    } else {
+        snprintf(text, bytes, "worker %d %s", pid, how);
+    }
+    return code;
+}
+
+/* The job that the dead process had begun. */
+static void bury_job(struct skua__process *process, int status, struct skua__after *after)
+{
+    char story[SKUA__CALL_TEXT_BYTES];
+    const int code = describe_death(process, status, story, sizeof story);
+    struct skua__call *begun = take_away(process, after);
+    if (begun != NULL) {
+        process->pool->stats.crashed++;
+        skua__call_crashed(process->pool, begun, after, code, story);
+    }
+}
+
+bool skua__process_died(struct skua__process *process, int status, struct skua__after *after)
+{
+    skua_pool *pool = process->pool;
+    if (process->state == SKUA__PROCESS_READY) {
+        skua__process_drain(process, after); /* it may have answered before it died */
+        if (skua__after_is_full(after)) {
+            return false;
+        }
+    }
+    if (process->state == SKUA__PROCESS_READY) {
+        bury_job(process, status, after);
+    }
+    leave_lists(process);
+    skua__life_lost(process);
     process->state = SKUA__PROCESS_GONE;
     if (process->pidfd >= 0) {
         close(process->pidfd);
         process->pidfd = -1;
     }
     skua__list_remove(&process->link);
-    return skua__process_unref(process);
+    skua__process_unref(process, after);
+    skua__pool_dispatch(pool, after);
+    return true;
 }

@@ -1,100 +1,126 @@
-/* The reactor: a task of each pool that takes the answers and hands out the waiting calls.
+/* The reactor: a task of each pool that takes the answers and hands out the waiting calls, and looks
+   after the timers of calls that nobody waits for.
 
    Invariants
    (B1) No answer is slept through: before the reactor sleeps it turns the bell on for every process
-        with a running job, and looks once more (R4 in ring.c). Requests that are sent while it
-        sleeps turn the bell on for themselves, under the lock.
+        with requests, and looks once more (R4 in ring.c). Requests that are sent while it sleeps
+        turn the bell on for themselves, under the lock. Each sleep has a number of its own
+        (pool->sleep), for which a worker rings once.
    (B2) The bell is a hint. All workers share it, so a hostile one can take the others' rings away;
         and one may be stopped between its answer and the bell. While there are calls the reactor
         therefore looks every LOOK_NS whatever the bell says. It sleeps for good only when nobody
-        calls, and the first caller after that rings (enter() in call.c).
-   (B3) It runs in a shield, until the supervisor says that all processes are gone.
+        calls, and the first caller after that rings (skua__pool_enter()).
+   (B3) It sleeps no longer than to the first timer, and to the moment when a job has held up others
+        for too long while somebody is idle; `reactor_due_ns` says how long, so that who brings an
+        earlier reason rings.
+   (B4) It runs in a shield, until the supervisor says that all processes are gone.
 
    Rejected: a bell and a task for each worker (no batches: a wake-up for every answer). */
 #include "base/panic.h"
 #include "pool/state.h"
 
+#include <errno.h>
 #include <skua/io.h>
 #include <skua/scope.h>
 #include <unistd.h>
 
 enum { LOOK_NS = 100 * 1000 * 1000, LINGER_NS = 20 * 1000 };
 
-/* Take answers until there are none or `after` is full. Returns how many. (L) */
-static size_t drain_all(skua_pool *pool, struct skua__after *after)
+void skua__pool_ring(skua_pool *pool)
 {
-    size_t count = 0;
-    for (struct skua__link *link = pool->processes.head.next;
-         link != &pool->processes.head && !skua__after_is_full(after); link = link->next) {
-        count += skua__process_drain(SKUA_CONTAINER(link, struct skua__process, link), after);
+    const uint64_t one = 1;
+    if (write(pool->bell, &one, sizeof one) < 0) {
+        return; /* it is full, so it rings already */
     }
-    return count;
 }
 
-/* Have every running job announced on the bell. (L) */
+/* Have every answer announced on the bell. (L) */
 static void turn_bell_on(skua_pool *pool)
 {
-    pool->reactor_sleeps = true;
-    for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
+    pool->sleep = ++pool->sleeps != 0 ? pool->sleeps : ++pool->sleeps;
+    for (struct skua__link *link = pool->busy.head.next; link != &pool->busy.head;
          link = link->next) {
-        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
-        if (process->state == SKUA__PROCESS_BUSY) {
-            skua__jobring_set_sleeps(&process->ring, true);
-        }
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+        skua__jobring_set_sleeps(&process->ring, pool->sleep);
     }
     skua__jobring_fence();
 }
 
-/* Take all answers. `sleeps`: get ready to sleep if there are none. Returns how many there were. */
-static size_t look_once(skua_pool *pool, bool sleeps)
+/* When to look again at the latest. (L) */
+static int64_t next_look(const skua_pool *pool, int64_t balance_ns, bool was_idle)
+{
+    int64_t due_ns = SKUA__NEVER;
+    if (!was_idle || pool->callers > 0) {
+        due_ns = skua__clock_ns() + LOOK_NS;
+    }
+    if (pool->timers.first != NULL) {
+        const struct skua__call *call =
+            SKUA_CONTAINER(pool->timers.first, struct skua__call, timer);
+        due_ns = call->due_ns < due_ns ? call->due_ns : due_ns;
+    }
+    return balance_ns < due_ns ? balance_ns : due_ns;
+}
+
+/* What is done at each look. Returns how many answers there were. (L) */
+static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *balance_ns)
+{
+    skua__pool_take_notices(pool, after);
+    if (pool->timers.first != NULL) {
+        skua__pool_run_timers(pool, after, skua__clock_ns());
+    }
+    const size_t count = skua__pool_drain(pool, after);
+    *balance_ns = SKUA__NEVER;
+    if (!skua__list_is_empty(&pool->idle) && !skua__list_is_empty(&pool->busy)) {
+        *balance_ns = skua__pool_balance(pool, after, skua__clock_real_ns());
+    }
+    return count;
+}
+
+/* One look. `sleeps`: get ready to sleep if there was nothing: *due_ns says until when. Returns
+   whether there was something. */
+static bool look_once(skua_pool *pool, bool sleeps, bool was_idle, int64_t *due_ns)
 {
     struct skua__after after;
+    int64_t balance_ns;
     skua__after_init(&after);
     skua__pool_lock(pool);
-    pool->reactor_sleeps = false;
-    size_t count = drain_all(pool, &after);
-    if (count == 0 && sleeps) {
+    pool->sleep = 0;
+    bool found = look_at_all(pool, &after, &balance_ns) > 0 || skua__after_is_full(&after);
+    if (!found && sleeps) {
         turn_bell_on(pool);
-        count = drain_all(pool, &after);
+        found = skua__pool_drain(pool, &after) > 0;
+        pool->reactor_due_ns = *due_ns = found ? 0 : next_look(pool, balance_ns, was_idle);
+        pool->sleep = found ? 0 : pool->sleep;
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
-    return count;
+    skua__pool_unlock_after(pool, &after);
+    return found;
 }
 
 /* After an answer the next one is awaited for a moment while others run: under load that saves the
    bell, its system call in the worker and ours. */
 static void linger(skua_pool *pool)
 {
+    int64_t due_ns;
     int64_t until_ns = skua__clock_real_ns() + LINGER_NS;
     do {
         int cancelled = skua_yield();
         (void)cancelled; /* never, in a shield */
-        if (look_once(pool, false) > 0) {
+        if (look_once(pool, false, false, &due_ns)) {
             until_ns = skua__clock_real_ns() + LINGER_NS;
         }
     } while (skua__clock_real_ns() < until_ns);
 }
 
-/* Take answers until none has come for a moment, and get ready to sleep. True: there were any. */
-static bool look(skua_pool *pool)
+/* Take answers until none has come for a moment, and get ready to sleep until *due_ns. True: there
+   were any. */
+static bool look(skua_pool *pool, bool was_idle, int64_t *due_ns)
 {
     bool found = false;
-    while (look_once(pool, true) > 0) {
+    while (look_once(pool, true, was_idle, due_ns)) {
         found = true;
         linger(pool);
     }
     return found;
-}
-
-/* How long to sleep: for good only after a time in which nothing happened. */
-static skua_time next_look(skua_pool *pool, bool was_idle)
-{
-    skua__pool_lock(pool);
-    pool->reactor_deep = was_idle && pool->callers == 0;
-    const bool is_deep = pool->reactor_deep;
-    skua__pool_unlock(pool);
-    return is_deep ? SKUA_FOREVER : skua_after(LOOK_NS);
 }
 
 static bool has_ended(skua_pool *pool)
@@ -112,9 +138,11 @@ int skua__pool_react(void *arg)
     skua_shield_open(&shield, SKUA_FOREVER);
     bool was_idle = false;
     while (!has_ended(pool)) {
-        const bool found = look(pool);
+        int64_t due_ns = SKUA__NEVER;
+        const bool found = look(pool, was_idle, &due_ns);
+        const skua_time until = due_ns == SKUA__NEVER ? SKUA_FOREVER : skua_time_at(due_ns);
         uint64_t rings;
-        ssize_t bytes = skua_read(pool->bell, &rings, sizeof rings, next_look(pool, was_idle));
+        ssize_t bytes = skua_read(pool->bell, &rings, sizeof rings, until);
         if (bytes < 0 && bytes != -ETIMEDOUT) {
             /* No memory to wait for the bell, say. */
             int error = skua_sleep(skua_after(SKUA_MS(1)));
@@ -127,12 +155,9 @@ int skua__pool_react(void *arg)
 
 void skua__pool_end_reactor(skua_pool *pool)
 {
-    const uint64_t one = 1;
     skua__pool_lock(pool);
     pool->ended = true;
-    if (write(pool->bell, &one, sizeof one) < 0) {
-        skua_assert(errno == EAGAIN); /* it is full, so it rings already */
-    }
+    skua__pool_ring(pool);
     skua__pool_unlock(pool);
     int error = skua_join(pool->reactor, NULL, SKUA_FOREVER);
     skua_require(error == 0);

@@ -3,7 +3,7 @@
 
    Invariants
    (S1) It alone asks for workers and adds and removes processes; it alone uses the control socket,
-        but for the shutdown that tells the zygote that the pool closes.
+        but for NUDGE, and for the shutdown that tells the zygote that the pool closes.
    (S2) The control socket ends after the last DIED, or because the zygote is dead. In the second
         case the kernel kills the workers, and the supervisor sees each of them dead before it goes
         on.
@@ -11,6 +11,9 @@
         BACKOFF_MAX_NS, and that a success ends. So are workers that die before they have done
         anything.
    (S4) When it ends there is no process, no fd and no other task of the pool.
+   (S5) What DIED says has its effect in one turn under the lock: the job of the dead fails or waits
+        again, and the spare takes its place and the next job. Only then is the zygote asked for
+        another spare, so that its fork delays nobody.
 
    If the runtime cancels it the program has forgotten the pool, or is ending: the pool is closed,
    and the rest happens in a shield. */
@@ -19,6 +22,7 @@
 
 #include <skua/io.h>
 #include <skua/scope.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,17 +35,42 @@ static void nap(int64_t duration_ns)
     (void)error; /* cancelled: the next wait will say so again */
 }
 
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+/* The smallest number that no process has; -1: there is none. */
+static int64_t take_number(struct skua__life *life)
+{
+    for (size_t i = 0; i < SKUA__NUMBERS_MAX / 64; i++) {
+        if (~life->numbers[i] != 0) {
+            const int bit = __builtin_ctzll(~life->numbers[i]);
+            life->numbers[i] |= UINT64_C(1) << bit;
+            return (int64_t)i * 64 + bit;
+        }
+    }
+    return -1;
+}
+
+static void give_number(struct skua__life *life, uint32_t number)
+{
+    life->numbers[number / 64] &= ~(UINT64_C(1) << number % 64);
+}
+
+/* --- asking for processes --------------------------------------------------------------------- */
+
 /* Forget a process that was never there, or is dead. */
 static void remove_process(struct skua__process *process, int status)
 {
     skua_pool *pool = process->pool;
     struct skua__after after;
     skua__after_init(&after);
+    give_number(&pool->life, process->number);
     skua__pool_lock(pool);
-    struct skua__process *last = skua__process_died(process, status, &after);
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
-    skua__process_free(last);
+    while (!skua__process_died(process, status, &after)) {
+        skua__pool_unlock_after(pool, &after);
+        skua__pool_lock(pool);
+    }
+    skua__life_promote(pool, &after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 /* A worker could not be made: the creator is told, or it is tried again later. */
@@ -61,60 +90,93 @@ static void cannot_make(skua_pool *pool, int error)
         pool->start_error = error;
         skua__pool_notify(pool, &after);
     }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
-/* Ask for one worker. */
-static int request_worker(skua_pool *pool)
+static int create_process(struct skua__process **out, skua_pool *pool)
 {
-    struct skua__process *process;
-    int error = skua__process_create(&process, pool, pool->next_id);
+    const int64_t number = take_number(&pool->life);
+    if (number < 0) {
+        return -EAGAIN; /* so many are dying; there will be some soon */
+    }
+    int error = skua__process_create(out, pool, pool->next_id);
     if (error < 0) {
+        give_number(&pool->life, (uint32_t)number);
         return error;
     }
-    struct skua__message message = {.kind = SKUA__MESSAGE_FORK,
-                                    .id = pool->next_id,
-                                    .payload_max = pool->payload_max,
-                                    .memory_max_bytes = pool->memory_max_bytes};
-    memcpy(message.name, pool->name, sizeof message.name);
-    error = skua__message_send(pool->control, &message, (const int[]){process->memfd, pool->bell});
-    if (error < 0) {
-        skua__process_free(process);
-        return error;
-    }
+    (*out)->number = (uint32_t)number;
     pool->next_id++;
-    skua__pool_lock(pool);
-    skua__list_push_back(&pool->processes, &process->link);
-    pool->worker_count++;
-    skua__pool_unlock(pool);
     return 0;
 }
 
-static uint32_t missing_workers(skua_pool *pool)
+/* From now on they are STARTING. The first ones become workers as long as any are missing. */
+static void add_processes(skua_pool *pool, struct skua__process *const processes[], uint32_t count)
+{
+    skua__pool_lock(pool);
+    for (uint32_t i = 0; i < count; i++) {
+        processes[i]->life.is_spare = pool->worker_count >= pool->workers;
+        *(processes[i]->life.is_spare ? &pool->spare_count : &pool->worker_count) += 1;
+        skua__list_push_back(&pool->processes, &processes[i]->link);
+    }
+    skua__pool_unlock(pool);
+}
+
+/* Ask for up to `wanted` processes, in one message. Returns how many, or a negative errno. */
+static int request_some(skua_pool *pool, uint32_t wanted)
+{
+    struct skua__process *processes[SKUA__MESSAGE_WORKERS];
+    int memfds[SKUA__MESSAGE_WORKERS];
+    struct skua__message message = {.kind = SKUA__MESSAGE_FORK, .id = pool->next_id};
+    int error = 0;
+    while (message.count < SKUA__MESSAGE_WORKERS && message.count < wanted && error == 0) {
+        error = create_process(&processes[message.count], pool);
+        if (error == 0) {
+            memfds[message.count] = processes[message.count]->memfd;
+            message.numbers[message.count] = processes[message.count]->number;
+            message.count++;
+        }
+    }
+    if (message.count > 0) {
+        error = skua__message_send(pool->control, &message, memfds, message.count);
+    }
+    if (error < 0) {
+        for (uint32_t i = 0; i < message.count; i++) {
+            give_number(&pool->life, processes[i]->number);
+            skua__process_free(processes[i]);
+        }
+        return error;
+    }
+    add_processes(pool, processes, message.count);
+    return (int)message.count;
+}
+
+static uint32_t missing_processes(skua_pool *pool)
 {
     skua__pool_lock(pool);
     const bool wanted = pool->state == SKUA__POOL_OPEN && pool->start_error == 0;
-    const uint32_t missing = wanted ? pool->workers - pool->worker_count : 0;
+    const uint32_t there = pool->worker_count + pool->spare_count;
+    const uint32_t needed = pool->workers + SKUA__SPARES;
     skua__pool_unlock(pool);
-    return missing;
+    return wanted && there < needed ? needed - there : 0;
 }
 
-/* Ask for the workers that are missing. Returns when to look again. */
+/* Ask for the processes that are missing. Returns when to look again. */
 static skua_time top_up(skua_pool *pool)
 {
-    uint32_t missing = missing_workers(pool);
+    uint32_t missing = missing_processes(pool);
     if (missing > 0 && skua__clock_real_ns() >= pool->retry_ns) {
-        int error = 0;
-        for (; missing > 0 && error == 0; missing -= error == 0) {
-            error = request_worker(pool);
+        int result = 0;
+        for (; missing > 0 && result >= 0; missing -= result > 0 ? (uint32_t)result : 0) {
+            result = request_some(pool, missing);
         }
-        if (error < 0 && error != -EPIPE) { /* the dead zygote is seen on the socket */
-            cannot_make(pool, error);
+        if (result < 0 && result != -EPIPE) { /* the dead zygote is seen on the socket */
+            cannot_make(pool, result);
         }
     }
     return missing > 0 ? skua_time_at(pool->retry_ns) : SKUA_FOREVER;
 }
+
+/* --- what the zygote says --------------------------------------------------------------------- */
 
 static struct skua__process *find_process(skua_pool *pool, uint32_t id)
 {
@@ -134,16 +196,34 @@ static void send_away(struct skua__process *process)
 {
     skua_pool *pool = process->pool;
     const struct skua__message message = {.kind = SKUA__MESSAGE_KILL, .id = process->id};
+    struct skua__after after;
+    skua__after_init(&after);
     skua__pool_lock(pool);
     if (process->state != SKUA__PROCESS_DOOMED) {
-        skua__process_doom(process);
+        skua__process_doom(process, &after, 0, NULL);
     }
-    skua__pool_unlock(pool);
-    int error = skua__message_send(pool->control, &message, NULL);
+    skua__pool_unlock_after(pool, &after);
+    int error = skua__message_send(pool->control, &message, NULL, 0);
     if (error < 0 && error != -EPIPE) { /* a pool that closes has all its workers killed */
         skua__report("pool '%s': a worker that cannot be watched is left over", pool->name);
     }
     cannot_make(pool, -EMFILE);
+}
+
+/* The process is through with its set-up, as far as we know: it works, or is a spare. (L) */
+static void be_ready(struct skua__process *process, struct skua__after *after)
+{
+    skua_pool *pool = process->pool;
+    process->life.is_ready = true;
+    if (process->life.is_spare) {
+        process->state = SKUA__PROCESS_SPARE;
+        return;
+    }
+    skua__process_welcome(process, after);
+    if (!pool->started && ++pool->present == pool->workers) {
+        pool->started = true;
+        skua__pool_notify(pool, after);
+    }
 }
 
 static void welcome(struct skua__process *process, pid_t pid, int pidfd)
@@ -161,21 +241,18 @@ static void welcome(struct skua__process *process, pid_t pid, int pidfd)
     process->pid = pid;
     process->pidfd = pidfd;
     if (process->state == SKUA__PROCESS_STARTING) { /* else the pool is closing */
-        skua__process_settle(process, &after);
+        be_ready(process, &after);
     }
-    if (!pool->started && ++pool->present == pool->workers) {
-        pool->started = true;
-        skua__pool_notify(pool, &after);
-    }
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
-static void bid_farewell(struct skua__process *process, int status)
+static void bid_farewell(struct skua__process *process, const struct skua__message *message)
 {
     skua_pool *pool = process->pool;
+    const int status = message->value;
     skua__pool_lock(pool);
-    const bool did_nothing = process->ticket == 0 && process->state == SKUA__PROCESS_IDLE;
+    process->life.is_oom = (message->flags & SKUA__MESSAGE_OOM) != 0;
+    const bool did_nothing = process->ring.last == 0 && process->state != SKUA__PROCESS_DOOMED;
     skua__pool_unlock(pool);
     remove_process(process, status);
     if (did_nothing && WIFEXITED(status)) {
@@ -185,22 +262,54 @@ static void bid_farewell(struct skua__process *process, int status)
     }
 }
 
-/* One message of the zygote's. */
-static void obey(skua_pool *pool, const struct skua__message *message, int pidfd)
+/* One message about a worker. */
+static void hear_of(struct skua__process *process, const struct skua__message *message, int pidfd)
 {
-    struct skua__process *process = find_process(pool, message->id);
-    if (process == NULL) {
-        skua__report("pool '%s': the zygote speaks of an unknown worker", pool->name);
-        if (pidfd >= 0) {
-            close(pidfd);
-        }
-    } else if (message->kind == SKUA__MESSAGE_FORKED) {
+    if (message->kind == SKUA__MESSAGE_FORKED) {
         welcome(process, message->pid, pidfd);
     } else if (message->kind == SKUA__MESSAGE_REFUSED) {
+        skua_pool *pool = process->pool;
         remove_process(process, 0);
         cannot_make(pool, message->value);
     } else if (message->kind == SKUA__MESSAGE_DIED) {
-        bid_farewell(process, message->value);
+        bid_farewell(process, message);
+    }
+}
+
+/* The zygote could not do what the settings ask for. */
+static void start_in_vain(skua_pool *pool, int error)
+{
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    if (!pool->started && pool->start_error == 0) {
+        pool->start_error = -ENOTSUP;
+        snprintf(pool->life.start_text, sizeof pool->life.start_text,
+                 "the control group for the limits of pool '%s' could not be made: %s", pool->name,
+                 skua_error_text(error));
+        skua__pool_notify(pool, &after);
+    }
+    skua__pool_unlock_after(pool, &after);
+}
+
+/* One message of the zygote's. */
+static void obey(skua_pool *pool, const struct skua__message *message, int pidfd)
+{
+    if (message->kind == SKUA__MESSAGE_NUDGE) {
+        return; /* it is enough that we are awake */
+    }
+    if (message->kind == SKUA__MESSAGE_REFUSED && message->id == 0) {
+        start_in_vain(pool, message->value);
+        return;
+    }
+    struct skua__process *process = find_process(pool, message->id);
+    if (process != NULL) {
+        hear_of(process, message, pidfd);
+        return;
+    }
+    skua__report("pool '%s': the zygote speaks of an unknown worker", pool->name);
+    if (pidfd >= 0) {
+        close(pidfd);
     }
 }
 
@@ -218,6 +327,8 @@ static bool listen_to_zygote(skua_pool *pool)
         }
     }
 }
+
+/* --- the whole life --------------------------------------------------------------------------- */
 
 /* Serve until the control socket ends. The shield is opened when the runtime cancels. */
 static void serve(skua_pool *pool, skua_scope *shield)
@@ -259,9 +370,17 @@ static void bury_all(skua_pool *pool)
     }
 }
 
-/* Everything but the struct, and but for callers that are on their way out. */
+static bool has_no_submissions(const skua_pool *pool)
+{
+    return pool->outstanding == 0;
+}
+
+/* Everything but the struct, and but for callers that are on their way out. Submissions are waited
+   for, since a cancel of their tasks rings the bell. */
 static void take_down(skua_pool *pool)
 {
+    int error = skua__pool_watch(pool, has_no_submissions, SKUA__HARD, SKUA_FOREVER);
+    skua_require(error == 0);
     skua__pool_end_reactor(pool);
     skua__pool_lock(pool);
     const int control = pool->control;
@@ -280,8 +399,7 @@ static void finish(skua_pool *pool)
     skua__pool_lock(pool);
     pool->finished = true;
     skua__pool_notify(pool, &after);
-    skua__pool_unlock(pool);
-    skua__after_flush(&after);
+    skua__pool_unlock_after(pool, &after);
 }
 
 int skua__pool_supervise(void *arg)

@@ -1,151 +1,254 @@
 /* The worker process: takes requests, runs jobs, responds, until it is killed.
 
    Invariants
-   (W1) It holds nothing of the program but the standard fds, its own memory and the pool's bell.
+   (W1) It holds nothing of the program but the standard fds, its own memory, the pool's bell and
+        its talk socket.
    (W2) It has one thread, ours, unless a job starts more.
    (W3) It dies with the zygote (PR_SET_PDEATHSIG), which dies with the program.
-   (W4) What is not needed for the next job is given back before the response, since after it the
-        parent may be writing the next input.
+   (W4) At most SKUA__LENT_MAX blocks of OUT are taken, so that all of them can be under way back to
+        it at a time (R3 of ring.c). Beyond that, or when OUT is full, an answer is written to the
+        spare block, which the parent returns at once, whatever the program does with its answers:
+        so every job comes to its end.
 
-   It trusts the parent, and nobody trusts it: all that it says is checked on the other side. */
+   It trusts the parent, and nobody trusts it: all that it says is checked on the other side.
+
+   Rejected: looking at the clock twice for each job (a job that follows another at once begins when
+   that one has ended). */
 #include "pool/worker.h"
 
+#include "base/clock.h"
 #include "base/panic.h"
 #include "pool/arena.h"
+#include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/job.h"
+#include "pool/limits.h"
 #include "pool/ring.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_SETUP_FAILED = 70 };
 
-/* Where the answer of the running job goes. */
-struct skua_reply {
-    char *area;
-    size_t payload_max;
-    size_t reserved;     /* by the last call */
-    size_t reserved_max; /* by any call: up to here the area may have been written */
-    size_t bytes;        /* committed */
-    bool refused;        /* more than payload_max was asked for, and nothing since */
-};
+/* --- memory for answers ----------------------------------------------------------------------- */
 
-void *skua_job_reserve(skua_reply *reply, size_t bytes)
+/* A block is here again. The parent has trimmed it. */
+static void come_back(struct skua__worker *worker, uint32_t block)
 {
-    reply->refused = bytes > reply->payload_max;
-    if (reply->refused) {
-        return NULL;
+    if (block == SKUA__SPARE_BLOCK) {
+        worker->spare_is_lent = false;
+        skua__arena_trim_spare(&worker->arena, worker->spare_used);
+    } else {
+        skua_require(skua__heap_give(&worker->out, block));
     }
-    reply->reserved = bytes;
-    if (bytes > reply->reserved_max) {
-        reply->reserved_max = bytes;
-    }
-    return reply->area;
 }
 
-void skua_job_commit(skua_reply *reply, size_t bytes)
+static void take_returns(struct skua__worker *worker)
 {
-    skua_require(bytes <= reply->reserved);
-    reply->bytes = bytes;
+    uint32_t block;
+    while ((block = skua__workring_take_return(&worker->ring)) != SKUA__NO_BLOCK) {
+        come_back(worker, block);
+    }
 }
 
-/* The address space that this process has now. */
-static size_t address_space_bytes(void)
+static bool find_block(struct skua__worker *worker, size_t bytes, struct skua__piece *piece)
 {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%lu", &pages) != 1) {
-            pages = 0;
+    take_returns(worker);
+    const uint32_t block = worker->out.taken < SKUA__LENT_MAX /* (W4) */
+                               ? skua__heap_take(&worker->out, bytes)
+                               : SKUA__NO_BLOCK;
+    if (block == SKUA__NO_BLOCK) {
+        return false;
+    }
+    *piece = (struct skua__piece){.data = skua__arena_out(&worker->arena, block),
+                                  .capacity = skua__heap_block_bytes(&worker->out, block),
+                                  .used = bytes,
+                                  .block = block,
+                                  .where = SKUA__BLOCK};
+    return true;
+}
+
+bool skua__worker_find(struct skua__worker *worker, size_t bytes, struct skua__piece *piece)
+{
+    while (!find_block(worker, bytes, piece)) {
+        if (worker->spare_is_used) {
+            return false;
         }
-        fclose(file);
-    }
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static int set_limits(const struct skua__worker_setup *setup)
-{
-    const struct rlimit no_core = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0) {
-        return -errno;
-    }
-    if (setup->memory_max_bytes != 0) {
-        const rlim_t bytes = address_space_bytes() + setup->memory_max_bytes;
-        const struct rlimit memory = {bytes, bytes};
-        if (setrlimit(RLIMIT_AS, &memory) < 0) {
-            return -errno;
+        if (!worker->spare_is_lent) {
+            worker->spare_is_used = true;
+            *piece = (struct skua__piece){.data = worker->arena.spare,
+                                          .capacity = worker->arena.payload_max,
+                                          .used = bytes,
+                                          .where = SKUA__SPARE};
+            return true;
         }
+        skua__workring_wait_return(&worker->ring);
     }
-    return 0;
+    return true;
 }
 
-static int set_up(const struct skua__worker_setup *setup, struct skua__arena *arena)
+void skua__worker_drop(struct skua__worker *worker, struct skua__piece *piece)
+{
+    if (piece->where == SKUA__SPARE) {
+        worker->spare_is_used = false;
+        skua__arena_trim_spare(&worker->arena, piece->used);
+    } else if (piece->where == SKUA__BLOCK) {
+        if (skua__arena_is_far(piece->block, piece->used)) {
+            skua__arena_trim(worker->arena.out, piece->block, 0, piece->used);
+        }
+        skua_require(skua__heap_give(&worker->out, piece->block));
+    }
+    piece->where = SKUA__NOTHING;
+}
+
+/* --- talking ---------------------------------------------------------------------------------- */
+
+/* The parent that is told reads all rings, so a bell that is full is as good as a rung one. */
+static void ring_bell(const struct skua__worker *worker)
+{
+    const uint64_t one = 1;
+    while (write(worker->bell, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
+void skua__worker_say(struct skua__worker *worker, struct skua__response *response,
+                      const void *bytes, size_t inline_bytes, struct skua__piece *piece)
+{
+    if (piece != NULL) {
+        response->where = piece->where;
+        response->block = piece->block;
+        if (piece->where == SKUA__SPARE) {
+            worker->spare_is_used = false;
+            worker->spare_is_lent = true;
+            worker->spare_used = piece->used;
+        }
+        piece->where = SKUA__NOTHING;
+    }
+    if (skua__workring_respond(&worker->ring, response, bytes, inline_bytes)) {
+        ring_bell(worker);
+    }
+}
+
+void skua__worker_ask(struct skua__worker *worker, struct skua__response *question,
+                      const void *inline_data, size_t inline_bytes, struct skua__piece *piece,
+                      struct skua__letter *letter, const char **bytes)
+{
+    question->kind = SKUA__RESPONSE_QUESTION;
+    skua__worker_say(worker, question, inline_data, inline_bytes, piece);
+    skua__workring_wait_letter(&worker->ring, letter, bytes);
+}
+
+void skua__worker_log(struct skua__worker *worker, const char *line)
+{
+    if (skua__workring_log(&worker->ring, line, strlen(line))) {
+        ring_bell(worker);
+    }
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+/* As a rule it is the one that ran last. */
+static const skua_job *find_job(struct skua__worker *worker, const struct skua__request *request)
+{
+    const skua_job *job = worker->job;
+    if (job == NULL || job->name_hash != request->job_hash) {
+        job = skua__job_find(request->job_hash);
+        worker->job = job;
+    }
+    return job;
+}
+
+static int run(struct skua__worker *worker, skua_reply *reply)
+{
+    const skua_job *job = find_job(worker, &reply->request);
+    if (job == NULL) {
+        return -ENOENT;
+    }
+    const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
+    if (worker->settings != NULL) {
+        skua__limits_begin_job(worker->settings);
+    }
+    const int status = job->fn(in, reply);
+    if (__fpending(stdout) > 0) {
+        fflush(stdout);
+    }
+    return status;
+}
+
+void skua__worker_turn(struct skua__worker *worker)
+{
+    struct skua__request request;
+    char *bytes;
+    const uint64_t ticket = skua__workring_receive(&worker->ring, &request, &bytes);
+    if (worker->ring.has_waited || worker->clock_ns == 0) {
+        worker->clock_ns = skua__clock_real_ns();
+    }
+    skua_reply reply;
+    skua__reply_begin(&reply, worker, &request, ticket, bytes);
+    const int status = run(worker, &reply);
+    skua__job_talk_end(&reply.talk);
+    const int64_t start_ns = worker->clock_ns;
+    worker->clock_ns = skua__clock_real_ns();
+    skua__reply_send(&reply, status, worker->clock_ns - start_ns);
+}
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+int skua__worker_init(struct skua__worker *worker, uint32_t cores, uint32_t spinners)
+{
+    skua__workring_init(&worker->ring, worker->arena.shared, cores, spinners);
+    return skua__heap_init(&worker->out, worker->arena.region_bytes);
+}
+
+void skua__worker_fini(struct skua__worker *worker)
+{
+    skua__heap_fini(&worker->out);
+}
+
+static int set_up(const struct skua__worker_setup *setup, struct skua__worker *worker)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != setup->zygote) {
         return -ESRCH; /* too late: the zygote is gone */
     }
     setpgid(0, 0);
-    skua__child_set_name(setup->name);
-    skua__child_close_others((const int[]){setup->memfd, setup->bell}, 2);
-    int error = skua__arena_open(arena, setup->payload_max, setup->memfd);
+    skua__child_set_name(setup->settings->name);
+    int error = skua__cgroup_enter(setup->settings, setup->id);
+    if (error < 0) {
+        return error;
+    }
+    const int kept[] = {setup->memfd, setup->bell, setup->talk};
+    skua__child_close_others(kept, setup->talk >= 0 ? 3 : 2);
+    error = skua__arena_open(&worker->arena, setup->settings->payload_max, setup->memfd);
     if (error < 0) {
         return error;
     }
     close(setup->memfd);
-    error = set_limits(setup);
+    error = skua__worker_init(worker, setup->cores, setup->spinners);
+    if (error < 0) {
+        return error;
+    }
+    worker->bell = setup->bell;
+    worker->talk = setup->talk;
+    worker->number = setup->number;
+    worker->settings = setup->settings;
+    error = skua__limits_enter(setup->settings);
     skua__child_reset_signals();
     skua__child_ignore_ends();
     return error;
 }
 
-static void run_job(const struct skua__arena *arena, size_t payload_max,
-                    const struct skua__request *request, struct skua__response *response)
-{
-    const skua_job *job = skua__job_find(request->job_number, request->job_hash);
-    if (job == NULL) {
-        response->status = -ENOENT;
-        return;
-    }
-    char *input = skua__arena_input(arena);
-    skua_reply reply = {.area = skua__arena_answer(arena, request->answer),
-                        .payload_max = payload_max};
-    response->status = job->fn((skua_bytes){input, (size_t)request->in_bytes}, &reply);
-    if (reply.refused && response->status >= 0) {
-        response->status = -EMSGSIZE;
-        reply.bytes = 0;
-    }
-    response->bytes = reply.bytes;
-    fflush(stdout);
-    skua__arena_trim(input, 0, (size_t)request->in_bytes);
-    skua__arena_trim(reply.area, reply.bytes, reply.reserved_max);
-}
-
-/* The parent that is told reads all rings, so a bell that is full is as good as a rung one. */
-static void ring_bell(int bell)
-{
-    const uint64_t one = 1;
-    while (write(bell, &one, sizeof one) < 0 && errno == EINTR) {}
-}
-
 void skua__worker_process(const struct skua__worker_setup *setup)
 {
-    struct skua__arena arena = {.shared = NULL};
-    if (set_up(setup, &arena) < 0) {
+    struct skua__worker worker = {.state = NULL};
+    if (set_up(setup, &worker) < 0) {
         _exit(EXIT_SETUP_FAILED);
     }
     for (;;) {
-        struct skua__request request;
-        skua__jobring_receive(arena.shared, &request);
-        struct skua__response response = {.ticket = request.ticket, .answer = request.answer};
-        run_job(&arena, setup->payload_max, &request, &response);
-        if (skua__jobring_respond(arena.shared, &response)) {
-            ring_bell(setup->bell);
-        }
+        skua__worker_turn(&worker);
     }
 }

@@ -10,7 +10,8 @@
    workers right.
 
    Invariants
-   (Z1) The state below changes only while the process has exactly one thread, so it needs no lock.
+   (Z1) The state below is touched under a mutex, by threads that may block; a child that the
+        program forks finds out that it is none of its own before it looks at the mutex.
    (Z2) The master socket carries only packets from the parent. If the parent can read something
         from it, that is the end: the zygote is dead.
    (Z3) The zygote ends when it sees the end of the master socket, or the parent's pidfd becomes
@@ -26,15 +27,21 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/mem.h"
 #include "base/sanitize.h"
 #include "pool/child.h"
 #include "pool/job.h"
 #include "pool/message.h"
+#include "pool/reexec.h"
 #include "sched/service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <skua/blocking.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,7 +59,10 @@ enum {
     END_MS = 2000,          /* what the zygote may take to end */
     LINGER_NS = 100 * 1000, /* how often to look again for threads that are just ending */
     LINGER_LOOKS = 50,
+    EXIT_MAIN_RUNS = 72,
 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static struct {
     pid_t pid;   /* 0: there is none */
@@ -70,13 +80,19 @@ pid_t skua__zygote_fork(void)
     return fork();
 }
 
+void skua__zygote_serve(int master, int parent)
+{
+    is_child_of_zygote = true;
+    skua__zygote_main(master, parent);
+}
+
 static pid_t clone_silently(void)
 {
     return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 }
 
 /* The link count of the directory of threads counts them, without a walk. */
-static bool is_alone(void)
+bool skua__zygote_is_alone(void)
 {
     struct stat threads;
     return stat("/proc/self/task", &threads) == 0 && threads.st_nlink <= 2 + THREADS_ALONE;
@@ -87,7 +103,7 @@ static bool becomes_alone(void)
 {
     _Atomic uint32_t nobody = 0;
     for (int look = 0; look < LINGER_LOOKS; look++) {
-        if (is_alone()) {
+        if (skua__zygote_is_alone()) {
             return true;
         }
         skua__futex_wait(&nobody, 0, skua__clock_real_ns() + LINGER_NS, false);
@@ -124,9 +140,8 @@ static pid_t clone_zygote(int master, int other_end)
     int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
     pid_t pid = parent < 0 ? -1 : clone_silently();
     if (pid == 0) {
-        is_child_of_zygote = true;
         close(master);
-        skua__zygote_main(other_end, parent);
+        skua__zygote_serve(other_end, parent);
     }
     int error = errno;
     if (parent >= 0) {
@@ -134,6 +149,26 @@ static pid_t clone_zygote(int master, int other_end)
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     return pid < 0 ? -error : pid;
+}
+
+/* `pid`, if it is one, is the zygote from now on. */
+static int adopt(pid_t pid, int master, uint32_t jobs)
+{
+    int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) {
+        int error = pid < 0 ? pid : -errno;
+        close(master); /* which also ends a zygote that we cannot watch */
+        if (pid > 0) {
+            waitpid(pid, NULL, __WALL);
+        }
+        return error;
+    }
+    zygote.pid = pid;
+    zygote.owner = getpid();
+    zygote.master = master;
+    zygote.pidfd = pidfd;
+    zygote.jobs = jobs;
+    return 0;
 }
 
 static int make(void)
@@ -146,25 +181,117 @@ static int make(void)
     uint32_t jobs = skua__job_count();
     pid_t pid = clone_zygote(ends[0], ends[1]);
     close(ends[1]);
-    int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0) {
-        int error = pid < 0 ? pid : -errno;
-        close(ends[0]); /* which also ends a zygote that we cannot watch */
-        if (pid > 0) {
-            waitpid(pid, NULL, __WALL);
-        }
-        return error;
-    }
-    zygote.pid = pid;
-    zygote.owner = getpid();
-    zygote.master = ends[0];
-    zygote.pidfd = pidfd;
-    zygote.jobs = jobs;
+    return adopt(pid, ends[0], jobs);
+}
+
+/* --- the program executed anew ---------------------------------------------------------------- */
+
+/* clone(2), under the name that no sanitizer watches. */
+extern int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...);
+
+enum { STACK_BYTES = 64 * 1024, HELLO_MS = 30 * 1000 };
+
+/* What the child needs until it executes; it shares our memory, and we wait. */
+struct launch {
+    const struct skua__reexec_image *image;
+    int master;
+    int parent;
+    int error;
+    SKUA_CACHE_ALIGNED char stack[STACK_BYTES];
+};
+
+SKUA_NO_SANITIZE static int execute(void *arg)
+{
+    struct launch *launch = arg;
+    /* Its fds are a copy of ours, so this is no leak to others. */
+    syscall(SYS_fcntl, launch->master, F_SETFD, 0);
+    syscall(SYS_fcntl, launch->parent, F_SETFD, 0);
+    syscall(SYS_execve, "/proc/self/exe", launch->image->arguments, launch->image->environment);
+    launch->error = errno;
+    syscall(SYS_exit, 127);
     return 0;
 }
 
+/* Returns the process id, or a negative errno. */
+static pid_t launch_child(struct launch *launch)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = __clone(execute, launch->stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, launch);
+    const int error = pid < 0 ? errno : launch->error;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid > 0 && error != 0) {
+        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {}
+    }
+    return error != 0 ? -error : pid;
+}
+
+/* `other_end` of the master socket, and a pidfd of ours, go along. */
+static pid_t launch_zygote(int other_end, uint32_t expected)
+{
+    const int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (parent < 0) {
+        return -errno;
+    }
+    const struct skua__reexec_orders orders = {
+        .master = other_end, .parent = parent, .parent_pid = getpid(), .expected = expected};
+    struct skua__reexec_image *image = NULL;
+    struct launch *launch = skua__alloc_dirty(sizeof *launch);
+    pid_t pid = launch == NULL ? -ENOMEM : skua__reexec_image_create(&image, &orders);
+    if (pid == 0) {
+        launch->image = image;
+        launch->master = other_end;
+        launch->parent = parent;
+        launch->error = 0;
+        pid = launch_child(launch);
+    }
+    skua__free(image);
+    skua__free(launch);
+    close(parent);
+    return pid;
+}
+
+/* What it says first. Returns 0 or a negative errno. */
+static int await_hello(uint32_t expected)
+{
+    struct skua__message hello;
+    int fds[SKUA__MESSAGE_FDS];
+    if (!is_readable(zygote.master, HELLO_MS) ||
+        skua__message_receive(zygote.master, &hello, fds) != 1) {
+        return -EPROTO;
+    }
+    if (hello.kind != SKUA__MESSAGE_HELLO || hello.value < 0) {
+        return hello.value < 0 ? hello.value : -EPROTO;
+    }
+    return hello.digest == skua__job_digest(expected) ? 0 : -ESTALE;
+}
+
+static int make_anew(void)
+{
+    const uint32_t expected = skua__job_last_of_program();
+    if (expected == 0) {
+        return -ENOENT;
+    }
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        return -errno;
+    }
+    fflush(stdout);
+    pid_t pid = launch_zygote(ends[1], expected);
+    close(ends[1]);
+    int error = adopt(pid, ends[0], expected);
+    if (error == 0) {
+        error = await_hello(expected);
+        if (error < 0) {
+            bury();
+        }
+    }
+    return error;
+}
+
 /* Make a zygote unless a living one is there. */
-static int ensure(void)
+static int ensure(bool may_execute)
 {
     if (is_child_of_zygote || skua__forked() || (zygote.pid != 0 && zygote.owner != getpid())) {
         return -ESHUTDOWN;
@@ -173,26 +300,33 @@ static int ensure(void)
     if (zygote.pid != 0 && !is_dead) {
         return 0;
     }
-    if (!(is_dead ? becomes_alone() : is_alone())) {
+    const bool alone = is_dead && !may_execute ? becomes_alone() : skua__zygote_is_alone();
+    if (!alone && !may_execute) {
         return -EBUSY;
     }
     if (is_dead) {
         bury();
     }
-    return make();
+    return alone ? make() : make_anew();
 }
 
 int skua_pool_prepare(void)
 {
-    return ensure();
+    pthread_mutex_lock(&mutex);
+    int error = ensure(false);
+    pthread_mutex_unlock(&mutex);
+    return error;
 }
 
 /* A program that cannot have a zygote here still runs; skua_pool_create() says that there is none.
    */
 static void prepare_if_there_are_jobs(void)
 {
+    if (skua__reexec_is_wanted()) {
+        _exit(EXIT_MAIN_RUNS); /* (V1) of reexec.c */
+    }
     if (skua__job_count() != 0) {
-        int error = ensure();
+        int error = skua_pool_prepare();
         (void)error;
     }
 }
@@ -221,22 +355,84 @@ pid_t skua__zygote_pid(void)
     return zygote.pid;
 }
 
-int skua__zygote_connect(int *control)
+/* Hand one end of a new socket to the zygote. Returns the other one, or a negative errno. */
+static int connect_to(int master)
 {
-    if (zygote.pid == 0) {
-        return -ENOTSUP;
-    }
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
         return -errno;
     }
     const struct skua__message connect = {.kind = SKUA__MESSAGE_CONNECT};
-    int error = skua__message_send(zygote.master, &connect, (const int[]){ends[1], -1});
+    int error = skua__message_send(master, &connect, &ends[1], 1);
     close(ends[1]);
     if (error < 0) {
         close(ends[0]);
-        return error == -EPIPE ? -ENOTSUP : error;
+        return error;
     }
-    *control = ends[0];
+    return ends[0];
+}
+
+/* If a living zygote is there; else -EAGAIN. */
+static int connect_at_once(void)
+{
+    if (is_child_of_zygote || skua__forked() || pthread_mutex_trylock(&mutex) != 0) {
+        return -EAGAIN;
+    }
+    const bool is_there =
+        zygote.pid != 0 && zygote.owner == getpid() && !is_readable(zygote.master, 0);
+    int result = is_there ? connect_to(zygote.master) : -EAGAIN;
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+/* In a thread that may block. Returns the socket, or a negative errno. */
+static int connect_slowly(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&mutex);
+    int result = ensure(true);
+    if (result == 0) {
+        result = connect_to(zygote.master);
+    }
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+/* What a zygote that could not be made means to the caller. */
+static int explain(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return skua_fail(-ENOTSUP,
+                         "the program has threads, and no job of its own by which it could "
+                         "be executed anew: call skua_pool_prepare() first in main");
+    case -ESTALE:
+        return skua_fail(-ENOTSUP,
+                         "the program executed anew has other jobs, or other builds of its "
+                         "libraries: call skua_pool_prepare() first in main");
+    case -EBUSY:
+        return skua_fail(-ENOTSUP, "a constructor of the program starts threads: call "
+                                   "skua_pool_prepare() before");
+    case -EPROTO:
+    case -ENOTSUP:
+        return skua_fail(-ENOTSUP, "the program executed anew did not become a zygote: call "
+                                   "skua_pool_prepare() first in main");
+    case -EPIPE:
+        return -ENOTSUP;
+    default:
+        return error;
+    }
+}
+
+int skua__zygote_connect(int *control)
+{
+    int result = connect_at_once();
+    if (result == -EAGAIN) {
+        result = skua_blocking(connect_slowly, NULL, SKUA_FOREVER);
+    }
+    if (result < 0) {
+        return explain(result);
+    }
+    *control = result;
     return 0;
 }

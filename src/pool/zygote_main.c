@@ -16,11 +16,16 @@
    (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one
         has been reported. So the pool reads DIED for all, and then the end.
 
+   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when its
+        client is closed: also when the program was killed.
+
    Nothing that fails here ends the zygote: a request that cannot be served is refused. */
 #include "base/list.h"
 #include "base/mem.h"
+#include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/message.h"
+#include "pool/place.h"
 #include "pool/worker.h"
 #include "pool/zygote.h"
 
@@ -47,7 +52,9 @@ enum {
 struct client {
     struct skua__link link;
     struct skua__list children;
+    struct skua__settings *settings; /* NULL: SETUP has not come */
     int control;
+    int bell;          /* -1: likewise */
     bool leaving;      /* (Y4) */
     bool blocked;      /* something could not be sent; wait for room */
     size_t poll_index; /* 0: not polled in this turn */
@@ -63,6 +70,7 @@ struct child {
     int status; /* of waitpid */
     bool told;  /* FORKED or REFUSED is out */
     bool ended;
+    bool is_oom;
 };
 
 static struct {
@@ -88,7 +96,7 @@ static void child_free(struct child *child)
 /* One message of a child's. True: it is out, or nobody is there to read it. */
 static bool tell(struct client *client, const struct skua__message *message, int pidfd)
 {
-    int error = skua__message_send(client->control, message, (const int[]){pidfd, -1});
+    int error = skua__message_send(client->control, message, &pidfd, 1);
     if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
         client->blocked = true;
         return false;
@@ -118,8 +126,11 @@ static void report(struct client *client, struct child *child)
         }
     }
     if (child->ended) {
-        const struct skua__message message = {
-            .kind = SKUA__MESSAGE_DIED, .id = child->id, .pid = child->pid, .value = child->status};
+        const struct skua__message message = {.kind = SKUA__MESSAGE_DIED,
+                                              .id = child->id,
+                                              .pid = child->pid,
+                                              .value = child->status,
+                                              .flags = child->is_oom ? SKUA__MESSAGE_OOM : 0};
         if (!tell(client, &message, -1)) {
             return;
         }
@@ -146,6 +157,14 @@ static void kill_child(const struct child *child)
     }
 }
 
+static void place_child(const struct client *client, const struct child *child, uint32_t place)
+{
+    const struct skua__settings *settings = client->settings;
+    if (settings != NULL && settings->place_count > 0 && child->pid != 0 && !child->ended) {
+        skua__place_put(child->pid, &settings->places[place % settings->place_count]);
+    }
+}
+
 static void leave(struct client *client)
 {
     client->leaving = true;
@@ -158,54 +177,138 @@ static void leave(struct client *client)
 static void client_free(struct client *client)
 {
     close(client->control);
+    if (client->bell >= 0) {
+        close(client->bell);
+    }
+    if (client->settings != NULL) {
+        skua__cgroup_close(client->settings);
+        skua__free(client->settings);
+    }
     skua__list_remove(&client->link);
     self.client_count--;
     skua__free(client);
 }
 
-/* In the child: nothing of the zygote is needed any more but the fds that were sent for it. */
-static SKUA_NORETURN void become_worker(const struct skua__message *message, const int fds[])
+/* In the child: nothing of the zygote is needed any more but the settings, and the fds for it. */
+static SKUA_NORETURN void become_worker(const struct client *client, uint32_t id, uint32_t number,
+                                        int memfd)
 {
-    struct skua__worker_setup setup = {.name = message->name,
-                                       .payload_max = message->payload_max,
-                                       .memory_max_bytes = message->memory_max_bytes,
-                                       .zygote = self.pid,
-                                       .memfd = fds[0],
-                                       .bell = fds[1]};
+    const struct skua__worker_setup setup = {.settings = client->settings,
+                                             .id = id,
+                                             .number = number,
+                                             .zygote = self.pid,
+                                             .memfd = memfd,
+                                             .bell = client->bell,
+                                             .talk = -1};
     skua__worker_process(&setup);
 }
 
-static void make_worker(struct client *client, const struct skua__message *message, const int fds[])
+/* Returns the process id, or a negative errno. */
+static pid_t fork_worker(const struct client *client, uint32_t id, uint32_t number, int memfd)
+{
+    if (client->settings == NULL || memfd < 0) {
+        return client->settings == NULL ? -EPROTO : -EMFILE;
+    }
+    int error = skua__cgroup_make(client->settings, id);
+    if (error < 0) {
+        return error;
+    }
+    pid_t pid = skua__zygote_fork();
+    if (pid == 0) {
+        become_worker(client, id, number, memfd);
+    }
+    if (pid < 0) {
+        error = -errno;
+        skua__cgroup_remove(client->settings, id);
+    }
+    return pid < 0 ? error : pid;
+}
+
+static void make_worker(struct client *client, uint32_t id, uint32_t number, int memfd)
 {
     struct child *child = skua__alloc(sizeof *child);
     if (child == NULL) {
         leave(client); /* not even a refusal can be noted: for the pool this is the end */
         return;
     }
-    child->id = message->id;
+    child->id = id;
     child->pidfd = -1;
-    pid_t pid = fds[0] >= 0 && fds[1] >= 0 ? skua__zygote_fork() : -1;
-    if (pid == 0) {
-        become_worker(message, fds);
-    }
+    const pid_t pid = fork_worker(client, id, number, memfd);
     if (pid < 0) {
-        child->refusal = fds[1] < 0 ? -EMFILE : -errno;
+        child->refusal = pid;
     } else {
         child->pid = pid;
         child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        place_child(client, child, number);
     }
     skua__list_push_back(&client->children, &child->link);
     report(client, child);
 }
 
-static void kill_worker(struct client *client, uint32_t id)
+static void make_workers(struct client *client, const struct skua__message *message,
+                         const int memfds[])
+{
+    for (uint32_t i = 0; i < message->count && i < SKUA__MESSAGE_WORKERS && !client->leaving; i++) {
+        make_worker(client, message->id + i, message->numbers[i], memfds[i]);
+    }
+}
+
+/* The pool has said what its workers are like. Keeps the bell. */
+static void set_up_client(struct client *client, int fds[])
+{
+    int error = client->settings != NULL || fds[1] < 0
+                    ? -EMFILE
+                    : skua__settings_unpack(&client->settings, fds[0]);
+    if (error == 0) {
+        client->bell = fds[1];
+        fds[1] = -1;
+        error = skua__cgroup_open(client->settings);
+    }
+    if (error < 0) {
+        const struct skua__message refusal = {.kind = SKUA__MESSAGE_REFUSED, .value = error};
+        if (!tell(client, &refusal, -1)) {
+            leave(client);
+        }
+    }
+}
+
+static struct child *find_child(struct client *client, uint32_t id)
 {
     for (struct skua__link *link = client->children.head.next; link != &client->children.head;
          link = link->next) {
         struct child *child = SKUA_CONTAINER(link, struct child, link);
         if (child->id == id) {
+            return child;
+        }
+    }
+    return NULL;
+}
+
+static void obey(struct client *client, const struct skua__message *message, int fds[])
+{
+    struct child *child = find_child(client, message->id);
+    switch (message->kind) {
+    case SKUA__MESSAGE_SETUP:
+        set_up_client(client, fds);
+        break;
+    case SKUA__MESSAGE_FORK:
+        make_workers(client, message, fds);
+        break;
+    case SKUA__MESSAGE_KILL:
+        if (child != NULL) {
             kill_child(child);
         }
+        break;
+    case SKUA__MESSAGE_PLACE:
+        if (child != NULL) {
+            place_child(client, child, (uint32_t)message->value);
+        }
+        break;
+    case SKUA__MESSAGE_NUDGE:
+        tell(client, message, -1); /* if there is no room it will look anyway */
+        break;
+    default:
+        break;
     }
 }
 
@@ -223,11 +326,7 @@ static void serve(struct client *client)
             leave(client);
             return;
         }
-        if (message.kind == SKUA__MESSAGE_FORK) {
-            make_worker(client, &message, fds);
-        } else if (message.kind == SKUA__MESSAGE_KILL) {
-            kill_worker(client, message.id);
-        }
+        obey(client, &message, fds);
         for (size_t fd = 0; fd < SKUA__MESSAGE_FDS; fd++) {
             if (fds[fd] >= 0) {
                 close(fds[fd]);
@@ -244,13 +343,14 @@ static void welcome(int control)
         return;
     }
     client->control = control;
+    client->bell = -1;
     skua__list_init(&client->children);
     skua__list_push_back(&self.clients, &client->link);
     self.client_count++;
 }
 
 /* True when the child has ended. */
-static bool reap(struct child *child)
+static bool reap(const struct client *client, struct child *child)
 {
     siginfo_t info = {.si_pid = 0};
     if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
@@ -260,6 +360,7 @@ static bool reap(struct child *child)
     kill(-child->pid, SIGKILL); /* what it has left behind (Y2) */
     while (waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR) {}
     child->ended = true;
+    child->is_oom = skua__cgroup_remove(client->settings, child->id);
     return true;
 }
 
@@ -269,7 +370,7 @@ static void reap_all(struct client *client)
          link != &client->children.head; link = next) {
         next = link->next;
         struct child *child = SKUA_CONTAINER(link, struct child, link);
-        if (child->pid != 0 && !child->ended && reap(child) && !client->blocked) {
+        if (child->pid != 0 && !child->ended && reap(client, child) && !client->blocked) {
             report(client, child);
         }
     }
@@ -291,7 +392,11 @@ static SKUA_NORETURN void end(void)
             if (child->pid != 0 && !child->ended) {
                 kill(-child->pid, SIGKILL);
                 waitpid(child->pid, NULL, 0);
+                skua__cgroup_remove(client->settings, child->id);
             }
+        }
+        if (client->settings != NULL) {
+            skua__cgroup_close(client->settings);
         }
     }
     _exit(0);

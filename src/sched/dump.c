@@ -80,11 +80,13 @@ static bool is_waiting(const struct skua__fiber *fiber)
     return state == SKUA__STATE_WAITING || state == SKUA__STATE_HARD;
 }
 
-static void describe(skua_runtime *runtime, const struct skua__fiber *fiber, char *text,
-                     size_t bytes)
+static void describe(skua_runtime *runtime, const struct skua_task *task, char *text, size_t bytes)
 {
+    /* acquire: pairs with the release in skua__task_run(): the fiber is whole. */
+    const struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
     if (fiber == NULL) {
-        snprintf(text, bytes, "is ready, and has not started");
+        const bool is_held = (skua__load(&task->scope.flags, relaxed) & SKUA__TASK_HELD) != 0;
+        snprintf(text, bytes, is_held ? "waits for its job" : "is ready, and has not started");
         return;
     }
     const struct skua__worker *worker = worker_of(runtime, fiber);
@@ -112,9 +114,7 @@ static void dump_task(void *object, void *arg)
         return;
     }
     char line[LINE_BYTES], state[LINE_BYTES / 2];
-    /* acquire: pairs with the release in skua__task_run(): the fiber is whole. */
-    struct skua__fiber *fiber = skua__load(&task->scope.fiber, acquire);
-    describe(dump->runtime, fiber, state, sizeof state);
+    describe(dump->runtime, task, state, sizeof state);
     bool is_cancelled = skua__scope_is_cancelled(&task->scope);
     const char *site = skua_task_site(task); /* a constant of the program */
     snprintf(line, sizeof line, "  '%.*s' %s%s%s%s", NAME_BYTES, skua_task_name(task), state,

@@ -25,6 +25,7 @@
 #include "base/panic.h"
 #include "sched/defer.h"
 #include "sched/fiber.h"
+#include "sched/held.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
@@ -364,6 +365,16 @@ static void note_cause(struct skua__scope *scope, uint32_t flag, int reason)
     }
 }
 
+/* The scope is a root, since it has no fiber: that of a task which has not started, or has ended.
+   Under its lock. */
+static SKUA_NOINLINE void tell_holder(struct skua__scope *scope)
+{
+    if (has_flag(scope, SKUA__TASK_HELD)) {
+        struct skua__held *held = SKUA_CONTAINER(scope, struct skua_task, scope)->arg;
+        held->notice(held);
+    }
+}
+
 /* Claims the present wait of the scope's fiber, if it waits. Under the lock of the fiber's
    innermost scope, so that the wait is one inside of it (S2). */
 static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__wake_list *list)
@@ -372,6 +383,7 @@ static void claim_wait(struct skua__scope *scope, uint32_t cause, struct skua__w
        just now and is not seen will see the flag at its first wait (S4). */
     struct skua__fiber *fiber = skua__load(&scope->fiber, acquire);
     if (fiber == NULL) {
+        tell_holder(scope);
         return;
     }
     struct skua__parker *parker = &fiber->parker;

@@ -11,6 +11,7 @@
 #include "base/panic.h"
 #include "sched/dispatch.h"
 #include "sched/fiber.h"
+#include "sched/held.h"
 #include "sched/local.h"
 #include "sched/member.h"
 #include "sched/task.h"
@@ -404,6 +405,67 @@ int skua__submit_own(skua_runtime *runtime, skua_fn fn, void *arg, const skua_sp
     task_open(task, runtime, 1);
     skua__ready(&task->runnable, SKUA__READY_SPAWNED);
     return 0;
+}
+
+/* --- held ------------------------------------------------------------------------------------- */
+
+/* Opens it, and gives it to nobody. */
+static int open_held(struct skua_task *task, struct skua__worker *worker, struct skua_task **out,
+                     const skua_spawn_opts *opts)
+{
+    const uint32_t refs = out != NULL ? 2 : 1;
+    if (opts != NULL && opts->group != NULL) {
+        int status = skua__members_lock(members_of(opts), worker->runtime);
+        if (status < 0) {
+            discard(task);
+            return status;
+        }
+        if (out != NULL) {
+            *out = task;
+        }
+        open_member(members_of(opts), task, refs, NULL);
+        skua__members_unlock(members_of(opts));
+        return 0;
+    }
+    if (out != NULL) {
+        *out = task;
+    }
+    skua__store(&worker->started, skua__load(&worker->started, relaxed) + 1, relaxed);
+    task_open(task, worker->runtime, refs);
+    return 0;
+}
+
+int skua__task_hold(struct skua__held *held, struct skua_task **out, skua_fn fn, void *arg,
+                    const skua_spawn_opts *opts, const char *site)
+{
+    if (SKUA_UNLIKELY(skua__forked())) {
+        return -ESHUTDOWN;
+    }
+    struct skua__worker *worker = skua__worker_self();
+    if (SKUA_UNLIKELY(worker == NULL || skua__worker_current(worker) == NULL)) {
+        return -EPERM;
+    }
+    struct skua_task *task;
+    int status = prepare(&task, worker->runtime, worker, held, opts, site);
+    if (SKUA_UNLIKELY(status < 0)) {
+        return status;
+    }
+    task->fn = fn;
+    set_option(task, SKUA__TASK_HELD);
+    held->task = task;
+    held->arg = arg;
+    return open_held(task, worker, out, opts);
+}
+
+void skua__task_go(struct skua__held *held)
+{
+    struct skua_task *task = held->task;
+    skua__lock(&task->scope.lock, SKUA__RANK_SCOPE);
+    uint32_t flags = skua__load(&task->scope.flags, relaxed);
+    skua__store(&task->scope.flags, flags & ~(uint32_t)SKUA__TASK_HELD, relaxed);
+    task->arg = held->arg;
+    skua__unlock(&task->scope.lock, SKUA__RANK_SCOPE);
+    skua__ready(&task->runnable, SKUA__READY_SPAWNED);
 }
 
 /* --- many at once ----------------------------------------------------------------------------- */

@@ -4,12 +4,12 @@
 # `call` wants a parenthesis behind the name, `word` does not. Comments and strings do not count.
 doors='
 call  mmap|munmap|mprotect|madvise|mremap  |  src/mem/* src/pool/ring*.c src/pool/arena*.c  |  mem/
-word  (SYS|__NR)_futex  |  src/base/futex.c  |  base/futex.h
+word  (SYS|__NR)_futex  |  src/base/futex.c src/pool/sandbox.c  |  base/futex.h
 word  malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign  |  src/base/mem.c  |  base/mem.h
 word  strdup|strndup|asprintf|vasprintf  |  src/base/mem.c  |  base/mem.h
 call  free  |  src/base/mem.c  |  base/mem.h
-word  epoll_[a-z0-9_]+  |  src/io/poller*.c  |  io/poller.h
-word  io_uring_[a-z0-9_]+|(SYS|__NR)_io_uring_[a-z]+  |  src/io/ring_uring.c  |  io/ring.h
+word  epoll_[a-z0-9_]+  |  src/io/poller*.c src/arch/calls.c  |  io/poller.h
+word  io_uring_[a-z0-9_]+|(SYS|__NR)_io_uring_[a-z]+  |  src/io/ring_uring.c src/arch/calls.c  |  io/ring.h
 call  fork|vfork|clone|__clone|clone3|posix_spawn|posix_spawnp|system|popen|daemon  |  src/pool/zygote.c src/process/parent.c  |  the process pool
 word  (SYS|__NR)_(fork|vfork|clone|clone3)  |  src/pool/zygote.c src/process/parent.c  |  the process pool
 word  _Thread_local|__thread|thread_local  |  src/sched/worker.c src/base/lock.c  |  skua__worker_self()

@@ -33,7 +33,7 @@ same_but_one() {
     counts "$temp/less.json" | cmp - "$temp/got"
 }
 
-text 1 $((30000 / slower)) >"$temp/text"
+text 1 $((12000 / slower)) >"$temp/text"
 for file in 1 2 3 4 5 6 7 8 9 10 11 12; do
     { cat "$temp/text" "$temp/text"; text "$((file + 10))" 100; } | gzip -1 >"$tree/$file.gz"
     for again in a b c d; do
@@ -45,7 +45,7 @@ check "without a kill" [ "$(named "$temp/all.json")" -eq 0 ]
 counts "$temp/all.json" >"$temp/all"
 
 killed=0
-for delay in 0 0.1 0.2 0.4 0.6; do
+for delay in 0 0.05 0.1 0.2 0.3; do
     "$wordfreq" --top 0 --jobs 2 --json "$tree" >"$temp/killed.json" &
     run=$!
     sleep $delay

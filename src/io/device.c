@@ -8,8 +8,10 @@
 
    Rejected: asking fstatfs(2) each time (a file server is asked by that very question); trusting
    numbers of block devices (programs serve file systems on these as well). */
-#include "file/call.h"
-#include "file/work.h"
+#include "io/device.h"
+
+#include "base/atomic.h"
+#include "io/call.h"
 
 #include <linux/magic.h>
 #include <sys/vfs.h>
@@ -48,7 +50,7 @@ bool skua__device_is_memory(uint64_t device)
 void skua__device_learn(int fd)
 {
     struct statx status;
-    int64_t type = skua__file_call_system_type(fd);
+    int64_t type = skua__call_system_type(fd);
     uint64_t kind = 0;
     switch (type) {
     case TMPFS_MAGIC:
@@ -67,7 +69,7 @@ void skua__device_learn(int fd)
     default:
         return;
     }
-    if (skua__file_call_status_known(fd, &status) == 0) {
+    if (skua__call_status_known(fd, &status) == 0) {
         uint64_t device = skua__device_of(&status);
         skua__store(entry_of(device), device << KIND_BITS | kind, relaxed);
     }

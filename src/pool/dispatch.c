@@ -1,0 +1,569 @@
+/* Who gets which call: from the waiting lists to processes and remote lanes, and back.
+
+   A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
+   other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
+   stands in a ring can be taken back until the worker begins it (ring.h), so this decides nothing
+   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to whoever
+   is idle, and one of a higher priority passes.
+
+   Invariants
+   (D1) A READY process stands in pool->idle if it has neither requests nor GRANTED calls, in
+        pool->open if it has some and may have more, else in neither.
+   (D2) While a call is PENDING no process is idle and open to it, except while the lock is held and
+        until the next dispatch. Whoever makes room dispatches.
+   (D3) pool->busy holds the processes with requests, and is in the order of since_ns.
+   (D4) Each priority's calls wait in the order of `sequence`, but for those that were GRANTED.
+   (D5) The memory of IN that is lent to the program always leaves a block for the largest payload
+        (payload.c), so that a process without requests has room for every call.
+
+   A long input is not copied under the lock. Its call is GRANTED: a place and a block are its own,
+   and somebody (its caller, or a task of the pool) copies and comes back to send it. */
+#include "base/mem.h"
+#include "base/panic.h"
+#include "pool/remote.h"
+#include "pool/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    COPY_BYTES = 4096,    /* so much is copied under the lock */
+    FILL_NS = 50 * 1000,  /* worth of jobs in a ring */
+    JOB_NS = 300,         /* what a job costs besides its function */
+    STUCK_NS = 50 * 1000, /* a job that has run for so long holds up what is behind it */
+    CANDIDATES_MAX = 8,   /* processes that are asked for memory */
+    LONG_AGO_MAX = 64,    /* processes that are looked at for what is stuck */
+    LIMIT_MAX = SKUA__REQUEST_SLOTS - 1,
+};
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+static void unlink_if_linked(struct skua__link *link)
+{
+    if (skua__link_is_linked(link)) {
+        skua__list_remove(link);
+    }
+}
+
+void skua__process_settle(struct skua__process *process)
+{
+    skua_pool *pool = process->pool;
+    unlink_if_linked(&process->place);
+    const uint32_t live = skua__jobring_live(&process->ring);
+    if (live == 0) {
+        unlink_if_linked(&process->busy);
+    }
+    if (process->state != SKUA__PROCESS_READY) {
+        return;
+    }
+    const uint32_t load = live + process->granted;
+    if (load == 0 && !process->is_retiring) {
+        /* The last one to finish is the first to go on: its caches are warm. */
+        skua__list_push_front(&pool->idle, &process->place);
+    } else if (load < process->limit && !process->is_retiring) {
+        skua__list_push_back(&pool->open, &process->place);
+    }
+}
+
+/* Another request is the oldest of the process. */
+static void note_head(struct skua__process *process, int64_t now_ns)
+{
+    process->since_ns = now_ns;
+    unlink_if_linked(&process->busy);
+    skua__list_push_back(&process->pool->busy, &process->busy);
+}
+
+void skua__pool_enqueue(skua_pool *pool, struct skua__call *call)
+{
+    call->state = SKUA__CALL_PENDING;
+    call->sequence = pool->sequence++;
+    skua__list_push_back(&pool->pending[call->priority], &call->link);
+    pool->pending_mask |= 1u << call->priority;
+    pool->pending_count++;
+}
+
+void skua__pool_requeue(skua_pool *pool, struct skua__call *call)
+{
+    call->state = SKUA__CALL_PENDING;
+    skua__list_push_front(&pool->pending[call->priority], &call->link);
+    pool->pending_mask |= 1u << call->priority;
+    pool->pending_count++;
+}
+
+void skua__pool_dequeue(skua_pool *pool, struct skua__call *call)
+{
+    skua__list_remove(&call->link);
+    if (skua__list_is_empty(&pool->pending[call->priority])) {
+        pool->pending_mask &= ~(1u << call->priority);
+    }
+    pool->pending_count--;
+    call->state = SKUA__CALL_NEW;
+}
+
+static struct skua__call *next_pending(const skua_pool *pool)
+{
+    if (pool->pending_mask == 0) {
+        return NULL;
+    }
+    const uint32_t priority = (uint32_t)__builtin_ctz(pool->pending_mask);
+    return SKUA_CONTAINER(skua__list_first(&pool->pending[priority]), struct skua__call, link);
+}
+
+/* --- a call and its process ------------------------------------------------------------------- */
+
+static void free_block(struct skua__call *call, struct skua__after *after)
+{
+    if (call->has_block) {
+        struct skua__process *process = call->process;
+        skua__arena_trim(process->arena.in, call->block, 0, call->in.bytes);
+        const bool was_taken = skua__heap_give(&process->in, call->block);
+        skua_require(was_taken);
+        call->has_block = false;
+        skua__pool_notify_memory(process->pool, after);
+    }
+}
+
+void skua__call_detach(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    process->pool->in_rings[call->priority]--;
+    free_block(call, after);
+    call->process = NULL;
+    call->state = SKUA__CALL_NEW;
+}
+
+bool skua__call_revoke(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    if (!skua__jobring_revoke(&process->ring, call->ticket)) {
+        return false;
+    }
+    skua__call_detach(call, after);
+    skua__process_settle(process);
+    return true;
+}
+
+void skua__call_ungrant(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    process->granted--;
+    free_block(call, after);
+    call->process = NULL;
+    call->state = SKUA__CALL_NEW;
+    unlink_if_linked(&call->link);
+    skua__process_settle(process);
+    skua__process_unref(process, after);
+}
+
+/* Where its input lies for the worker. */
+static uint16_t input_place(const struct skua__call *call)
+{
+    if (call->in.bytes == 0) {
+        return SKUA__NOTHING;
+    }
+    const bool is_there = call->in_loan != NULL && call->in_loan->process == call->process;
+    return call->has_block || is_there ? SKUA__BLOCK : SKUA__INLINE;
+}
+
+/* The input is in its place, or short: the request goes into the ring. */
+static void put(struct skua__process *process, struct skua__call *call)
+{
+    skua_pool *pool = process->pool;
+    const uint16_t where = input_place(call);
+    const skua_call_opts *opts = call->opts;
+    const struct skua__request request = {
+        .job_hash = call->job->name_hash,
+        .in_bytes = call->in.bytes,
+        .in_block = where == SKUA__BLOCK ? call->block : SKUA__NO_BLOCK,
+        .job_number = call->job->number,
+        .kind = SKUA__REQUEST_RUN,
+        .in_where = where,
+        .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
+        .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
+    call->state = SKUA__CALL_RUNNING;
+    pool->in_rings[call->priority]++;
+    call->ticket = skua__jobring_put(&process->ring, &request,
+                                     where == SKUA__INLINE ? call->in.data : NULL, call);
+    if (skua__jobring_live(&process->ring) == 1) {
+        note_head(process, skua__clock_real_ns());
+    }
+    if (!skua__link_is_linked(&process->fresh)) {
+        skua__list_push_back(&pool->fresh, &process->fresh);
+    }
+}
+
+void skua__call_forward(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    skua_require(call->state == SKUA__CALL_GRANTED && process->state == SKUA__PROCESS_READY);
+    process->granted--;
+    put(process, call);
+    skua__process_settle(process);
+    skua__process_unref(process, after);
+}
+
+/* Find memory for the input in the process. False: there is none now. */
+static bool find_block(struct skua__process *process, struct skua__call *call)
+{
+    if (call->in_loan != NULL && call->in_loan->process == process) {
+        call->block = call->in_loan->block;
+        return true;
+    }
+    if (call->in.bytes <= SKUA__IN_INLINE_BYTES) {
+        return true;
+    }
+    call->block = skua__heap_take(&process->in, call->in.bytes);
+    call->has_block = call->block != SKUA__NO_BLOCK;
+    return call->has_block;
+}
+
+/* The process, which has room, gets the call, which waits in no list: RUNNING, or GRANTED. False:
+   it has no memory for it. */
+static bool grant(struct skua__process *process, struct skua__call *call, struct skua__after *after)
+{
+    if (!find_block(process, call)) {
+        return false;
+    }
+    call->process = process;
+    if (!call->has_block || call->in.bytes <= COPY_BYTES) {
+        if (call->has_block) {
+            memcpy(skua__arena_in(&process->arena, call->block), call->in.data, call->in.bytes);
+        }
+        put(process, call);
+    } else {
+        call->state = SKUA__CALL_GRANTED;
+        process->granted++;
+        process->references++;
+        skua__call_tell_granted(process->pool, call, after);
+    }
+    skua__process_settle(process);
+    return true;
+}
+
+/* --- handing out ------------------------------------------------------------------------------ */
+
+static bool grant_first_of(struct skua__list *list, struct skua__call *call,
+                           struct skua__after *after)
+{
+    int asked = 0;
+    for (struct skua__link *link = list->head.next; link != &list->head && asked < CANDIDATES_MAX;
+         link = link->next, asked++) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, place);
+        if (skua__jobring_room(&process->ring) > process->granted && grant(process, call, after)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The process that has the input already, if it has room. */
+static bool grant_at_home(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *home = call->in_loan != NULL ? call->in_loan->process : NULL;
+    return home != NULL && skua__link_is_linked(&home->place) &&
+           skua__jobring_room(&home->ring) > home->granted && grant(home, call, after);
+}
+
+/* Remote lanes take bytes for bytes. */
+static bool may_travel(const struct skua__call *call)
+{
+    return call->opts == NULL;
+}
+
+/* To a lane whose load is below its `limit`. */
+static bool post(skua_pool *pool, struct skua__call *call, bool is_idle_only,
+                 struct skua__after *after)
+{
+    if (skua__list_is_empty(&pool->remotes) || !may_travel(call)) {
+        return false;
+    }
+    for (struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
+        const uint32_t limit =
+            is_idle_only && remote->workers < remote->credits ? remote->workers : remote->credits;
+        if (remote->load < limit) {
+            remote->load++;
+            call->remote = remote;
+            call->state = SKUA__CALL_RUNNING;
+            skua__list_push_back(&remote->calls, &call->link);
+            remote->ops->post(remote, call);
+            after->remote_flush = remote->ops->flush;
+            skua__list_remove(&remote->link); /* in turn */
+            skua__list_push_back(&pool->remotes, &remote->link);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Idle workers first, here and elsewhere; then those who will soon be. */
+static bool place(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    return grant_at_home(call, after) || grant_first_of(&pool->idle, call, after) ||
+           post(pool, call, true, after) || grant_first_of(&pool->open, call, after) ||
+           post(pool, call, false, after);
+}
+
+/* The pool takes no job any more. */
+static void refuse(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    if (pool->state == SKUA__POOL_BROKEN) {
+        skua__call_fail(pool, call, after, -EOWNERDEAD, "job '%s': the zygote was killed",
+                        call->job->name);
+    } else {
+        skua__call_finish(pool, call, after, -ESHUTDOWN);
+    }
+}
+
+void skua__pool_dispatch(skua_pool *pool, struct skua__after *after)
+{
+    struct skua__call *call;
+    while ((call = next_pending(pool)) != NULL) {
+        if (skua__after_is_full(after)) {
+            after->must_dispatch = true;
+            return;
+        }
+        if (pool->state != SKUA__POOL_OPEN) {
+            skua__pool_dequeue(pool, call);
+            refuse(pool, call, after);
+            continue;
+        }
+        const uint64_t sequence = call->sequence;
+        skua__pool_dequeue(pool, call);
+        if (!place(pool, call, after)) {
+            call->sequence = sequence;
+            skua__pool_requeue(pool, call);
+            return;
+        }
+    }
+}
+
+/* --- taking back ------------------------------------------------------------------------------ */
+
+/* The oldest request of the process that waits behind another one, or NULL. */
+static struct skua__call *second_of(struct skua__process *process)
+{
+    struct skua__jobring *ring = &process->ring;
+    const uint64_t oldest = skua__jobring_oldest(ring);
+    const uint64_t second = oldest != 0 ? skua__jobring_next(ring, oldest) : 0;
+    return second != 0 ? skua__jobring_sent(ring, second)->owner : NULL;
+}
+
+int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
+{
+    int looked = 0;
+    struct skua__link *link = pool->busy.head.next;
+    while (link != &pool->busy.head && !skua__list_is_empty(&pool->idle) &&
+           looked++ < LONG_AGO_MAX && !skua__after_is_full(after)) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+        struct skua__call *call = second_of(process);
+        struct skua__call *pending = next_pending(pool);
+        link = link->next;
+        if (call == NULL) {
+            continue;
+        }
+        if (now_ns - process->since_ns < STUCK_NS) {
+            return process->since_ns + STUCK_NS;
+        }
+        /* Who came first goes first. */
+        if (pending == NULL ||
+            (call->priority <= pending->priority && call->sequence < pending->sequence)) {
+            if (skua__call_revoke(call, after)) {
+                pool->stats.requeued++;
+                skua__pool_requeue(pool, call);
+                link = &process->busy; /* there may be more */
+            }
+        }
+        skua__pool_dispatch(pool, after);
+    }
+    return SKUA__NEVER;
+}
+
+/* Calls of a lower priority that have not begun wait again, behind those that do. */
+static void pass(skua_pool *pool, uint8_t priority, struct skua__after *after)
+{
+    int looked = 0;
+    for (struct skua__link *link = pool->busy.head.next;
+         link != &pool->busy.head && looked++ < LONG_AGO_MAX; link = link->next) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+        struct skua__jobring *ring = &process->ring;
+        const uint64_t oldest = skua__jobring_oldest(ring);
+        for (uint64_t ticket = skua__jobring_newest(ring); ticket > oldest;) {
+            const uint64_t before = skua__jobring_previous(ring, ticket);
+            struct skua__call *call = skua__jobring_sent(ring, ticket)->owner;
+            if (call != NULL && call->priority > priority && skua__call_revoke(call, after)) {
+                pool->stats.requeued++;
+                skua__pool_requeue(pool, call);
+            }
+            ticket = before;
+        }
+    }
+    skua__pool_dispatch(pool, after);
+}
+
+static bool is_lower_in_rings(const skua_pool *pool, uint8_t priority)
+{
+    uint32_t count = 0;
+    for (uint32_t lower = priority + 1u; lower < SKUA__PRIORITIES; lower++) {
+        count += pool->in_rings[lower];
+    }
+    return count > 0;
+}
+
+void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    skua__pool_dispatch(pool, after);
+    /* The first one of its priority that has to wait: those after it find that done. */
+    if (call->state == SKUA__CALL_PENDING && next_pending(pool) == call &&
+        is_lower_in_rings(pool, call->priority)) {
+        pass(pool, call->priority, after);
+    }
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* The worker has written what no honest worker writes. */
+static void punish(struct skua__process *process, struct skua__after *after, const char *lie)
+{
+    char story[SKUA__CALL_TEXT_BYTES];
+    snprintf(story, sizeof story, "worker %d was killed for writing %s", (int)process->pid, lie);
+    skua__process_doom(process, after, -EPROTO, story);
+}
+
+/* What the job's length says about how many should wait for this worker. */
+static void learn(struct skua__process *process, int64_t run_ns)
+{
+    if (run_ns < 0) {
+        run_ns = 0;
+    }
+    const bool is_first = process->run_ns < 0;
+    const int64_t old_ns = process->run_ns;
+    process->run_ns = is_first ? run_ns : old_ns + run_ns / 8 - old_ns / 8;
+    const int64_t more = FILL_NS / (process->run_ns + JOB_NS);
+    process->limit = 1 + (uint32_t)(more < 1 ? 1 : more < LIMIT_MAX ? more : LIMIT_MAX - 1);
+    process->pool->limit = process->limit;
+}
+
+static void copy_text(struct skua__call *call, const char *bytes, size_t length)
+{
+    call->text = skua__alloc(length + 1);
+    if (call->text != NULL) {
+        memcpy(call->text, bytes, length);
+    }
+}
+
+/* The oldest request is answered. */
+static void take_answer(struct skua__process *process, const struct skua__response *response,
+                        struct skua__after *after)
+{
+    skua_pool *pool = process->pool;
+    struct skua__call *call = skua__jobring_sent(&process->ring, response->ticket)->owner;
+    process->completed++;
+    learn(process, response->run_ns);
+    if (call == NULL) {
+        return;
+    }
+    int status = response->status;
+    if (response->text_bytes > 0) {
+        copy_text(call, skua__jobring_bytes(&process->ring), response->text_bytes);
+    }
+    const int error = skua__loan_answer(call, response, after);
+    if (error < 0) {
+        status = error;
+    }
+    skua__call_detach(call, after);
+    skua__call_finish(pool, call, after, status);
+}
+
+size_t skua__process_drain(struct skua__process *process, struct skua__after *after)
+{
+    size_t count = 0;
+    int taken = 0;
+    struct skua__response response;
+    while (!skua__after_is_full(after) &&
+           (taken = skua__jobring_take(&process->ring, &response)) == 1) {
+        count++;
+        if (response.kind != SKUA__RESPONSE_ANSWER) {
+            punish(process, after, "a question that nobody understands");
+            return count;
+        }
+        take_answer(process, &response, after);
+    }
+    if (taken < 0) {
+        punish(process, after, "nonsense into the memory that it shares with us");
+        count++;
+    } else if (count > 0) {
+        if (skua__jobring_live(&process->ring) > 0) {
+            note_head(process, skua__clock_real_ns());
+        }
+        skua__process_settle(process);
+    }
+    return count;
+}
+
+size_t skua__pool_drain(skua_pool *pool, struct skua__after *after)
+{
+    size_t count = 0;
+    struct skua__link *const last = pool->busy.head.prev;
+    for (struct skua__link *link = pool->busy.head.next, *next;
+         link != &pool->busy.head && !skua__after_is_full(after); link = next) {
+        next = link == last ? &pool->busy.head : link->next;
+        count += skua__process_drain(SKUA_CONTAINER(link, struct skua__process, busy), after);
+    }
+    skua__pool_dispatch(pool, after);
+    return count;
+}
+
+/* --- remote lanes ----------------------------------------------------------------------------- */
+
+void skua__remote_attach(struct skua__remote *remote, struct skua__after *after)
+{
+    skua__list_push_back(&remote->pool->remotes, &remote->link);
+    skua__pool_dispatch(remote->pool, after);
+}
+
+void skua__remote_detach(struct skua__remote *remote)
+{
+    unlink_if_linked(&remote->link);
+}
+
+static void leave_remote(struct skua__remote *remote, struct skua__call *call)
+{
+    skua__list_remove(&call->link);
+    remote->load--;
+    call->remote = NULL;
+    call->state = SKUA__CALL_NEW;
+}
+
+void skua__remote_withdraw(struct skua__call *call)
+{
+    leave_remote(call->remote, call);
+}
+
+void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
+                           struct skua__loan *answer, char *text, struct skua__after *after)
+{
+    leave_remote(remote, call);
+    call->answer = answer;
+    call->text = text;
+    skua__call_finish(remote->pool, call, after, status);
+    skua__pool_dispatch(remote->pool, after);
+}
+
+bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
+                       struct skua__after *after, const char *story)
+{
+    leave_remote(remote, call);
+    if (call->is_stopping) {
+        skua__call_finish(remote->pool, call, after, call->status);
+    } else if (!has_begun) {
+        remote->pool->stats.requeued++;
+        skua__pool_requeue(remote->pool, call);
+    } else {
+        skua__call_crashed(remote->pool, call, after, -EOWNERDEAD, story);
+    }
+    skua__pool_dispatch(remote->pool, after);
+    return skua__after_is_full(after);
+}
