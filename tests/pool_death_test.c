@@ -47,14 +47,6 @@ static int litter(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(litter);
 
-/* The rings lie before the input. */
-static struct skua__shared *find_rings(skua_bytes in)
-{
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t bytes = (sizeof(struct skua__shared) + page - 1) / page * page;
-    return (struct skua__shared *)((uintptr_t)in.data - bytes);
-}
-
 /* Takes the rings of the bell away from all others. */
 static int thief(skua_bytes in, skua_reply *reply)
 {
@@ -72,32 +64,38 @@ SKUA_JOB(thief);
 
 static int liar(skua_bytes in, skua_reply *reply)
 {
-    struct skua__shared *rings = find_rings(in);
+    struct skua__shared *rings = find_rings(in.data);
+    const char kind = *(const char *)in.data;
     const uint32_t at = skua__load(&rings->response_write, relaxed);
-    struct skua__response *response = &rings->responses[at % SKUA__JOBRING_SLOTS];
-    *response = (struct skua__response){.ticket = 1};
-    switch (*(const char *)in.data) {
+    struct skua__response *response = &rings->responses[at % SKUA__RESPONSE_SLOTS].response;
+    *response = (struct skua__response){.ticket = skua__load(&rings->request_read, relaxed),
+                                        .kind = SKUA__RESPONSE_ANSWER};
+    uint32_t index = at + 1;
+    switch (kind) {
     case 'i': /* an index far ahead */
-        skua__store(&rings->response_write, at + 1000, relaxed);
+        index = at + 1000;
         break;
     case 'b': /* an index that goes back */
-        skua__store(&rings->response_write, at - 1, relaxed);
+        index = at - 1;
         break;
     case 't': /* another job's ticket */
         response->ticket = 99;
-        skua__store(&rings->response_write, at + 1, relaxed);
         break;
     case 'l': /* more than fits */
+        response->where = SKUA__BLOCK;
         response->bytes = UINT64_MAX - 7;
-        skua__store(&rings->response_write, at + 1, relaxed);
         break;
-    case 'a': /* an area that does not exist */
-        response->answer = UINT32_MAX;
-        skua__store(&rings->response_write, at + 1, relaxed);
+    case 'a': /* a block that does not exist */
+        response->where = SKUA__BLOCK;
+        response->bytes = 1;
+        response->block = UINT32_MAX - 7;
         break;
     case 'x': /* everything */
         memset((void *)rings, 0xfe, sizeof *rings);
         break;
+    }
+    if (kind != 'x') {
+        skua__store(&rings->response_write, index, release);
     }
     while (pause() < 0) {}
     return 0;
@@ -582,7 +580,7 @@ static void destroy_with_loans_panics(void **state)
     char text[2048];
     const int result = play_to_end("loan", text, sizeof text);
     CHECK(WIFSIGNALED(result) && WTERMSIG(result) == SIGABRT);
-    CHECK(strstr(text, "is destroyed with 1 answers on loan") != NULL);
+    CHECK(strstr(text, "is destroyed with 1 buffers on loan") != NULL);
 }
 
 static void *idle_thread(void *arg)

@@ -55,6 +55,25 @@ static int hang(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(hang);
 
+/* In a worker: the memory that it shares with the program, in which `inside` lies. */
+static inline struct skua__shared *find_rings(const void *inside)
+{
+    char line[512];
+    uintptr_t start = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long long from, to;
+        if (sscanf(line, "%llx-%llx", &from, &to) == 2 && (uintptr_t)inside >= from &&
+            (uintptr_t)inside < to) {
+            start = (uintptr_t)from;
+        }
+    }
+    if (maps != NULL) {
+        fclose(maps);
+    }
+    return (struct skua__shared *)start;
+}
+
 /* ---- helpers ---- */
 
 static inline skua_bytes bytes_of(const void *data, size_t bytes)
@@ -141,6 +160,24 @@ static inline void await_begun(skua_pool *pool, const struct call calls[], size_
         for (size_t i = 0; i < count; i++) {
             begun += calls[i].is_over;
         }
+        CHECK_INT(skua_yield(), 0);
+    }
+}
+
+/* Until so many jobs run: workers may be asleep still when they are given them. */
+static inline void await_running(skua_pool *pool, size_t count)
+{
+    size_t running = 0;
+    while (running < count) {
+        running = 0;
+        skua__pool_lock(pool);
+        for (struct skua__link *link = pool->busy.head.next; link != &pool->busy.head;
+             link = link->next) {
+            struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+            const uint64_t ticket = skua__jobring_oldest(&process->ring);
+            running += ticket != 0 && skua__jobring_has_begun(&process->ring, ticket);
+        }
+        skua__pool_unlock(pool);
         CHECK_INT(skua_yield(), 0);
     }
 }

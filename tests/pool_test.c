@@ -136,7 +136,7 @@ static int processes_main(void *arg)
         }
     }
     skua_buf out;
-    CHECK_INT(skua_pool_call(pool, &count_fds_job, bytes_of(NULL, 0), &out, FOREVER), 1);
+    CHECK_INT(skua_pool_call(pool, &count_fds_job, bytes_of(NULL, 0), &out, FOREVER), 2);
     skua_pool_destroy(pool);
     CHECK_INT(count_workers(), 0);
     return 0;
@@ -350,6 +350,7 @@ static int cancel_main(void *arg)
         start_call(&calls[i]);
         await_begun(pool, calls, (size_t)i + 1);
     }
+    await_running(pool, 1);
     skua_task_cancel(calls[WAITING].task);
     CHECK_INT(end_call(&calls[WAITING]), -ECANCELED);
     CHECK(is_alive(pid));

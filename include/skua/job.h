@@ -102,16 +102,23 @@ void skua_job_log(skua_reply *reply, const char *format, ...) SKUA_PRINTF(2, 3);
 /* How far the job is: what skua_pool_progress() tells. Two stores. */
 void skua_job_progress(skua_reply *reply, uint64_t done, uint64_t total);
 
-/* --- channels: the program's own, with their other ends here (skua_call_opts.channels) --- */
+/* --- channels: the program's own, with their other ends here (skua_call_opts.channels) ---
+
+   A call that would have to wait returns -ECANCELED while skua_job_stopping(). An item that was
+   taken out of a channel for a job is that job's: if its worker dies before the job has it, it is
+   lost with the job. */
 
 /* Send an item of `bytes` bytes on the call's channel number `channel`, waiting while it is full.
    Results that are streamed go this way. Returns 0, -EPIPE (closed, or nobody is left to receive),
-   -EMSGSIZE (more than payload_max), -EBADF (the call has no such channel), -ENOMEM.
+   -EMSGSIZE (more than payload_max), -EBADF (the call has no such channel), -ENOMEM, -ECANCELED.
+   Whatever it is but 0, the item is not in the channel.
    Cost: one copy; some microseconds, since the program has to answer. */
 int skua_job_send(skua_reply *reply, uint32_t channel, skua_bytes item) SKUA_MUST_CHECK;
 
 /* Receive the next item: 1 with *item, which stays until the next receive from any channel or the
-   job's end; 0: closed and drained; -EBADF, -ENOMEM. Cost: as skua_job_send(). */
+   job's end; 0: closed and drained; -EBADF; -ENOMEM (the next receive from this channel gets it, once
+   there is memory); -EMSGSIZE (it is larger than payload_max, and is lost); -ECANCELED. Cost: as
+   skua_job_send(); no copy if the item is a buffer in this worker's memory, else one. */
 int skua_job_receive(skua_reply *reply, uint32_t channel, skua_bytes *item) SKUA_MUST_CHECK;
 
 /* Close the channel, as skua_chan_close() does. Returns 0 or -EBADF. */
@@ -119,12 +126,13 @@ int skua_job_close(skua_reply *reply, uint32_t channel) SKUA_MUST_CHECK;
 
 /* --- files --- */
 
-/* The `index`-th of the fds that came with the call (skua_call_opts.fds), or -EBADF. It is closed
-   when the job ends; dup() it to keep it. */
+/* The `index`-th of the fds that came with the call (skua_call_opts.fds), or -EBADF; -EMFILE: there
+   is no room for them here. It is closed when the job ends; dup() it to keep it. Cost: the first one
+   brings all, and asks the program as skua_job_send() does. */
 int skua_job_fd(skua_reply *reply, uint32_t index);
 
-/* Send an fd with the answer: the caller gets a duplicate (skua_call_opts.reply_fds). At most 8.
-   Returns 0, -EBADF, -EMFILE (too many), or what sendmsg() says. */
+/* Send an fd with the answer: the caller gets a duplicate (skua_call_opts.reply_fds), unless it has
+   given no room for any. At most 8. Returns 0, -EBADF, -EMFILE (too many), or what sendmsg() says. */
 int skua_job_reply_fd(skua_reply *reply, int fd) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

@@ -125,7 +125,7 @@ typedef struct skua_call_opts {
     int64_t grace_ns; /* after a cancel or the deadline: how long skua_job_stopping() says so before
                           the worker is killed */
     skua_buf *in_buf; /* the input is this buffer, and the pool's from now on; `in` is ignored */
-    const int *fds;   /* duplicates of these go with the job */
+    const int *fds;   /* duplicates of these go with the job; they stay open until it has ended */
     uint32_t fd_count;
     int *reply_fds; /* room for SKUA_POOL_FDS_MAX: what the job sends back, the caller's to close */
     uint32_t *reply_fd_count;          /* how many; written whenever reply_fds is given */

@@ -7,7 +7,8 @@
 SKUA_BEGIN_DECLS
 
 /* How far a job is, as it says itself with skua_job_progress(). Zeroed by its owner before the call
-   that it is given to (skua_call_opts.progress), and written by the pool until that job has ended. */
+   that it is given to (skua_call_opts.progress), and written by the pool until that job has
+   ended. */
 typedef struct skua_pool_progress {
     uint64_t opaque[4];
 } skua_pool_progress;

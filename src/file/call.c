@@ -3,6 +3,7 @@
 #include "file/call.h"
 
 #include "base/compiler.h"
+#include "io/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,20 +32,11 @@ SKUA_OPAQUE void skua__file_call_shut(int fd)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-SKUA_OPAQUE int skua__file_call_open_in(int dir, const char *path, int flags, mode_t mode)
+int skua__file_call_open_in(int dir, const char *path, int flags, mode_t mode)
 {
-    int nonblocking = O_NONBLOCK;
-    for (;;) {
-        int fd = openat(dir, path, flags | O_CLOEXEC | nonblocking, mode);
-        if (fd >= 0) {
-            return fd;
-        }
-        if (errno == EWOULDBLOCK && nonblocking != 0) {
-            nonblocking = 0; /* somebody has a lease on the file, and gets the time to end it */
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
+    const struct skua__file_op op = {
+        .code = SKUA__OP_OPEN, .fd = dir, .path = path, .flags = (uint32_t)flags, .mode = mode};
+    return (int)skua__op_call(&op);
 }
 
 /* For kernels and sandboxes that have no openat2: one name at a time. */
@@ -94,33 +86,29 @@ SKUA_OPAQUE int skua__file_call_open_beneath(int root, const char *path, int fla
 
 /* --- open files ------------------------------------------------------------------------------- */
 
-SKUA_OPAQUE ssize_t skua__file_call_readv(int fd, const struct iovec *parts, int count,
-                                          int64_t offset)
+static struct skua__file_op vector_op(enum skua__file_code code, int fd, const struct iovec *parts,
+                                      int count, int64_t offset)
 {
-    ssize_t got = 0;
-    do {
-        got = preadv(fd, parts, count, offset);
-    } while (got < 0 && errno == EINTR);
-    return got < 0 ? -errno : got;
+    return (struct skua__file_op){
+        .code = code, .fd = fd, .parts = parts, .bytes = (size_t)count, .offset = offset};
 }
 
-SKUA_OPAQUE ssize_t skua__file_call_writev(int fd, const struct iovec *parts, int count,
-                                           int64_t offset)
+ssize_t skua__file_call_readv(int fd, const struct iovec *parts, int count, int64_t offset)
 {
-    ssize_t put = 0;
-    do {
-        put = pwritev(fd, parts, count, offset);
-    } while (put < 0 && errno == EINTR);
-    return put < 0 ? -errno : put;
+    const struct skua__file_op op = vector_op(SKUA__OP_READV, fd, parts, count, offset);
+    return skua__op_call(&op);
 }
 
-SKUA_OPAQUE int skua__file_call_sync(int fd)
+ssize_t skua__file_call_writev(int fd, const struct iovec *parts, int count, int64_t offset)
 {
-    int status = 0;
-    do {
-        status = fsync(fd);
-    } while (status < 0 && errno == EINTR);
-    return status < 0 ? -errno : 0;
+    const struct skua__file_op op = vector_op(SKUA__OP_WRITEV, fd, parts, count, offset);
+    return skua__op_call(&op);
+}
+
+int skua__file_call_sync(int fd)
+{
+    const struct skua__file_op op = {.code = SKUA__OP_FSYNC, .fd = fd};
+    return (int)skua__op_call(&op);
 }
 
 SKUA_OPAQUE int skua__file_call_truncate(int fd, uint64_t bytes)

@@ -55,6 +55,11 @@ static void flush(skua_pool *pool, struct skua__after *after)
     if (after->must_copy) {
         skua__pool_copy(pool);
     }
+    while (after->released != NULL) {
+        struct skua__loan *loan = after->released;
+        after->released = loan->next;
+        skua_buf_release(&(skua_buf){NULL, 0, loan});
+    }
     while (after->freed != NULL) {
         struct skua__process *process = after->freed;
         after->freed = process->next_freed;
@@ -120,6 +125,7 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     call->status = status;
     call->state = SKUA__CALL_DONE;
     pool->stats.answered++;
+    pool->failed += status < 0;
     if (call->kind == SKUA__CALL_FRAME) {
         wake_caller(call, after);
     } else if (call->kind == SKUA__CALL_TASK) {
@@ -204,7 +210,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
     if (!is_over && call->grace_ns > 0) {
         call->is_stopping = true;
         call->status = cause;
-        skua__jobring_stop(process->arena.shared, call->ticket);
+        skua__talk_stop(process, call);
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
@@ -468,6 +474,9 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
 {
     if (opts_are_bad(pool, opts)) {
         return -EINVAL;
+    }
+    if (opts != NULL && opts->reply_fds != NULL) {
+        *opts->reply_fd_count = 0;
     }
     const bool is_buf = opts != NULL && opts->in_buf != NULL;
     if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {

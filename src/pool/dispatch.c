@@ -127,6 +127,7 @@ static void free_block(struct skua__call *call, struct skua__after *after)
 void skua__call_detach(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
+    skua__talk_end(process, call, after);
     process->pool->in_rings[call->priority]--;
     free_block(call, after);
     call->process = NULL;
@@ -185,6 +186,7 @@ static void put(struct skua__process *process, struct skua__call *call)
     pool->in_rings[call->priority]++;
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
+    skua__talk_begin(process, call);
     if (skua__jobring_live(&process->ring) == 1) {
         note_head(process, skua__clock_real_ns());
     }
@@ -455,46 +457,66 @@ static void copy_text(struct skua__call *call, const char *bytes, size_t length)
 }
 
 /* The oldest request is answered. */
-static void take_answer(struct skua__process *process, const struct skua__response *response,
+/* False: the worker has lied about what came with the answer. */
+static bool take_answer(struct skua__process *process, const struct skua__response *response,
                         struct skua__after *after)
 {
     skua_pool *pool = process->pool;
     struct skua__call *call = skua__jobring_sent(&process->ring, response->ticket)->owner;
     process->completed++;
+    process->pool->busy_ns += response->run_ns > 0 ? response->run_ns : 0;
     learn(process, response->run_ns);
     if (call == NULL) {
-        return;
+        return true;
     }
     int status = response->status;
     if (response->text_bytes > 0) {
         copy_text(call, skua__jobring_bytes(&process->ring), response->text_bytes);
     }
+    const int talk_error = skua__talk_answered(process, call, response);
     const int error = skua__loan_answer(call, response, after);
-    if (error < 0) {
-        status = error;
+    if (talk_error < 0 || error < 0) {
+        status = talk_error < 0 ? talk_error : error;
     }
     skua__call_detach(call, after);
     skua__call_finish(pool, call, after, status);
+    return talk_error != -EPROTO;
+}
+
+/* The running job asks something. False: no honest worker does. */
+static bool take_question(struct skua__process *process, const struct skua__response *response,
+                          struct skua__after *after)
+{
+    struct skua__call *call = skua__jobring_sent(&process->ring, response->ticket)->owner;
+    return call != NULL && skua__talk_ask(process, call, response, after);
 }
 
 size_t skua__process_drain(struct skua__process *process, struct skua__after *after)
 {
     size_t count = 0;
+    size_t answers = 0;
     int taken = 0;
     struct skua__response response;
     while (!skua__after_is_full(after) &&
            (taken = skua__jobring_take(&process->ring, &response)) == 1) {
         count++;
         if (response.kind != SKUA__RESPONSE_ANSWER) {
-            punish(process, after, "a question that nobody understands");
+            if (!take_question(process, &response, after)) {
+                punish(process, after, "a question that cannot be");
+                return count;
+            }
+        } else if (take_answer(process, &response, after)) {
+            answers++;
+        } else {
+            skua__process_doom(process, after, -EPROTO, NULL);
             return count;
         }
-        take_answer(process, &response, after);
     }
+    skua__talk_look(process);
     if (taken < 0) {
         punish(process, after, "nonsense into the memory that it shares with us");
         count++;
-    } else if (count > 0) {
+    } else if (answers > 0) {
         if (skua__jobring_live(&process->ring) > 0) {
             note_head(process, skua__clock_real_ns());
         }

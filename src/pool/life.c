@@ -11,6 +11,7 @@
 #include "pool/life.h"
 
 #include "base/mem.h"
+#include "pool/job.h"
 #include "pool/state.h"
 #include "pool/zygote.h"
 
@@ -44,6 +45,9 @@ int skua__life_open(skua_pool *pool, const skua_pool_opts *opts)
 {
     if (!is_valid(opts)) {
         return -EINVAL;
+    }
+    if (skua__job_twice() != NULL) {
+        return skua_fail(-EEXIST, "two jobs are called '%s'", skua__job_twice());
     }
     int error = skua__settings_create(&pool->life.settings, opts);
     if (error < 0) {

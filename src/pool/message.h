@@ -22,7 +22,8 @@ enum skua__message_kind {
                               `digest`; or why it cannot be one: `value` */
     SKUA__MESSAGE_SETUP,   /* parent: what all workers of the pool share. Fds: the settings (see
                               settings.h), the pool's bell */
-    SKUA__MESSAGE_FORK,    /* parent: `count` workers, please, from `id` on. Fds: their memories */
+    SKUA__MESSAGE_FORK,    /* parent: `count` workers, please, from `id` on. Fds: of each its
+                              memory and its talk socket */
     SKUA__MESSAGE_KILL,    /* parent: kill worker `id` */
     SKUA__MESSAGE_PLACE,   /* parent: worker `id` is to run in the pool's place `value` */
     SKUA__MESSAGE_NUDGE,   /* parent: say it back */
@@ -31,7 +32,7 @@ enum skua__message_kind {
     SKUA__MESSAGE_DIED,    /* zygote: worker `id` is gone: `value` is its wait status */
 };
 
-enum { SKUA__MESSAGE_WORKERS = 8, SKUA__MESSAGE_FDS = SKUA__MESSAGE_WORKERS };
+enum { SKUA__MESSAGE_WORKERS = 8, SKUA__MESSAGE_FDS = 2 * SKUA__MESSAGE_WORKERS };
 
 /* flags */
 enum {

@@ -44,6 +44,10 @@ int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t i
     if (error < 0) {
         goto fail_blocks;
     }
+    error = skua__talk_open(&process->talk);
+    if (error < 0) {
+        goto fail_talk;
+    }
     skua__jobring_init(&process->ring, process->arena.shared, process->arena.region_bytes,
                        pool->payload_max);
     process->pool = pool;
@@ -55,6 +59,8 @@ int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t i
     *out = process;
     return 0;
 
+fail_talk:
+    skua__heap_fini(&process->in);
 fail_blocks:
     close(process->memfd);
     skua__arena_unmap(&process->arena);
@@ -71,6 +77,7 @@ void skua__process_free(struct skua__process *process)
     if (process->memfd >= 0) {
         close(process->memfd);
     }
+    skua__talk_close(&process->talk);
     skua__heap_fini(&process->in);
     skua__arena_unmap(&process->arena);
     skua__free(process);
@@ -180,7 +187,7 @@ static int describe_death(const struct skua__process *process, int status, char 
                                     how, sizeof how);
     }
     const uint64_t ticket = skua__jobring_oldest(&process->ring);
-    if (skua__jobring_last_log(&process->ring, ticket, line)) {
+    if (skua__talk_last_line(process, ticket, line)) {
         snprintf(text, bytes, "worker %d %s; its last words: %s", pid, how, line);
     } else {
         snprintf(text, bytes, "worker %d %s", pid, how);

@@ -105,7 +105,8 @@ static void linger(skua_pool *pool)
     do {
         int cancelled = skua_yield();
         (void)cancelled; /* never, in a shield */
-        if (look_once(pool, false, false, &due_ns)) {
+        const bool found = look_once(pool, false, false, &due_ns);
+        if (skua__talk_serve(pool) || found) {
             until_ns = skua__clock_real_ns() + LINGER_NS;
         }
     } while (skua__clock_real_ns() < until_ns);
@@ -115,12 +116,15 @@ static void linger(skua_pool *pool)
    were any. */
 static bool look(skua_pool *pool, bool was_idle, int64_t *due_ns)
 {
-    bool found = false;
-    while (look_once(pool, true, was_idle, due_ns)) {
-        found = true;
+    bool found_any = false;
+    for (;;) {
+        const bool found = look_once(pool, true, was_idle, due_ns);
+        if (!skua__talk_serve(pool) && !found) {
+            return found_any;
+        }
+        found_any = true;
         linger(pool);
     }
-    return found;
 }
 
 static bool has_ended(skua_pool *pool)
@@ -150,6 +154,7 @@ int skua__pool_react(void *arg)
         }
         was_idle = !found && bytes == -ETIMEDOUT;
     }
+    skua__talk_serve(pool); /* the last lines */
     return skua_scope_close(&shield, 0);
 }
 

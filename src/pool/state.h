@@ -208,6 +208,8 @@ struct skua_pool {
     struct skua__loan_slab *loan_slabs;
     struct skua__talk_room talk;
     struct skua__list watchers; /* wait in create, destroy or drain; woken to look again */
+    uint64_t failed;            /* calls that ended with a status < 0 */
+    int64_t busy_ns;            /* what the processes' jobs have taken, as they say */
     skua_pool_stats stats;      /* the counters of what was; loans; the rest is counted on demand */
     int control;
     int bell;
@@ -240,6 +242,7 @@ struct skua__after {
     bool must_copy;              /* somebody has to look at pool->copies */
     void (*remote_flush)(void);  /* see struct skua__remote_ops; or NULL */
     struct skua__process *freed; /* records, by next_freed */
+    struct skua__loan *released; /* loans, of other pools perhaps, by next */
     struct skua__shared *bells[SKUA__WAKE_CHUNK];
     struct skua__held *held[SKUA__WAKE_CHUNK];
 };
@@ -264,6 +267,7 @@ static inline void skua__after_init(struct skua__after *after)
     after->must_copy = false;
     after->remote_flush = NULL;
     after->freed = NULL;
+    after->released = NULL;
 }
 
 /* True: flush before going on. One completion with what it sets off adds at most two entries. */

@@ -125,19 +125,20 @@ static void add_processes(skua_pool *pool, struct skua__process *const processes
 static int request_some(skua_pool *pool, uint32_t wanted)
 {
     struct skua__process *processes[SKUA__MESSAGE_WORKERS];
-    int memfds[SKUA__MESSAGE_WORKERS];
+    int fds[SKUA__MESSAGE_FDS];
     struct skua__message message = {.kind = SKUA__MESSAGE_FORK, .id = pool->next_id};
     int error = 0;
     while (message.count < SKUA__MESSAGE_WORKERS && message.count < wanted && error == 0) {
         error = create_process(&processes[message.count], pool);
         if (error == 0) {
-            memfds[message.count] = processes[message.count]->memfd;
+            fds[2 * message.count] = processes[message.count]->memfd;
+            fds[2 * message.count + 1] = processes[message.count]->talk.worker_end;
             message.numbers[message.count] = processes[message.count]->number;
             message.count++;
         }
     }
     if (message.count > 0) {
-        error = skua__message_send(pool->control, &message, memfds, message.count);
+        error = skua__message_send(pool->control, &message, fds, (size_t)2 * message.count);
     }
     if (error < 0) {
         for (uint32_t i = 0; i < message.count; i++) {
@@ -233,6 +234,7 @@ static void welcome(struct skua__process *process, pid_t pid, int pidfd)
     skua__after_init(&after);
     close(process->memfd);
     process->memfd = -1;
+    skua__talk_sent(&process->talk);
     if (pidfd < 0) {
         send_away(process);
         return;

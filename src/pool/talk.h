@@ -17,6 +17,7 @@
 #define SKUA_POOL_TALK_H
 
 #include "base/list.h"
+#include "pool/packet.h"
 #include "pool/ring.h"
 
 #include <skua/pool.h>
@@ -35,6 +36,7 @@ enum skua__question {
     SKUA__QUESTION_RECEIVE,  /* the channel's next item, which comes with the letter */
     SKUA__QUESTION_CLOSE,    /* the channel */
     SKUA__QUESTION_FDS,      /* the call's fds: a packet on the talk socket, before the letter */
+    SKUA__QUESTION_ROOM,     /* the talk socket is full: take out what there is */
 };
 
 /* --- the program's side (talk_parent.c, talk_log.c, progress.c) ------------------------------- */
@@ -49,17 +51,23 @@ enum skua__talk_state {
 /* In a process, as `talk`. (L): under the pool's lock. */
 struct skua__talk {
     struct skua__link link; /* ASKED */
-    uint64_t serial;        /* counts questions, and the ends of what was asked */
+    uint64_t serial;        /* counts questions, replies, and ends of jobs that have asked */
     enum skua__talk_state state;
-    bool is_stopping;            /* the running job was told to come to its end */
-    struct skua__call *call;     /* whose question it is */
+    struct skua__call *call; /* who has asked last, until it is over */
+    enum skua__question question;
+    uint32_t channel;            /* its index */
     struct skua__talker *talker; /* WAITING */
-    struct skua__loan *item;     /* of IN: what the job has received, until its next receive */
-    struct skua__response question;
-    char bytes[SKUA__OUT_INLINE_BYTES];        /* its inline ones */
+    struct skua__loan *sent;     /* ASKED to send: the item */
+    struct skua__loan *received; /* the block that the job reads, until its next receive */
+    skua_buf kept;               /* an item taken for the job for which there was no memory */
+    bool has_kept;
+    struct skua__packet early; /* fds of the running job that were taken out to make room */
+    uint32_t kept_channel;
     const skua_job *jobs[SKUA__REQUEST_SLOTS]; /* by ticket: who has written a line of log */
     /* Constant. */
-    int socket; /* fds travel here */
+    int socket; /* fds travel here; 0: not open */
+    /* Supervisor only. */
+    int worker_end; /* until FORKED, else 0 */
 };
 
 /* A line that is to be delivered. */
@@ -69,17 +77,16 @@ struct skua__talk_line {
     char text[SKUA__TEXT_BYTES];
 };
 
-enum { SKUA__TALK_LINES = 16 };
+enum { SKUA__TALK_LINES = 128 };
 
 /* In a pool, as `talk`. */
 struct skua__talk_room {
     /* (L) */
     struct skua__list asked;
-    uint32_t talkers; /* tasks: the pool must not be freed before they have ended */
     uint64_t log_lost;
     uint32_t line_count;
-    struct skua__talk_line *lines; /* SKUA__TALK_LINES; NULL if nobody wants them */
     /* Constant. */
+    struct skua__talk_line *lines; /* (L) SKUA__TALK_LINES; NULL if nobody wants them */
     void (*log)(void *arg, const skua_job *job, pid_t pid, const char *line);
     void *log_arg;
 };
@@ -88,21 +95,24 @@ struct skua__talk_room {
 int skua__talk_room_init(struct skua__talk_room *room, const skua_pool_opts *opts);
 void skua__talk_room_fini(struct skua__talk_room *room);
 
-/* Make the sockets of a process; *worker_end is to be sent with its fork, and then closed. Without
-   the lock. Returns 0 or a negative errno. */
-int skua__talk_open(struct skua__talk *talk, int *worker_end);
+/* Make the sockets of a process; talk->worker_end is to be sent with its fork. Without the lock.
+   Returns 0 or a negative errno. */
+int skua__talk_open(struct skua__talk *talk);
+/* The worker has its end. Without the lock. */
+void skua__talk_sent(struct skua__talk *talk);
 /* The record of the process is about to be freed. Without the lock. */
 void skua__talk_close(struct skua__talk *talk);
 
 /* All of the following until it says otherwise: (L). */
 
-/* A request of `call` with that ticket was put into the ring of the process. */
-void skua__talk_begin(struct skua__process *process, struct skua__call *call, uint64_t ticket);
+/* A request of `call`, with its ticket, was put into the ring of the process. */
+void skua__talk_begin(struct skua__process *process, struct skua__call *call);
 
 /* A question was just taken from the ring, and `call` is what the process runs. False: no honest
    worker asks so; kill it. True: the reactor has to look. */
 bool skua__talk_ask(struct skua__process *process, struct skua__call *call,
-                    const struct skua__response *question) SKUA_MUST_CHECK;
+                    const struct skua__response *question, struct skua__after *after)
+    SKUA_MUST_CHECK;
 
 /* The answer of `call` was just taken: collect the fds and the last progress that came with it.
    Returns 0, -EMFILE (the program has no room for the fds), or -EPROTO (they did not come). */
@@ -110,17 +120,18 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
                         const struct skua__response *answer) SKUA_MUST_CHECK;
 
 /* The process has `call` no more, whatever the reason: answered, revoked, dead, about to be killed.
-   Before call->ticket and call->process are cleared; once for each begin. */
+   Before call->ticket and call->process are cleared. */
 void skua__talk_end(struct skua__process *process, struct skua__call *call,
                     struct skua__after *after);
 
-/* Tell the running job to come to its end. A question of its that has to wait is replied to with
-   -ECANCELED from now on. To kill it when its grace is over is the caller's part. */
-void skua__talk_stop(struct skua__process *process, struct skua__call *call,
-                     struct skua__after *after);
+/* The running call's is_stopping was set: tell its job. A question of its that would have to wait is
+   replied to with -ECANCELED from now on. To kill it when its grace is over is the caller's part.
+   */
+void skua__talk_stop(struct skua__process *process, struct skua__call *call);
 
-/* Collect new lines of log. Reactor, at each look. True: there is something to deliver. */
-bool skua__talk_look(struct skua__process *process);
+/* Collect new lines of log, if somebody wants them: when the reactor looks, after it has taken the
+   answers, and when the process is dead. */
+void skua__talk_look(struct skua__process *process);
 
 /* The last line that the job wrote, made harmless; false: none. The process is dead. */
 bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
@@ -129,12 +140,14 @@ bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
 /* Serve the questions that were noted, deliver the lines. Reactor, without the lock. True: there
    were any. */
 bool skua__talk_serve(skua_pool *pool);
+/* The part of it that is in talk_log.c. */
+bool skua__talk_deliver(skua_pool *pool);
 
-/* progress.c: the last words of the job go to who wants them, also while nobody looks. */
-void skua__progress_attach(skua_pool_progress *progress, const struct skua__shared *shared,
-                           uint64_t ticket);
-/* The job is over; `answer` is its answer, NULL if there is none. */
-void skua__progress_detach(skua_pool_progress *progress, const struct skua__response *answer);
+/* progress.c: a call has been given to a process, which has `ticket` and `process` of it; has been
+   answered; has none any more (harmless after the answer). */
+void skua__progress_attach(skua_pool_progress *progress, const struct skua__call *call);
+void skua__progress_answered(skua_pool_progress *progress, const struct skua__response *answer);
+void skua__progress_detach(skua_pool_progress *progress);
 
 /* --- the worker's side (talk.c) --------------------------------------------------------------- */
 

@@ -163,8 +163,33 @@ static const skua_job *find_job(struct skua__worker *worker, const struct skua__
     return job;
 }
 
+/* The library of a job to come. */
+static int load(skua_reply *reply)
+{
+    char text[SKUA__TEXT_BYTES];
+    const int error =
+        skua__job_load(reply->input, (size_t)reply->request.in_bytes, text, sizeof text);
+    return error < 0 ? skua_job_fail(reply, error, "%s", text) : 0;
+}
+
+/* Before the first job that is not the pool's init job. */
+static void confine(struct skua__worker *worker)
+{
+    worker->is_confined = true;
+    if (worker->settings != NULL &&
+        skua__sandbox_enter(worker->settings, &worker->arena.shared->sandbox_note) < 0) {
+        _exit(EXIT_SETUP_FAILED); /* rather than without it */
+    }
+}
+
 static int run(struct skua__worker *worker, skua_reply *reply)
 {
+    if (reply->request.kind == SKUA__REQUEST_LOAD) {
+        return load(reply);
+    }
+    if (reply->request.kind == SKUA__REQUEST_RUN && !worker->is_confined) {
+        confine(worker);
+    }
     const skua_job *job = find_job(worker, &reply->request);
     if (job == NULL) {
         return -ENOENT;
@@ -228,7 +253,7 @@ static int set_up(const struct skua__worker_setup *setup, struct skua__worker *w
         return error;
     }
     close(setup->memfd);
-    error = skua__worker_init(worker, setup->cores, setup->spinners);
+    error = skua__worker_init(worker, setup->settings->cores, setup->settings->spinners);
     if (error < 0) {
         return error;
     }

@@ -191,22 +191,23 @@ static void client_free(struct client *client)
 
 /* In the child: nothing of the zygote is needed any more but the settings, and the fds for it. */
 static SKUA_NORETURN void become_worker(const struct client *client, uint32_t id, uint32_t number,
-                                        int memfd)
+                                        const int fds[2])
 {
     const struct skua__worker_setup setup = {.settings = client->settings,
                                              .id = id,
                                              .number = number,
                                              .zygote = self.pid,
-                                             .memfd = memfd,
+                                             .memfd = fds[0],
                                              .bell = client->bell,
-                                             .talk = -1};
+                                             .talk = fds[1]};
     skua__worker_process(&setup);
 }
 
 /* Returns the process id, or a negative errno. */
-static pid_t fork_worker(const struct client *client, uint32_t id, uint32_t number, int memfd)
+static pid_t fork_worker(const struct client *client, uint32_t id, uint32_t number,
+                         const int fds[2])
 {
-    if (client->settings == NULL || memfd < 0) {
+    if (client->settings == NULL || fds[0] < 0 || fds[1] < 0) {
         return client->settings == NULL ? -EPROTO : -EMFILE;
     }
     int error = skua__cgroup_make(client->settings, id);
@@ -215,7 +216,7 @@ static pid_t fork_worker(const struct client *client, uint32_t id, uint32_t numb
     }
     pid_t pid = skua__zygote_fork();
     if (pid == 0) {
-        become_worker(client, id, number, memfd);
+        become_worker(client, id, number, fds);
     }
     if (pid < 0) {
         error = -errno;
@@ -224,7 +225,7 @@ static pid_t fork_worker(const struct client *client, uint32_t id, uint32_t numb
     return pid < 0 ? error : pid;
 }
 
-static void make_worker(struct client *client, uint32_t id, uint32_t number, int memfd)
+static void make_worker(struct client *client, uint32_t id, uint32_t number, const int fds[2])
 {
     struct child *child = skua__alloc(sizeof *child);
     if (child == NULL) {
@@ -233,7 +234,7 @@ static void make_worker(struct client *client, uint32_t id, uint32_t number, int
     }
     child->id = id;
     child->pidfd = -1;
-    const pid_t pid = fork_worker(client, id, number, memfd);
+    const pid_t pid = fork_worker(client, id, number, fds);
     if (pid < 0) {
         child->refusal = pid;
     } else {
@@ -246,10 +247,10 @@ static void make_worker(struct client *client, uint32_t id, uint32_t number, int
 }
 
 static void make_workers(struct client *client, const struct skua__message *message,
-                         const int memfds[])
+                         const int fds[])
 {
     for (uint32_t i = 0; i < message->count && i < SKUA__MESSAGE_WORKERS && !client->leaving; i++) {
-        make_worker(client, message->id + i, message->numbers[i], memfds[i]);
+        make_worker(client, message->id + i, message->numbers[i], &fds[2 * i]);
     }
 }
 

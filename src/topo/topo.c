@@ -13,18 +13,24 @@
 
    The tables are made once and constant from then on: any thread may read them.
 
+   (T5) What hwloc says of this machine is read once in the life of a process, since that takes some
+        ten milliseconds, and only looked at afterwards. What the process may use of it is read each
+        time. A machine that the environment makes up is not kept.
+
    hwloc_distrib() was not taken to place the workers: it spreads them as far apart as possible,
    whereas workers that pass tasks to each other want to be near. */
 #define _GNU_SOURCE 1
 #include "topo/topo.h"
 
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/panic.h"
 
 #include <errno.h>
 #include <hwloc.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum {
@@ -47,7 +53,8 @@ struct skua__topo {
 
 /* What hwloc says, while the tables are being made. */
 struct machine {
-    hwloc_topology_t topology;
+    hwloc_topology_t topology; /* NULL: hwloc has failed */
+    bool is_kept;
     hwloc_obj_t *processors; /* the usable ones in topology order */
     uint32_t count;          /* 0: hwloc has failed */
 };
@@ -94,23 +101,56 @@ static void choose_processors(struct machine *machine)
     }
 }
 
+/* Of this machine (T5). */
+static struct {
+    struct skua__lock lock;
+    hwloc_topology_t topology;
+} kept;
+
+__attribute__((destructor)) static void forget_machine(void)
+{
+    if (kept.topology != NULL) {
+        hwloc_topology_destroy(kept.topology);
+    }
+}
+
+/* NULL where hwloc fails. */
+static hwloc_topology_t topology_load(void)
+{
+    hwloc_topology_t topology;
+    if (hwloc_topology_init(&topology) != 0) {
+        return NULL;
+    }
+    hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
+    if (hwloc_topology_load(topology) == 0 &&
+        hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU) > 0) {
+        return topology;
+    }
+    hwloc_topology_destroy(topology);
+    return NULL;
+}
+
+static hwloc_topology_t topology_kept(void)
+{
+    skua__lock(&kept.lock, SKUA__RANK_MEM);
+    if (kept.topology == NULL) {
+        kept.topology = topology_load();
+    }
+    hwloc_topology_t topology = kept.topology;
+    skua__unlock(&kept.lock, SKUA__RANK_MEM);
+    return topology;
+}
+
 /* Leaves count at 0 where hwloc cannot be had; -ENOMEM only for memory of ours. */
 static int machine_open(struct machine *machine)
 {
-    *machine = (struct machine){0};
-    hwloc_topology_t topology;
-    if (hwloc_topology_init(&topology) != 0) {
+    const bool is_made_up = getenv("HWLOC_SYNTHETIC") != NULL || getenv("HWLOC_XMLFILE") != NULL;
+    *machine = (struct machine){.is_kept = !is_made_up};
+    machine->topology = is_made_up ? topology_load() : topology_kept();
+    if (machine->topology == NULL) {
         return 0;
     }
-    machine->topology = topology;
-    hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
-    int total = 0;
-    if (hwloc_topology_load(topology) == 0) {
-        total = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
-    }
-    if (total <= 0) {
-        return 0;
-    }
+    const int total = hwloc_get_nbobjs_by_type(machine->topology, HWLOC_OBJ_PU);
     machine->processors = skua__alloc((size_t)total * sizeof *machine->processors);
     if (machine->processors == NULL) {
         return -ENOMEM;
@@ -122,7 +162,7 @@ static int machine_open(struct machine *machine)
 static void machine_close(struct machine *machine)
 {
     skua__free(machine->processors);
-    if (machine->topology != NULL) {
+    if (machine->topology != NULL && !machine->is_kept) {
         hwloc_topology_destroy(machine->topology);
     }
 }

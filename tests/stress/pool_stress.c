@@ -190,9 +190,7 @@ static int scribble(skua_bytes in, skua_reply *reply)
 {
     uint64_t random;
     memcpy(&random, in.data, sizeof random);
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t bytes = (sizeof(struct skua__shared) + page - 1) / page * page;
-    unsigned char *rings = (unsigned char *)(uintptr_t)in.data - bytes;
+    unsigned char *rings = (unsigned char *)find_rings(in.data);
     for (uint32_t i = below(&random, 64); i > 0; i--) {
         /* The indices above all, with values near to the right ones. */
         const size_t at = below(&random, 2) ? below(&random, 3 * SKUA_CACHE_LINE)
