@@ -17,6 +17,7 @@
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/job.h"
 #include "pool/remote.h"
 #include "pool/state.h"
 #include "sched/service.h"
@@ -124,8 +125,13 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     }
     call->status = status;
     call->state = SKUA__CALL_DONE;
+    if (call->kind == SKUA__CALL_INIT) {
+        skua__life_init_ended(SKUA_CONTAINER(call, struct skua__process, init), after);
+        return;
+    }
     pool->stats.answered++;
     pool->failed += status < 0;
+    skua__life_drained(pool, after);
     if (call->kind == SKUA__CALL_FRAME) {
         wake_caller(call, after);
     } else if (call->kind == SKUA__CALL_TASK) {
@@ -482,7 +488,8 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
     if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {
         return -EMSGSIZE;
     }
-    return job->number == 0 || job->number > pool->job_count ? -ENOENT : 0;
+    return skua__job_is_late(job, pool->job_count) ? skua__job_prepare(job)
+                                                   : (job->number == 0 ? -ENOENT : 0);
 }
 
 void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after)

@@ -69,6 +69,7 @@ static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *b
         skua__pool_run_timers(pool, after, skua__clock_ns());
     }
     const size_t count = skua__pool_drain(pool, after);
+    skua__life_retire(pool, after);
     *balance_ns = SKUA__NEVER;
     if (!skua__list_is_empty(&pool->idle) && !skua__list_is_empty(&pool->busy)) {
         *balance_ns = skua__pool_balance(pool, after, skua__clock_real_ns());

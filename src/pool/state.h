@@ -80,6 +80,7 @@ enum skua__call_kind {
     SKUA__CALL_FRAME,  /* a skua_pool_call(), or a task that has gone: wake its waiter */
     SKUA__CALL_TASK,   /* a skua_pool_submit(): let its task go; struct skua__submission */
     SKUA__CALL_STREAM, /* an item of a stream or a map: struct skua__stream_item */
+    SKUA__CALL_INIT,   /* the init job of one process: its `init` */
 };
 
 enum {
@@ -155,6 +156,7 @@ struct skua__process {
     /* Supervisor only. */
     int memfd; /* until FORKED */
     struct skua__process_life life;
+    struct skua__call init; /* (L) once FORKED */
     /* Constant. */
     uint32_t id;
     uint32_t number; /* skua_job_worker() */
@@ -316,6 +318,8 @@ void skua__pool_requeue(skua_pool *pool, struct skua__call *call);
 void skua__pool_dequeue(skua_pool *pool, struct skua__call *call);
 /* The input of the GRANTED call is in its block: send the request. */
 void skua__call_forward(struct skua__call *call, struct skua__after *after);
+/* Put a request for the call into the ring of its process, which has room. */
+void skua__call_put(struct skua__call *call);
 /* Take back a request that the worker has not begun; the call is NEW again. False: it has begun. */
 bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 /* Take all that the process has answered, and let it have more. Returns how many. Stops when
