@@ -8,9 +8,9 @@
         pool looks at it again.
    (C2) The frame and the input of a caller are touched only under the lock and before DONE, or by
         the caller, or while `is_copied` says so.
-   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked to
-        stop, and killed with its worker when its grace is over; it is never awaited longer. If it
-        answers in its grace that is the answer: what has succeeded is success.
+   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked
+        to stop, and killed with its worker when its grace is over; it is never awaited longer. If
+        it answers in its grace that is the answer: what has succeeded is success.
    (C4) A call whose worker was lost before it began gets another one: workers that are killed while
         idle fail no job.
 

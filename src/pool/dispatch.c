@@ -3,8 +3,8 @@
    A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
    other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
    stands in a ring can be taken back until the worker begins it (ring.h), so this decides nothing
-   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to whoever
-   is idle, and one of a higher priority passes.
+   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to
+   whoever is idle, and one of a higher priority passes.
 
    Invariants
    (D1) A READY process stands in pool->idle if it has neither requests nor GRANTED calls, in

@@ -7,9 +7,9 @@
    (L1) A loan of a block keeps the record of its process, and so the mapping, whatever becomes of
         the process.
    (L2) The program may hold on to what it likes, and the workers go on: an answer that finds no
-        room in OUT comes in the spare block, and is copied at once; a block of IN is only lent while
-        another one for the largest payload is free there, and else copied (an answer) or awaited (a
-        new buffer). So a process without requests always has room for the next.
+        room in OUT comes in the spare block, and is copied at once; a block of IN is only lent
+        while another one for the largest payload is free there, and else copied (an answer) or
+        awaited (a new buffer). So a process without requests always has room for the next.
    (L3) Who waits for memory is woken when a block has become free since it has looked: each of
         them, one after the other, since they want different sizes. `memory_epoch` counts what has
         become free.

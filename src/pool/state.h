@@ -294,9 +294,9 @@ void skua__process_unref(struct skua__process *process, struct skua__after *afte
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) The process is there: it may have calls. */
 void skua__process_welcome(struct skua__process *process, struct skua__after *after);
-/* (L) Kill it; from now on it has no call and does not count as a worker. Its answers were taken. The
-   job that runs fails with `status` and that story (NULL: none, and it is not begun again), those
-   behind it get another worker. */
+/* (L) Kill it; from now on it has no call and does not count as a worker. Its answers were taken.
+   The job that runs fails with `status` and that story (NULL: none, and it is not begun again),
+   those behind it get another worker. */
 void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
                         const char *story);
 /* (L) The kill alone. */
@@ -331,7 +331,8 @@ void skua__process_settle(struct skua__process *process);
 size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
 /* The GRANTED call gives its place up; it is NEW again. */
 void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
-/* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process. */
+/* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process.
+   */
 void skua__call_detach(struct skua__call *call, struct skua__after *after);
 /* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
    or SKUA__NEVER. */
