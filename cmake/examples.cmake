@@ -39,7 +39,7 @@ foreach(source IN LISTS sources)
 endforeach()
 
 # Programs of several files.
-foreach(name chat copytree keyvalue proxy)
+foreach(name chat copytree keyvalue proxy thumbs)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
     skua_program(${name} "${sources}")
     target_link_libraries(${name} PRIVATE skua::skua)
@@ -57,9 +57,11 @@ else()
     message(STATUS "The example pgselect is left out: libpq is not there")
 endif()
 
-# The main example has a folder of its own.
+# Those that pack and unpack. wordfreq is the main example.
 find_package(ZLIB REQUIRED)
-file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/wordfreq/*.c)
-skua_program(wordfreq "${sources}")
-target_link_libraries(wordfreq PRIVATE skua::skua ZLIB::ZLIB)
-set_target_properties(wordfreq PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+foreach(name pgzip wordfreq)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/${name}/*.c)
+    skua_program(${name} "${sources}")
+    target_link_libraries(${name} PRIVATE skua::skua ZLIB::ZLIB)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+endforeach()

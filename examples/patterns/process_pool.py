@@ -11,6 +11,7 @@ async def main():
     with ProcessPoolExecutor(max_workers=2) as executor:
         jobs = [loop.run_in_executor(executor, sum_of_squares, 10**power) for power in (3, 4, 5)]
         print(await asyncio.gather(*jobs))
+        print(list(executor.map(sum_of_squares, (10, 20, 30))))
 
 
 if __name__ == "__main__":

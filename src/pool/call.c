@@ -475,6 +475,9 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
     if (opts_are_bad(pool, opts)) {
         return -EINVAL;
     }
+    if (opts != NULL && opts->reply_fds != NULL) {
+        *opts->reply_fd_count = 0;
+    }
     const bool is_buf = opts != NULL && opts->in_buf != NULL;
     if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {
         return -EMSGSIZE;

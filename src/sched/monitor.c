@@ -22,6 +22,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 enum {
@@ -244,22 +245,53 @@ static int64_t cpu_ns_of(const struct skua__worker *worker)
     return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
-/* Whether the kernel has put the worker's thread to sleep: then it does not merely wait for a
-   processor. */
+/* What the kernel says of the worker's thread in the file of that name; empty if it says nothing.
+ */
+static void read_about(const struct skua__worker *worker, const char *name, char *text,
+                       size_t text_bytes)
+{
+    char path[64];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s",
+             (int)skua__load(&worker->thread_id, relaxed), name);
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        count = fread(text, 1, text_bytes - 1, file);
+        fclose(file);
+    }
+    text[count] = '\0';
+}
+
+/* Whether it sleeps in the kernel for memory: for a page, or for the lock of the address space.
+   That lock is short, but on a machine that is overloaded its holder may wait for a processor. */
+static bool wants_memory(const struct skua__worker *worker)
+{
+    static const long calls[] = {SYS_brk,    SYS_mmap,     SYS_munmap,
+                                 SYS_mremap, SYS_mprotect, SYS_madvise};
+    char text[256];
+    long call;
+    read_about(worker, "syscall", text, sizeof text);
+    if (sscanf(text, "%ld", &call) != 1) {
+        return false; /* it runs, or this is not ours to know */
+    }
+    bool is_among = call < 0; /* in no call: in a fault */
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        is_among = is_among || call == calls[i];
+    }
+    return is_among;
+}
+
+/* Whether the kernel has put the worker's thread to sleep, and that is the task's doing: it does
+   not merely wait for a processor, or for memory. */
 static bool is_asleep(const struct skua__worker *worker)
 {
-    char path[64], text[256];
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat",
-             (int)skua__load(&worker->thread_id, relaxed));
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
+    char text[256];
+    read_about(worker, "stat", text, sizeof text);
+    const char *name_end = strrchr(text, ')'); /* "12 (name) S ..." */
+    if (name_end == NULL || name_end[1] != ' ') {
         return false;
     }
-    size_t count = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[count] = '\0';
-    const char *name_end = strrchr(text, ')'); /* "12 (name) S ..." */
-    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'S' || name_end[2] == 'D');
+    return name_end[2] == 'S' || (name_end[2] == 'D' && !wants_memory(worker));
 }
 
 /* The task that runs on a worker which is not ours: its memory is a task's in any case, but which

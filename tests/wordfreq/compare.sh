@@ -153,14 +153,21 @@ files=$(find "$tree" "$temp/crash" -type f | tr -cd '\n' | wc -c)
 files=$((files - 2)) # two names have a newline
 bad=$(tr -cd '\000' <"$temp/bad" | wc -c)
 
+# complaints_of FILE: what was written to it as standard error. Where a machine is overloaded the runtime may
+# say that a task kept its thread for long, which is no fault of the program and nothing that it must not do.
+complaints_of() {
+    grep -v "^skua: task '.*' has \(blocked its worker\|computed\) for [0-9]* ms while others were ready" "$1"
+}
+
 # compare JOBS: run it, and check all of its report.
 compare() {
     json=$temp/$1.json
     WORDFREQ_CRASH_ON="Crash on purpose" \
         "$wordfreq" --top 0 --jobs "$1" --json "$tree" "$temp/crash" >"$json" 2>"$temp/stderr"
     check "jobs $1: it runs" [ $? -eq 0 ]
-    check "jobs $1: nothing on stderr, no progress without a terminal" [ ! -s "$temp/stderr" ]
     cat "$temp/stderr"
+    complaints_of "$temp/stderr" >"$temp/complaints"
+    check "jobs $1: nothing on stderr, no progress without a terminal" [ ! -s "$temp/complaints" ]
     [ -s "$json" ] || return
     check "jobs $1: all words are the pipeline's" same_counts "$json" "$temp/want"
     check "jobs $1: $bad errors" [ "$(named "$json")" -eq "$bad" ]
