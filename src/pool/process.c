@@ -180,7 +180,7 @@ static int describe_death(const struct skua__process *process, int status, char 
 {
     const int pid = (int)process->pid;
     char line[SKUA__TEXT_BYTES];
-    char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
+    char how[200] = "ended because the zygote was killed";
     int code = -EOWNERDEAD;
     if (status != -1) {
         code = skua__limits_explain(process->pool->life.settings, status, 0, process->life.is_oom,
