@@ -24,6 +24,9 @@
 
 enum { POOLS_MAX = 256 };
 
+/* What ranks may take to begin: a launcher of many starts them one after the other. */
+static const int64_t START_NS = SKUA_SEC(120);
+
 /* What ranks may take to end: they kill their workers, and that is all. */
 static const int64_t END_NS = SKUA_SEC(20);
 
@@ -270,9 +273,8 @@ static bool owes(void *arg, uint32_t rank)
 {
     struct skua__lead *lead = arg;
     const struct member *member = &lead->members[rank];
-    return !member->has_left &&
-           (member->hello.version == 0 || skua__load(&lead->is_ending, relaxed) ||
-            any_lanes_expect(lead, rank));
+    return !member->has_left && member->hello.version != 0 &&
+           (skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, rank));
 }
 
 static int64_t due_ns(void *arg)
@@ -358,8 +360,14 @@ int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, con
         lead, on_record, on_piece, work, expects, owes, due_ns, on_lost,
     };
     skua__cluster_go(cluster, &user);
-    if (!await(lead, &lead->hellos, cluster->size - 1, true, SKUA__NEVER)) {
-        memcpy(text, lead->why, sizeof text);
+    int64_t until_ns = skua__clock_real_ns() + START_NS;
+    if (!await(lead, &lead->hellos, cluster->size - 1, true, until_ns)) {
+        if (skua__load(&lead->is_wrong, relaxed)) {
+            memcpy(text, lead->why, sizeof text);
+        } else {
+            snprintf(text, sizeof text, "only %u of %u ranks have said hello",
+                     skua__load(&lead->hellos, relaxed) + 1, cluster->size);
+        }
         *why = text;
         return -EPROTO; /* the thread may still use it: the program ends anyway */
     }
