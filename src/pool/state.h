@@ -335,8 +335,12 @@ void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
 /* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process.
    */
 void skua__call_detach(struct skua__call *call, struct skua__after *after);
-/* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
-   or SKUA__NEVER. */
+/* Take back what has not begun, stands behind the request with that ticket, and is of that priority
+   or a lower one: it waits again, in its order. */
+void skua__process_take_back(struct skua__process *process, uint64_t ticket, uint8_t priority,
+                             struct skua__after *after);
+/* Let idle processes have what waits behind a long job. Returns in how long that is to be looked at
+   again, or SKUA__NEVER. */
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 
 /* --- call.c, all (L) -------------------------------------------------------------------------- */
