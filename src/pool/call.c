@@ -20,6 +20,8 @@
 #include "pool/job.h"
 #include "pool/remote.h"
 #include "pool/state.h"
+#include "sched/director.h"
+#include "sched/runtime.h"
 #include "sched/service.h"
 #include "sched/task.h"
 
@@ -168,6 +170,16 @@ void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__a
         skua__pool_requeue(pool, call);
     } else {
         skua__call_fail(pool, call, after, status, "job '%s': %s", call->job->name, story);
+    }
+}
+
+void skua__pool_hold_clock(const skua_pool *pool, bool holds)
+{
+    struct skua__director *director = pool->runtime->director;
+    if (director != NULL && holds) {
+        skua__fetch_add(&director->holds, 1, relaxed);
+    } else if (director != NULL) {
+        skua__fetch_sub(&director->holds, 1, relaxed);
     }
 }
 

@@ -150,7 +150,9 @@ int skua__pool_react(void *arg)
         const bool found = look(pool, was_idle, &due_ns);
         const skua_time until = due_ns == SKUA__NEVER ? SKUA_FOREVER : skua_time_at(due_ns);
         uint64_t rings;
+        skua__pool_hold_clock(pool, false);
         ssize_t bytes = skua_read(pool->bell, &rings, sizeof rings, until);
+        skua__pool_hold_clock(pool, true);
         if (bytes < 0 && bytes != -ETIMEDOUT) {
             /* No memory to wait for the bell, say. */
             int error = skua_sleep(skua_after(SKUA_MS(1)));

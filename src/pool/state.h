@@ -380,6 +380,9 @@ void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadlin
 void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after);
 /* Likewise its text, to the calling task. Returns its status. Without the lock. */
 int skua__call_say(struct skua__call *call);
+/* A job is out that nobody waits for: a virtual clock must not jump. The pool's own tasks wait for
+   real things as well, and give back the hold that this means, since they do so for ever. */
+void skua__pool_hold_clock(const skua_pool *pool, bool holds);
 /* A user begins and ends: until then the pool is not freed. */
 void skua__pool_enter(skua_pool *pool);
 /* A call with these opts (NULL: none), NEW, of kind FRAME. */
