@@ -225,6 +225,7 @@ static inline void liar_check(void)
     CHECK_INT(live, skua__jobring_live(&liar.ring));
     CHECK(skua__jobring_room(&liar.ring) <= SKUA__REQUEST_SLOTS);
     CHECK(live + skua__jobring_room(&liar.ring) <= SKUA__REQUEST_SLOTS);
+    CHECK(liar.ring.passed <= liar.ring.published && liar.ring.published <= liar.ring.last);
     CHECK_INT(liar.ring.lent, liar.block_count);
 }
 

@@ -6,7 +6,8 @@
         worker does to them matters.
    (R2) What the parent believes of the worker's words it has read once, by an atomic or volatile
         access, and checked in private memory: the number of responses lies at most live + 1 beyond
-        its own; a response is for the oldest live request; its bytes are where they can be.
+        its own; a response is for the oldest live request, which was published; its bytes are
+        where they can be.
    (R3) No index is checked for room that an honest worker cannot fill: it has at most live answers
         and one question outstanding, which is less than SKUA__RESPONSE_SLOTS, and at most
         SKUA__LENT_MAX blocks and the spare one lent, which all fit into the returns. One that lies
@@ -214,7 +215,8 @@ static bool is_possible(const struct skua__jobring *ring, const struct skua__res
 static bool is_honest(const struct skua__jobring *ring, const struct skua__response *response)
 {
     const uint64_t ticket = skua__jobring_oldest(ring);
-    return ticket != 0 && response->ticket == ticket && !ring->has_question &&
+    return ticket != 0 && ticket <= ring->published && response->ticket == ticket &&
+           !ring->has_question &&
            (response->kind == SKUA__RESPONSE_ANSWER || response->kind == SKUA__RESPONSE_QUESTION) &&
            response->text_bytes < SKUA__TEXT_BYTES &&
            is_possible(ring, response, sent_of(ring, ticket));
