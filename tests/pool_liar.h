@@ -74,7 +74,8 @@ static inline void liar_respond(struct liar_input *input)
         response.ticket += liar_next(input, 1);
     }
     const uint32_t write = skua__load(&shared->response_write, relaxed);
-    const bool is_its_turn = response.ticket != 0 && write == liar.ring.response_read;
+    const bool is_its_turn = response.ticket != 0 && response.ticket <= liar.ring.published &&
+                             write == liar.ring.response_read;
     if (!is_its_turn && wrong % 8 != 4) {
         return;
     }
@@ -231,7 +232,7 @@ static inline void liar_check(void)
 
 static inline void liar_step(struct liar_input *input)
 {
-    switch (liar_next(input, 1) % 12) {
+    switch (liar_next(input, 1) % 13) {
     case 0:
         liar_scribble(input);
         break;
@@ -247,6 +248,7 @@ static inline void liar_step(struct liar_input *input)
         liar_put(input);
         break;
     case 6:
+    case 12:
         skua__jobring_publish(&liar.ring);
         break;
     case 7:
