@@ -70,6 +70,7 @@ static inline void liar_respond(struct liar_input *input)
     if (wrong % 8 == 2) {
         response.text_bytes = (uint16_t)liar_next(input, 2);
     }
+    response.run_ns = (int64_t)((uint64_t)liar_next(input, 1) << 56);
     if (wrong % 8 == 3) {
         response.ticket += liar_next(input, 1);
     }
@@ -111,6 +112,7 @@ static inline void liar_check_response(const struct skua__response *response)
     const struct skua__sent *sent = &liar.ring.sent[response->ticket % SKUA__REQUEST_SLOTS];
     char text[SKUA__OUT_INLINE_BYTES];
     CHECK(response->text_bytes < SKUA__TEXT_BYTES);
+    CHECK(response->run_ns >= 0 && response->run_ns < INT64_MAX / 1000);
     memcpy(text, skua__jobring_bytes(&liar.ring), sizeof text);
     CHECK((response->where == SKUA__NOTHING) == (response->bytes == 0));
     CHECK(response->bytes <= LIAR_PAYLOAD_MAX);

@@ -222,6 +222,13 @@ static bool is_honest(const struct skua__jobring *ring, const struct skua__respo
            is_possible(ring, response, sent_of(ring, ticket));
 }
 
+/* So much that sums and averages of them stay numbers. */
+static int64_t credible_ns(int64_t run_ns)
+{
+    const int64_t day_ns = INT64_C(86400) * 1000 * 1000 * 1000;
+    return run_ns < 0 ? 0 : run_ns > day_ns ? day_ns : run_ns;
+}
+
 static void account(struct skua__jobring *ring, const struct skua__response *response)
 {
     if (response->kind == SKUA__RESPONSE_ANSWER) {
@@ -255,6 +262,7 @@ int skua__jobring_take(struct skua__jobring *ring, struct skua__response *respon
     if (!is_honest(ring, response)) {
         return -EPROTO;
     }
+    response->run_ns = credible_ns(response->run_ns);
     ring->response_read++;
     account(ring, response);
     return 1;
