@@ -127,7 +127,7 @@ int skua_job_close(skua_reply *reply, uint32_t channel) SKUA_MUST_CHECK;
 /* --- files --- */
 
 /* The `index`-th of the fds that came with the call (skua_call_opts.fds), or -EBADF; -EMFILE: there
-   is no room for them here. It is closed, not by the job, when that ends; dup() it to keep it. Cost:
+   is no room for them here. The pool closes it when the job has ended; dup() it to keep it. Cost:
    the first one brings all, and asks the program as skua_job_send() does. */
 int skua_job_fd(skua_reply *reply, uint32_t index) SKUA_MUST_CHECK;
 

@@ -39,7 +39,7 @@ enum skua__question {
     SKUA__QUESTION_ROOM,     /* the talk socket is full: take out what there is */
 };
 
-/* --- the program's side (talk_parent.c, talk_fds.c, talk_log.c, progress.c) ------------------------------- */
+/* --- the program's side (talk_parent.c, talk_fds.c, talk_log.c, progress.c) ------------------ */
 
 enum skua__talk_state {
     SKUA__TALK_NONE,
@@ -125,8 +125,7 @@ void skua__talk_end(struct skua__process *process, struct skua__call *call,
                     struct skua__after *after);
 
 /* The running call's is_stopping was set: tell its job. A question of its that would have to wait
-   is replied to with -ECANCELED from now on. To kill it when its grace is over is the caller's part.
-   */
+   is replied to with -ECANCELED from now on. To kill it when its grace is over is not done here. */
 void skua__talk_stop(struct skua__process *process, struct skua__call *call);
 
 /* Collect new lines of log, if somebody wants them: when the reactor looks, after it has taken the

@@ -87,7 +87,7 @@ static bool is_plausible(const struct skua__talk *talk, const struct skua__call 
 static void end_received(struct skua__talk *talk, struct skua__after *after)
 {
     if (talk->received != NULL) {
-        skua__loan_end(talk->received, after);
+        skua__loan_drop(talk->received, after);
         talk->received = NULL;
     }
 }
@@ -160,7 +160,7 @@ static void end_question(struct skua__process *process, struct skua__after *afte
     if (talk->state == SKUA__TALK_ASKED) {
         skua__list_remove(&talk->link);
         if (talk->sent != NULL) {
-            skua__loan_end(talk->sent, after);
+            skua__loan_drop(talk->sent, after);
             talk->sent = NULL;
         }
     }
@@ -238,6 +238,7 @@ static struct skua__loan *take_block(struct skua__process *process, size_t bytes
     loan->process = process;
     loan->block = block;
     loan->bytes = bytes;
+    loan->used = bytes;
     loan->memory = skua__arena_in(&process->arena, block);
     return loan;
 }
@@ -313,7 +314,7 @@ static void send_reply(struct skua__talker *talker, const struct skua__letter *l
     skua__pool_lock(talker->pool);
     if (!is_awaited(talker)) {
         if (block != NULL) {
-            skua__loan_end(block, &after);
+            skua__loan_drop(block, &after);
         }
     } else {
         if (block != NULL) {
