@@ -120,7 +120,7 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     skua_require(call->state == SKUA__CALL_NEW);
     skua__call_clear_timer(pool, call);
     if (call->in_loan != NULL) {
-        skua__loan_end(call->in_loan, after);
+        skua__loan_drop(call->in_loan, after);
         call->in_loan = NULL;
     }
     call->status = status;
@@ -497,7 +497,7 @@ void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__aft
     if (out != NULL) {
         skua__loan_deliver(call->answer, out);
     } else if (call->answer != NULL) {
-        skua__loan_end(call->answer, after);
+        skua__loan_drop(call->answer, after);
     }
 }
 

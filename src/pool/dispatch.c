@@ -182,6 +182,7 @@ void skua__call_put(struct skua__call *call)
         .job_number = call->job->number,
         .kind = call->kind == SKUA__CALL_INIT ? SKUA__REQUEST_INIT : SKUA__REQUEST_RUN,
         .in_where = where,
+        .in_is_lent = !call->has_block,
         .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;

@@ -60,6 +60,7 @@ struct skua__loan {
     struct skua__process *process; /* IN, OUT: a reference */
     uint32_t block;                /* IN, OUT */
     size_t bytes;
+    size_t used;             /* IN, OUT: so much may have been written; 0: it is trimmed */
     void *memory;            /* PRIVATE, of skua__alloc(); else what skua_buf.data is */
     struct skua__loan *next; /* in a list of who has it */
     _Alignas(16) char inside[SKUA__OUT_INLINE_BYTES];
@@ -403,6 +404,8 @@ void skua__stream_tell(struct skua__call *call, struct skua__after *after);
 struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind);
 /* (L) Give its memory back. */
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after);
+/* (L) The same, by the flush if it costs a system call. */
+void skua__loan_drop(struct skua__loan *loan, struct skua__after *after);
 /* Hand it to the program: NULL gives the empty buffer. */
 void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
 /* (L) Make the call's answer of a response that was checked, and is its process's latest. 0 or
