@@ -469,6 +469,10 @@ static bool opts_are_bad(const skua_pool *pool, const skua_call_opts *opts)
         return false;
     }
     const struct skua__loan *loan = opts->in_buf != NULL ? opts->in_buf->owner : NULL;
+    if (loan != NULL && loan->kind == SKUA__LOAN_FREE) {
+        skua__panic("a buffer that is given to pool '%s' is not the program's any more",
+                    pool->name);
+    }
     return opts->priority < SKUA__PRIORITY_MIN || opts->priority > SKUA__PRIORITY_MAX ||
            opts->grace_ns < 0 || opts->fd_count > SKUA_POOL_FDS_MAX ||
            opts->channel_count > SKUA_POOL_CHANNELS_MAX || (loan != NULL && loan->pool != pool) ||

@@ -316,8 +316,8 @@ void skua_pool_destroy(skua_pool *pool)
     int error = skua__pool_watch(pool, is_deserted, SKUA__HARD, SKUA_FOREVER);
     skua_require(error == 0);
     if (pool->stats.loans != 0) {
-        skua__panic("pool '%s' is destroyed with %llu buffers on loan", pool->name,
-                    (unsigned long long)pool->stats.loans);
+        skua__panic("pool '%s' is destroyed with %llu buffer%s on loan", pool->name,
+                    (unsigned long long)pool->stats.loans, pool->stats.loans == 1 ? "" : "s");
     }
     adopt(pool);
     free_pool(pool);
