@@ -160,6 +160,8 @@ void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__a
 {
     if (call->is_stopping) {
         skua__call_finish(pool, call, after, call->status);
+    } else if (pool->state == SKUA__POOL_CLOSING) {
+        skua__call_finish(pool, call, after, -ESHUTDOWN); /* it died of that */
     } else if (pool->state == SKUA__POOL_OPEN && call->attempts > 1) {
         call->attempts--;
         pool->stats.retried++;

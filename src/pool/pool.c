@@ -122,7 +122,7 @@ void skua__pool_stop(skua_pool *pool, enum skua__pool_state state)
             skua__pool_notify_memory(pool, &after);
             is_more = skua__after_is_full(&after);
         }
-        if (pool->state == SKUA__POOL_CLOSING && pool->control >= 0) {
+        if (!is_more && pool->state == SKUA__POOL_CLOSING && pool->control >= 0) {
             shutdown(pool->control, SHUT_WR);
         }
         skua__pool_unlock_after(pool, &after);
