@@ -90,7 +90,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
 {
     publish(pool, after);
-    while (after->must_dispatch || after->must_copy) {
+    while (after->must_dispatch || after->must_copy || after->released != NULL) {
         pool->callers++; /* nobody frees it while there is more to do in it */
         skua__pool_unlock(pool);
         flush(pool, after);

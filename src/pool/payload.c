@@ -87,8 +87,8 @@ static void free_record(struct skua__loan *loan)
     pool->stats.loans--;
 }
 
-/* Give pages back to the system, before the block may be anybody else's. Best done without the lock:
-   it is a system call for what lies far in its region. */
+/* Give pages back to the system, before the block may be anybody else's. Best done without the
+   lock: it is a system call for what lies far in its region. */
 static void trim(struct skua__loan *loan)
 {
     const bool is_in = loan->kind == SKUA__LOAN_IN;
