@@ -78,6 +78,26 @@ tokio         tokio_io       1,2  echo-*,short-connections,udp-64,proxy,idle-10k
 Go            go_io          1,2  echo-*,short-connections,udp-64,proxy,idle-10k
 libuv         libuv_io       1    echo-*,short-connections,udp-64,proxy,idle-10k
 asyncio       asyncio_io     1    echo-*,short-connections,udp-64,proxy,idle-10k
+Skua               bench_pool           1,2  pool-asleep,pool-call,pool-call-64,pool-submit,pool-map,pool-stream,pool-queue
+Skua               bench_pool           1,2  pool-1m-*,pool-crash,pool-idle
+Skua               bench_pool           1    pool-start-4
+shared-ring        pool_ring            1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-1m-*,pool-idle
+shared-ring        pool_ring            1    pool-start-4
+socketpair         pool_socketpair      1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-1m-copies,pool-crash,pool-idle
+socketpair         pool_socketpair      1    pool-start-4
+concurrent.futures pool_futures         1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-submit,pool-queue,pool-1m-copies
+concurrent.futures pool_futures         1,2  pool-crash,pool-idle
+concurrent.futures pool_futures         1    pool-start-4
+multiprocessing    pool_multiprocessing 1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-submit,pool-queue,pool-1m-copies
+multiprocessing    pool_multiprocessing 1,2  pool-idle
+multiprocessing    pool_multiprocessing 1    pool-start-4
+OpenMPI            pool_openmpi         1,2  pool-call,pool-map,pool-1m-copies
+OpenMPI            pool_openmpi         1    cluster-map
+OpenMPI-batches    pool_openmpi_batches 1,2  pool-map
+OpenMPI-batches    pool_openmpi_batches 1    cluster-map
+Skua               bench_pool_mpirun    1    cluster-map
+Skua               bench_gzip           1,2  gzip-500m
+pigz               pool_pigz            1,2  gzip-500m
 '
 all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex mutex-held
     chan-pingpong chan-1p1c-0 chan-1p1c-128 chan-4p4c-0 chan-4p4c-128
@@ -85,6 +105,9 @@ all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-
     echo-1 echo-64 echo-1k echo-10k short-connections udp-64 proxy idle-10k
     keyvalue-1 keyvalue-16
     offload-1 offload-1k files-30k
+    pool-asleep pool-call pool-call-64 pool-submit pool-map pool-stream pool-queue
+    pool-1m-copies pool-1m-untouched pool-1m-in-place pool-crash pool-start-4 pool-idle
+    cluster-map gzip-500m
     rmw-fib rmw-steal rmw-spawn-join rmw-spawn-1m rmw-yield rmw-mutex
     rmw-chan-pingpong rmw-chan-1p1c-0 rmw-chan-1p1c-128 rmw-chan-4p4c-0 rmw-chan-4p4c-128'
 
@@ -259,6 +282,43 @@ build_servers() {
     build_server asyncio_io asyncio
 }
 
+# Pools of processes by hand, and what others have. write_wrapper NAME ENVIRONMENT COMMAND
+write_wrapper() {
+    printf '#!/bin/sh\nexec env %s %s "$@"\n' "$2" "$3" >"$peers/$1" && chmod +x "$peers/$1"
+}
+
+compile_mpi() {
+    command -v mpirun && mpicc -std=gnu11 -O2 -I"$bench" "$bench/pool/mpi.c" "$bench/pool/raw.c" \
+        -o "$peers/pool_mpi_program" &&
+        write_wrapper pool_openmpi BENCH_BATCH=1 "sh '$bench/pool/mpirun.sh' '$peers/pool_mpi_program'" &&
+        write_wrapper pool_openmpi_batches BENCH_BATCH=64 "sh '$bench/pool/mpirun.sh' '$peers/pool_mpi_program'"
+}
+
+write_pigz() {
+    command -v pigz && write_wrapper pool_pigz 'BENCH_WHO=pigz BENCH_GZIP=pigz' "sh '$bench/pool/gzip.sh'"
+}
+
+build_pools() {
+    for name in ring socketpair; do
+        build_peer pool_$name gcc -std=gnu11 -O2 -I"$bench" "$bench/pool/$name.c" "$bench/pool/raw.c" -o "$peers/pool_$name"
+    done
+    build_peer pool_openmpi compile_mpi
+    for name in futures multiprocessing; do
+        build_peer pool_$name write_wrapper pool_$name PYTHONDONTWRITEBYTECODE=1 \
+            "'$python' '$bench/pool/python.py' $name"
+    done
+    build_peer pool_pigz write_pigz
+}
+
+# What gzip-500m compresses; made here, since that takes longer than a turn may. `bytes` as in bench/pool/gzip.sh.
+make_corpus() {
+    bytes=$(awk -v scale="${BENCH_SCALE:-1}" 'BEGIN { printf "%d", 500000000 * scale }')
+    mkdir -p "$work/corpus"
+    sh "$bench/pool/corpus.sh" "$work/corpus/text-$bytes" "$bytes" || { say 'there is no text for gzip-500m'; return; }
+    corpus=$(cat "$work/corpus/text-$bytes.from")
+    say "gzip-500m: $corpus"
+}
+
 # Redis as it comes, but for the disk, which keyvalue does not use either.
 write_redis() {
     command -v redis-server && command -v redis-benchmark &&
@@ -290,6 +350,7 @@ build_peers() {
     done
     build_peer asyncio write_python asyncio_tasks.py asyncio
     build_servers
+    build_pools
     rm -f "$peers/lace"
     [ -z "${LACE_SOURCE:-}" ] || build_peer lace compile_lace
 }
@@ -320,7 +381,10 @@ onetbb oneTBB libtbb-dev
 boost_fiber Boost libboost-fiber-dev
 libuv libuv libuv1-dev
 redis Redis redis-server
+pool_openmpi OpenMPI openmpi-bin
+pool_pigz pigz pigz
 END
+    [ -z "$corpus" ] || printf 'gzip-500m:\t%s\n' "$corpus"
 }
 
 # Running.
@@ -403,7 +467,8 @@ take_turn() {
     key=$case.$who.$workers
     [ ! -e "$work/turns/$key.out" ] || return 0
     started=$(date +%s%N)
-    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") BENCH_FILES=$work/files timeout -k 5 "$run_seconds_max" "$program" "$case" "$workers" \
+    BENCH_RUNS=1 BENCH_SCALE=$(scale_of "$case") BENCH_FILES=$work/files BENCH_CORPUS=$work/corpus \
+        timeout -k 5 "$run_seconds_max" "$program" "$case" "$workers" \
         </dev/null >"$work/turn" 2>"$work/turn.log"
     status=$?
     took_ms=$((($(date +%s%N) - started) / 1000000))
@@ -446,6 +511,8 @@ touch "$seconds"
 [ "$install" = no ] || sh "$bench/install_peers.sh"
 [ "$with_skua" = no ] || build_skua
 build_peers
+corpus=
+! has_case gzip-500m "$wanted" || make_corpus
 describe_machine >"$machine"
 
 write_plan >"$work/plan"
@@ -458,7 +525,7 @@ while [ "$round" -le "$rounds" ]; do
     take_round
     round=$((round + 1))
 done
-rm -rf "${work:?}/files"
+rm -rf "${work:?}/files" "${work:?}"/corpus/text-*
 [ ! -t 1 ] || printf '\r\033[K'
 say "measured for $((($(date +%s) - measuring + 59) / 60)) minutes"
 cat "$work"/turns/*.[0-9] >"$records"

@@ -22,6 +22,8 @@ async-channel librust-tokio-dev librust-async-channel-dev
 rayon librust-rayon-dev
 crossbeam librust-crossbeam-channel-dev
 Redis redis-server redis-tools
+OpenMPI gcc libc6-dev libopenmpi-dev openmpi-bin
+pigz pigz
 '
 
 say() {

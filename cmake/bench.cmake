@@ -52,6 +52,38 @@ exec sh '${io}/keyvalue.sh' \"$@\"
     add_custom_target(bench_keyvalue DEPENDS keyvalue)
 endif()
 
+# The process pool: by hand, in two ways; what goes on another is bench/pool/mpi.c, which needs mpicc.
+set(pool ${bench}/pool)
+foreach(name ring socketpair)
+    skua_program(bench_pool_${name} ${pool}/${name}.c)
+    target_sources(bench_pool_${name} PRIVATE ${pool}/raw.c)
+    target_include_directories(bench_pool_${name} PRIVATE ${bench})
+    set_target_properties(bench_pool_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endforeach()
+
+bench_program(bench_pool ${pool}/skua.c skua::skua_static)
+
+# Programs behind a script: bench_pool_mpirun, bench_gzip.
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_pool_mpirun
+    CONTENT "#!/bin/sh
+export LD_LIBRARY_PATH='${PROJECT_BINARY_DIR}'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+exec sh '${pool}/mpirun.sh' '$<TARGET_FILE:bench_pool>' \"$@\"
+"
+    FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+        WORLD_EXECUTE)
+add_custom_target(bench_pool_mpirun DEPENDS bench_pool)
+if(TARGET pgzip)
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_gzip
+        CONTENT "#!/bin/sh
+export BENCH_WHO=Skua BENCH_GZIP='$<TARGET_FILE:pgzip>'
+exec sh '${pool}/gzip.sh' \"$@\"
+"
+        FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+            WORLD_EXECUTE)
+    add_custom_target(bench_gzip DEPENDS pgzip)
+endif()
+
 # The same library once more, with atomic operations that count, and programs whose clock is that
 # count: the cases of bench_NAME, in read-modify-writes instead of nanoseconds.
 get_target_property(library_sources skua_objects SOURCES)

@@ -12,26 +12,53 @@ trap 'rm -rf "$temp"' EXIT
 failures=0
 export BENCH_RUNS=1 BENCH_SCALE=0.001
 
+# check NAME COMMAND...: it runs and gives records.
+check() {
+    name=$1
+    shift
+    if ! "$@" >"$temp/out" 2>"$temp/err" || ! grep -q '^{"row"' "$temp/out"; then
+        echo "$name:" && cat "$temp/out" "$temp/err"
+        failures=$((failures + 1))
+    fi
+    grep '^{"row"' "$temp/out" >>"$temp/records"
+}
+
 for program in "$build"/bench/bench_*; do
     case $program in */bench_sim*) continue ;; esac # the simulation has a test of its own
     case $program in
     */bench_io_skua | */bench_io_epoll | */bench_io_uring_echo) continue ;; # bench_io_load starts them
     esac
+    case $program in */bench_pool_mpirun) continue ;; esac # below
+    case $program in */bench_gzip) command -v gunzip >/dev/null || continue ;; esac
     case $program in */bench_keyvalue) command -v redis-benchmark >/dev/null || continue ;; esac
     for workers in 1 2; do
-        if ! BENCH_WORKERS=$workers "$program" >"$temp/out" 2>"$temp/err" || ! grep -q '^{"row"' "$temp/out"; then
-            echo "$(basename "$program") with $workers workers:" && cat "$temp/out" "$temp/err"
-            failures=$((failures + 1))
-        fi
-        grep '^{"row"' "$temp/out" >>"$temp/records"
+        check "$(basename "$program") with $workers workers" env BENCH_WORKERS=$workers "$program"
     done
 done
+
+# The pools of others, as far as they are installed.
+pool=$source/bench/pool
+if command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
+    mpicc -std=gnu11 -O2 -I"$source/bench" "$pool/mpi.c" "$pool/raw.c" -o "$temp/mpi" || failures=$((failures + 1))
+    export BENCH_CASES='pool-call pool-map pool-1m-copies cluster-map'
+    check 'one message for each job' sh "$pool/mpirun.sh" "$temp/mpi"
+    check 'a message for 64 jobs' env BENCH_BATCH=64 sh "$pool/mpirun.sh" "$temp/mpi"
+    unset BENCH_CASES
+fi
+if command -v python3 >/dev/null; then
+    for kind in futures multiprocessing; do
+        check "$kind" env PYTHONDONTWRITEBYTECODE=1 BENCH_WORKERS=2 python3 "$pool/python.py" $kind
+    done
+fi
+if command -v pigz >/dev/null; then
+    check pigz env BENCH_WHO=pigz BENCH_GZIP=pigz sh "$pool/gzip.sh"
+fi
 
 if command -v python3 >/dev/null 2>&1; then
     python3 "$source/bench/report.py" --records "$temp/records" --targets "$source/bench/targets.tsv" \
         --remarks "$source/bench/remarks.tsv" --json "$temp/bench.json" --page "$temp/page.md" \
         --svg "$temp/all.svg" --ratios "$temp/ratio.svg" || failures=$((failures + 1))
-    for row in fib tree-sleep-ratio spawn-join chan-1p1c-128 parked-1m-bytes rmw-fib; do
+    for row in fib tree-sleep-ratio spawn-join chan-1p1c-128 parked-1m-bytes pool-map gzip-500m rmw-fib; do
         grep -q "\`$row\`" "$temp/page.md" || { echo "$row is not on the page" && failures=$((failures + 1)); }
     done
 fi

@@ -25,6 +25,7 @@
 enum skua__lock_rank {
     SKUA__RANK_SERVICE = 1, /* sched: making of services */
     SKUA__RANK_POOL,        /* pool: jobs and workers */
+    SKUA__RANK_CLUSTER,     /* pool: what is to be sent to other ranks */
     SKUA__RANK_IO,          /* io: one fd */
     SKUA__RANK_BLOCKING,    /* blocking: queue of calls */
     SKUA__RANK_CHAN,        /* chan: one channel; sync: one line; several in address order */

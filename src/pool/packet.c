@@ -45,7 +45,7 @@ static int error_of_send(int error)
     }
 }
 
-SKUA_OPAQUE int skua__packet_send(int socket, const struct skua__packet *packet, bool waits)
+SKUA_OPAQUE int skua__packet_send(int socket, const struct skua__packet *packet)
 {
     union control control = {.bytes = {0}};
     struct body body = {.ticket = packet->ticket, .count = packet->count};
@@ -61,8 +61,7 @@ SKUA_OPAQUE int skua__packet_send(int socket, const struct skua__packet *packet,
         header->cmsg_len = CMSG_LEN(bytes);
         memcpy(CMSG_DATA(header), packet->fds, bytes);
     }
-    const int flags = MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT);
-    while (sendmsg(socket, &message, flags) < 0) {
+    while (sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         if (errno != EINTR) {
             return error_of_send(errno);
         }

@@ -21,10 +21,10 @@ struct skua__packet {
 /* Two ends, close-on-exec. Returns 0 or a negative errno. */
 int skua__packet_pair(int ends[2]);
 
-/* Send the packet; of `cut` nothing is sent. `waits`: wait while the other side has not read what
-   is on its way, else -EAGAIN. Returns 0, -EPIPE (nobody is there), -EBADF (one of the fds is
-   none), or what sendmsg says. */
-int skua__packet_send(int socket, const struct skua__packet *packet, bool waits);
+/* Send the packet; of `cut` nothing is sent. Never waits. Returns 0, -EAGAIN (there is no room),
+   -EPIPE (nobody is there), -EBADF (one of the fds is none), -EMFILE (too many are on their way), or
+   what sendmsg says. */
+int skua__packet_send(int socket, const struct skua__packet *packet);
 
 /* Receive a packet that is there. Returns 1, 0 (the other end is closed), -EAGAIN (none is there),
    -EPROTO (not a packet of ours; it was thrown away with its fds). */

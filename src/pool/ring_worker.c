@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    SPIN_MAX_NS = 20 * 1000, /* a sleep and its wake cost more than this on both sides */
+    SPIN_MAX_NS = 50 * 1000,
     SPIN_MIN_NS = 1000,
     PAUSES_PER_LOOK = 32,
 };

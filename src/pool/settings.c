@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "pool/cgroup.h"
 #include "pool/place.h"
+#include "topo/topo.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,6 +27,8 @@ static void fill(struct skua__settings *settings, const skua_pool_opts *opts)
     settings->nice = opts->nice;
     settings->payload_max = opts->payload_max != 0 ? opts->payload_max : payload_default_bytes;
     settings->limits = opts->limits;
+    settings->cores = skua__topo_worker_count();
+    settings->spinners = opts->workers != 0 ? opts->workers : settings->cores;
     settings->binding = opts->binding;
     const char *name = opts->name != NULL ? opts->name : "skua-pool";
     memcpy(settings->name, name, strnlen(name, sizeof settings->name - 1));

@@ -129,9 +129,12 @@ int skua_job_reply_fd(skua_reply *reply, int fd)
         return -EMFILE;
     }
     const struct skua__packet packet = {.ticket = reply->ticket, .count = 1, .fds = {fd}};
-    /* The program reads the packets of a job when it takes its answer, so those of the jobs before
-       this one make room in any case. */
-    int error = skua__packet_send(reply->worker->talk, &packet, true);
+    int error = skua__packet_send(reply->worker->talk, &packet);
+    if (error == -EAGAIN) {
+        /* The program reads the packets of a job when it takes its answer: it has many to take. */
+        error = ask(reply, SKUA__QUESTION_ROOM, 0);
+        error = error < 0 ? error : skua__packet_send(reply->worker->talk, &packet);
+    }
     reply->fd_count += error == 0;
     return error;
 }

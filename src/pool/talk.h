@@ -17,6 +17,7 @@
 #define SKUA_POOL_TALK_H
 
 #include "base/list.h"
+#include "pool/packet.h"
 #include "pool/ring.h"
 
 #include <skua/pool.h>
@@ -35,6 +36,7 @@ enum skua__question {
     SKUA__QUESTION_RECEIVE,  /* the channel's next item, which comes with the letter */
     SKUA__QUESTION_CLOSE,    /* the channel */
     SKUA__QUESTION_FDS,      /* the call's fds: a packet on the talk socket, before the letter */
+    SKUA__QUESTION_ROOM,     /* the talk socket is full: take out what there is */
 };
 
 /* --- the program's side (talk_parent.c, talk_log.c, progress.c) ------------------------------- */
@@ -59,6 +61,7 @@ struct skua__talk {
     struct skua__loan *received; /* the block that the job reads, until its next receive */
     skua_buf kept;               /* an item taken for the job for which there was no memory */
     bool has_kept;
+    struct skua__packet early; /* fds of the running job that were taken out to make room */
     uint32_t kept_channel;
     const skua_job *jobs[SKUA__REQUEST_SLOTS]; /* by ticket: who has written a line of log */
     /* Constant. */

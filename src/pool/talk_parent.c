@@ -35,13 +35,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STALE_MAX = 64 }; /* packets that one answer throws away at most */
+enum {
+    STALE_MAX = 64,     /* packets that one answer throws away at most */
+    PACKETS_MAX = 4096, /* more than a socket holds */
+};
 
 /* One question that is looked after without the lock: in the reactor's frame, or WAITING. */
 struct skua__talker {
     skua_pool *pool;
     struct skua__process *process; /* a reference */
     uint64_t serial;
+    uint64_t ticket;
     enum skua__question question;
     skua_chan *chan; /* an end of it, `end`; NULL: the question is of fds, or the item is here */
     int end;
@@ -97,7 +101,10 @@ static bool is_plausible(const struct skua__talk *talk, const struct skua__call 
                          const struct skua__response *question)
 {
     const skua_call_opts *opts = call->opts;
-    if (talk->state != SKUA__TALK_NONE || opts == NULL) {
+    if (talk->state != SKUA__TALK_NONE || question->question == SKUA__QUESTION_ROOM) {
+        return talk->state == SKUA__TALK_NONE && question->where == SKUA__NOTHING;
+    }
+    if (opts == NULL) {
         return false;
     }
     switch (question->question) {
@@ -203,6 +210,7 @@ static void end_question(struct skua__process *process, struct skua__after *afte
             after->released = loan;
         }
     }
+    skua__packet_close_fds(&talk->early);
     talk->state = SKUA__TALK_NONE;
     talk->talker = NULL;
     talk->call = NULL;
@@ -221,6 +229,18 @@ void skua__talk_end(struct skua__process *process, struct skua__call *call,
 }
 
 /* --- fds that came with an answer ------------------------------------------------------------- */
+
+/* One of the fds that are in a packet, which is closed; false: there was none. */
+static bool take_one(struct skua__packet *packet, int *fd)
+{
+    if (packet->count == 0) {
+        return false;
+    }
+    *fd = packet->fds[0];
+    packet->fds[0] = packet->fds[--packet->count];
+    skua__packet_close_fds(packet); /* an honest worker sends one at a time */
+    return true;
+}
 
 /* The next packet of that job; those of jobs whose answers nobody wanted are thrown away. False:
    there is none, whatever the worker has said. */
@@ -242,18 +262,17 @@ static bool next_packet(struct skua__talk *talk, uint64_t ticket, struct skua__p
    fds[], or < 0. */
 static int take_fds(struct skua__talk *talk, const struct skua__response *answer, int fds[])
 {
-    struct skua__packet all = {.count = 0};
-    int error = answer->fd_count <= SKUA_POOL_FDS_MAX ? 0 : -EPROTO;
-    for (uint32_t i = 0; i < answer->fd_count && error == 0; i++) {
+    struct skua__packet all = talk->early;
+    int error = answer->fd_count > SKUA_POOL_FDS_MAX ? -EPROTO : all.cut ? -EMFILE : 0;
+    talk->early = (struct skua__packet){.count = 0};
+    while (all.count < answer->fd_count && error == 0) {
         struct skua__packet packet;
         if (!next_packet(talk, answer->ticket, &packet)) {
             error = -EPROTO;
-        } else if (packet.count == 0) {
-            error = packet.cut ? -EMFILE : -EPROTO;
+        } else if (take_one(&packet, &all.fds[all.count])) {
+            all.count++;
         } else {
-            all.fds[all.count++] = packet.fds[0];
-            packet.fds[0] = packet.fds[--packet.count];
-            skua__packet_close_fds(&packet); /* an honest worker sends one at a time */
+            error = packet.cut ? -EMFILE : -EPROTO;
         }
     }
     if (error < 0 || fds == NULL) {
@@ -271,7 +290,7 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
     if (opts != NULL && opts->progress != NULL) {
         skua__progress_answered(opts->progress, answer);
     }
-    if (answer->fd_count == 0) {
+    if (answer->fd_count == 0 && process->talk.early.count == 0) {
         return 0;
     }
     int count = take_fds(&process->talk, answer, opts != NULL ? opts->reply_fds : NULL);
@@ -283,41 +302,10 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
 
 /* --- questions, after the unlock -------------------------------------------------------------- */
 
-/* Everything that the talker holds is given up, and so is the talker. */
-static void let_go(struct skua__talker *talker)
-{
-    skua_pool *pool = talker->pool;
-    struct skua__after after;
-    skua__after_init(&after);
-    skua_buf_release(&talker->item);
-    skua_chan_release(talker->chan, talker->end);
-    skua__pool_lock(pool);
-    skua__process_unref(talker->process, &after);
-    skua__pool_unlock_after(pool, &after);
-}
-
 /* The job still waits for this reply. (L) */
 static bool is_awaited(const struct skua__talker *talker)
 {
     return talker->process->talk.serial == talker->serial;
-}
-
-/* Reply, unless nobody waits for it any more. */
-static void send_reply(struct skua__talker *talker, const struct skua__letter *letter,
-                       const void *bytes)
-{
-    struct skua__process *process = talker->process;
-    skua__pool_lock(talker->pool);
-    const bool must_wake = is_awaited(talker) && reply(process, letter, bytes);
-    skua__pool_unlock(talker->pool);
-    if (must_wake) {
-        skua__jobring_wake(process->arena.shared);
-    }
-}
-
-static void reply_status(struct skua__talker *talker, int status)
-{
-    send_reply(talker, &(struct skua__letter){.status = status}, NULL);
 }
 
 /* The item lies in the memory of the job's own worker, whole, where the program got it. */
@@ -362,81 +350,120 @@ static int find_room(struct skua__talker *talker, struct skua__loan **out)
 /* There was no memory for the item: the job's next receive finds it first (K4). */
 static void keep(struct skua__talker *talker)
 {
-    struct skua__process *process = talker->process;
+    struct skua__talk *talk = &talker->process->talk;
     skua__pool_lock(talker->pool);
-    const bool is_for_him = is_awaited(talker);
-    if (is_for_him) {
-        process->talk.kept = talker->item;
-        process->talk.has_kept = true;
-        process->talk.kept_channel = process->talk.channel;
+    if (is_awaited(talker)) {
+        talk->kept = talker->item;
+        talk->has_kept = true;
+        talk->kept_channel = talk->channel;
+        talker->item = (skua_buf){NULL, 0, NULL};
     }
     skua__pool_unlock(talker->pool);
-    if (is_for_him) {
-        talker->item = (skua_buf){NULL, 0, NULL};
-        reply_status(talker, -ENOMEM);
-    }
 }
 
-/* Hand over the block; the talker's item is gone. */
-static void hand_over(struct skua__talker *talker, struct skua__loan *block)
+/* Where the job is to find an item: in the letter's bytes, or in a block of its worker's memory,
+   which the item is copied to unless it lies there already. Returns 1 or a negative errno. */
+static int bring(struct skua__talker *talker, char bytes[SKUA__OUT_INLINE_BYTES],
+                 struct skua__loan **block)
+{
+    const skua_buf *item = &talker->item;
+    int error = 0;
+    if (item->bytes <= SKUA__OUT_INLINE_BYTES) {
+        memcpy(bytes, item->bytes > 0 ? item->data : "", item->bytes);
+    } else if (item->bytes > talker->pool->payload_max) {
+        error = -EMSGSIZE;
+    } else if (is_at_home(talker)) {
+        *block = item->owner;
+        (*block)->bytes = item->bytes;
+        talker->item = (skua_buf){NULL, 0, NULL};
+    } else {
+        error = find_room(talker, block);
+        if (error == 0) {
+            memcpy((*block)->memory, item->data, item->bytes);
+        } else if (error == -ENOMEM) {
+            keep(talker);
+        }
+    }
+    return error < 0 ? error : 1;
+}
+
+/* Give up what the job will not need: before the reply, so that it is not seen after the job. */
+static void let_go(struct skua__talker *talker)
+{
+    skua_buf_release(&talker->item);
+    skua_chan_release(talker->chan, talker->end);
+    talker->chan = NULL;
+}
+
+/* Reply, unless nobody waits for it any more; and the talker is through. */
+static void send_reply(struct skua__talker *talker, const struct skua__letter *letter,
+                       const char *bytes, struct skua__loan *block)
 {
     struct skua__process *process = talker->process;
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(talker->pool);
     if (!is_awaited(talker)) {
-        skua__loan_end(block, &after);
+        if (block != NULL) {
+            skua__loan_end(block, &after);
+        }
     } else {
-        process->talk.received = block;
-        const struct skua__letter letter = {
-            .status = 1, .where = SKUA__BLOCK, .block = block->block, .bytes = block->bytes};
-        if (reply(process, &letter, NULL)) {
+        if (block != NULL) {
+            process->talk.received = block;
+        }
+        if (reply(process, letter, bytes)) {
             skua__after_bell(&after, process->arena.shared);
         }
     }
+    skua__process_unref(process, &after);
     skua__pool_unlock_after(talker->pool, &after);
 }
 
-/* An item was received: the job gets it, with a copy unless it is in its memory already. */
-static void deliver(struct skua__talker *talker)
+/* Take all packets out of the talk socket, which is the reactor's as long as the worker waits for
+   the reply. Those of its job are kept for its answer. */
+static void make_room(struct skua__talker *talker)
 {
-    const skua_buf item = talker->item;
-    if (item.bytes <= SKUA__OUT_INLINE_BYTES) {
-        const struct skua__letter letter = {.status = 1,
-                                            .where = item.bytes > 0 ? SKUA__INLINE : SKUA__NOTHING,
-                                            .bytes = item.bytes};
-        send_reply(talker, &letter, item.data);
-    } else if (item.bytes > talker->pool->payload_max) {
-        reply_status(talker, -EMSGSIZE);
-    } else if (is_at_home(talker)) {
-        struct skua__loan *block = item.owner;
-        block->bytes = item.bytes;
-        talker->item = (skua_buf){NULL, 0, NULL};
-        hand_over(talker, block);
-    } else {
-        struct skua__loan *block;
-        int error = find_room(talker, &block);
-        if (error == 0) {
-            memcpy(block->memory, item.data, item.bytes);
-            hand_over(talker, block);
-        } else if (error == -ENOMEM) {
-            keep(talker);
+    struct skua__process *process = talker->process;
+    struct skua__packet packet, early = {.count = 0};
+    for (int i = 0; i < PACKETS_MAX && skua__packet_receive(process->talk.socket, &packet) == 1;
+         i++) {
+        early.cut |= packet.ticket == talker->ticket && packet.cut;
+        if (packet.ticket == talker->ticket && early.count < SKUA_POOL_FDS_MAX &&
+            take_one(&packet, &early.fds[early.count])) {
+            early.count++;
         }
+        skua__packet_close_fds(&packet);
     }
+    skua__pool_lock(talker->pool);
+    if (is_awaited(talker)) {
+        skua__packet_close_fds(&process->talk.early);
+        process->talk.early = early;
+        early.count = 0;
+    }
+    skua__pool_unlock(talker->pool);
+    skua__packet_close_fds(&early);
 }
 
 /* The channel has given its result. */
 static void conclude(struct skua__talker *talker, int status)
 {
+    char bytes[SKUA__OUT_INLINE_BYTES];
+    struct skua__loan *block = NULL;
+    struct skua__letter letter = {.status = status, .where = SKUA__NOTHING};
     if (talker->question == SKUA__QUESTION_RECEIVE && status == 1) {
-        deliver(talker);
-    } else {
-        if (status == 0 && talker->question == SKUA__QUESTION_SEND) {
-            talker->item = (skua_buf){NULL, 0, NULL}; /* the channel's */
-        }
-        reply_status(talker, status);
+        letter.bytes = talker->item.bytes;
+        letter.status = bring(talker, bytes, &block);
+        letter.where = block != NULL ? SKUA__BLOCK : SKUA__INLINE;
+        letter.block = block != NULL ? block->block : SKUA__NO_BLOCK;
+        letter.bytes = letter.status == 1 ? letter.bytes : 0;
+    } else if (talker->question == SKUA__QUESTION_SEND && status == 0) {
+        talker->item = (skua_buf){NULL, 0, NULL}; /* the channel's */
+    }
+    if (letter.bytes == 0) {
+        letter.where = SKUA__NOTHING;
     }
     let_go(talker);
+    send_reply(talker, &letter, bytes, block);
 }
 
 /* Send or receive, in the job's stead. */
@@ -538,7 +565,7 @@ static int send_fds(struct skua__process *process)
     const struct skua__call *call = process->talk.call;
     struct skua__packet packet = {.ticket = call->ticket, .count = call->opts->fd_count};
     memcpy(packet.fds, call->opts->fds, packet.count * sizeof(int));
-    return skua__packet_send(process->talk.socket, &packet, false);
+    return skua__packet_send(process->talk.socket, &packet);
 }
 
 /* (L) The question is looked after from now on. False: it was answered at once. */
@@ -558,8 +585,12 @@ static bool take_up(struct skua__process *process, struct skua__talker *talker,
     *talker = (struct skua__talker){.pool = process->pool,
                                     .process = process,
                                     .serial = talk->serial,
+                                    .ticket = talk->call->ticket,
                                     .question = talk->question};
     process->references++;
+    if (talk->question == SKUA__QUESTION_ROOM) {
+        return true;
+    }
     if (is_kept) {
         talker->item = talk->kept;
         talk->has_kept = false;
@@ -575,8 +606,12 @@ static bool take_up(struct skua__process *process, struct skua__talker *talker,
 
 static void look_after(struct skua__talker *talker)
 {
-    if (talker->question == SKUA__QUESTION_CLOSE) {
-        skua_chan_close(talker->chan);
+    if (talker->question == SKUA__QUESTION_CLOSE || talker->question == SKUA__QUESTION_ROOM) {
+        if (talker->chan != NULL) {
+            skua_chan_close(talker->chan);
+        } else {
+            make_room(talker);
+        }
         conclude(talker, 0);
         return;
     }

@@ -24,9 +24,7 @@ struct skua__worker_setup {
     pid_t zygote;
     int memfd;
     int bell;
-    int talk;       /* socket to the parent, for fds; -1: none */
-    uint32_t cores; /* this and the next: see skua__workring_init() */
-    uint32_t spinners;
+    int talk; /* socket to the parent, for fds; -1: none */
 };
 
 /* The first and last thing that a forked worker does. All signals are blocked on entry. */
@@ -42,11 +40,13 @@ struct skua__worker {
     size_t spare_used;   /* so much of it may have been written when it was lent */
     int64_t clock_ns;    /* when the latest job ended, or began if it waited for its request */
     const skua_job *job; /* the latest */
+    bool is_confined;    /* in the sandbox, if there is to be one */
     int bell;
     int talk;
     uint32_t number;
     void *state;                           /* skua_job_state() */
     const struct skua__settings *settings; /* NULL in tests: no limits */
+    char load_error[SKUA__TEXT_BYTES];     /* of the latest library that could not be loaded */
 };
 
 /* Memory for bytes that go to the parent. */

@@ -1,0 +1,604 @@
+/* Rank 0 of a cluster: who is there, and which pools have lanes.
+
+   Invariants
+   (H1) The link's thread uses a pool only between visit and leave, and a pool goes only when it is
+        not being visited: so it never meets one that is gone.
+   (H2) Nothing is sent to a rank before it has said hello, and is the same program.
+   (H3) A pool's number may be used again; its serial number is not, and neither are tickets. So
+        what comes late for an earlier pool is not taken for a later one's.
+
+   The lock is held for some instructions at a time, and no other is taken under it. */
+#include "pool/remote_lane.h"
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/mem.h"
+#include "base/panic.h"
+#include "pool/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POOLS_MAX = 256 };
+
+/* What ranks may take to begin: a launcher of many starts them one after the other. */
+static const int64_t START_NS = SKUA_SEC(120);
+
+/* What ranks may take to end: they kill their workers, and that is all. */
+static const int64_t END_NS = SKUA_SEC(20);
+
+struct member {
+    struct skua__record_hello hello; /* version 0: it has not come */
+    bool has_left;                   /* BYE; the thread's */
+    uint32_t sharers;                /* ranks on the same cores */
+};
+
+struct skua__lead {
+    struct skua__lock lock;
+    struct skua__lanes *pools[POOLS_MAX]; /* under the lock; by number - 1 */
+    uint32_t pool_count;                  /* under the lock: numbers that were ever used */
+    struct skua__lanes *visited;          /* under the lock: by the thread */
+    _Atomic uint64_t serial;
+    _Atomic uint32_t changes; /* of the following; a futex */
+    _Atomic uint32_t hellos;
+    _Atomic uint32_t ended; /* ranks that have left or are lost */
+    _Atomic bool is_ending;
+    _Atomic bool is_wrong; /* `why` says what */
+    char why[160];
+    struct skua__cluster *cluster;
+    struct member members[];
+};
+
+static struct skua__lead *current;
+
+static void lock(struct skua__lead *lead)
+{
+    skua__lock(&lead->lock, SKUA__RANK_CLUSTER);
+}
+
+static void unlock(struct skua__lead *lead)
+{
+    skua__unlock(&lead->lock, SKUA__RANK_CLUSTER);
+}
+
+struct skua__cluster *skua__lead_cluster(const struct skua__lead *lead)
+{
+    return lead->cluster;
+}
+
+const char *skua__lead_host(const struct skua__lead *lead, uint32_t rank)
+{
+    return lead->members[rank].hello.host;
+}
+
+uint64_t skua__lead_serial(struct skua__lead *lead)
+{
+    return skua__fetch_add(&lead->serial, 1, relaxed) + 1;
+}
+
+/* --- visits ----------------------------------------------------------------------------------- */
+
+bool skua__lanes_visit(struct skua__lanes *lanes)
+{
+    struct skua__lead *lead = lanes->lead;
+    lock(lead);
+    bool is_there = !lanes->is_gone;
+    if (is_there) {
+        lead->visited = lanes;
+    }
+    unlock(lead);
+    return is_there;
+}
+
+void skua__lanes_leave(struct skua__lanes *lanes)
+{
+    struct skua__lead *lead = lanes->lead;
+    lock(lead);
+    lead->visited = NULL;
+    unlock(lead);
+}
+
+void skua__lanes_ref(struct skua__lanes *lanes)
+{
+    lock(lanes->lead);
+    lanes->references++;
+    unlock(lanes->lead);
+}
+
+void skua__lanes_unref(struct skua__lanes *lanes)
+{
+    struct skua__lead *lead = lanes->lead;
+    lock(lead);
+    bool is_last = --lanes->references == 0;
+    unlock(lead);
+    if (is_last) {
+        skua__lanes_free(lanes);
+    }
+}
+
+/* Visit the pool of that number, if there is one. */
+static struct skua__lanes *visit(struct skua__lead *lead, uint32_t number)
+{
+    lock(lead);
+    struct skua__lanes *lanes =
+        number > 0 && number <= lead->pool_count ? lead->pools[number - 1] : NULL;
+    lead->visited = lanes;
+    unlock(lead);
+    return lanes;
+}
+
+static uint32_t pool_count(struct skua__lead *lead)
+{
+    lock(lead);
+    uint32_t count = lead->pool_count;
+    unlock(lead);
+    return count;
+}
+
+/* --- what the link tells ---------------------------------------------------------------------- */
+
+static void note_change(struct skua__lead *lead)
+{
+    /* release: publishes what has changed; pairs with the acquire in await(). */
+    skua__fetch_add(&lead->changes, 1, release);
+    skua__futex_wake(&lead->changes, 1, false);
+}
+
+static void complain(struct skua__lead *lead, uint32_t rank, const char *host, const char *what)
+{
+    if (!skua__load(&lead->is_wrong, relaxed)) {
+        snprintf(lead->why, sizeof lead->why, "rank %u%s%s%s %s", rank, host[0] != '\0' ? " (" : "",
+                 host, host[0] != '\0' ? ")" : "", what);
+        skua__store(&lead->is_wrong, true, relaxed);
+        note_change(lead);
+    }
+}
+
+static bool on_hello(struct skua__lead *lead, uint32_t from, const struct skua__record *record)
+{
+    const struct skua__record_hello *hello = skua__record_body(record, sizeof *hello);
+    struct member *member = &lead->members[from];
+    if (hello == NULL || member->hello.version != 0) {
+        return false;
+    }
+    member->hello = *hello;
+    member->hello.host[SKUA__HOST_BYTES - 1] = '\0';
+    const struct skua__record_hello *own = &lead->members[0].hello;
+    if (hello->version != own->version || hello->build != own->build) {
+        complain(lead, from, member->hello.host, "runs another build of the program");
+    }
+    skua__fetch_add(&lead->hellos, 1, relaxed);
+    note_change(lead);
+    return true;
+}
+
+static bool on_bye(struct skua__lead *lead, uint32_t from)
+{
+    if (lead->members[from].has_left) {
+        return false;
+    }
+    lead->members[from].has_left = true;
+    skua__fetch_add(&lead->ended, 1, relaxed);
+    note_change(lead);
+    return true;
+}
+
+/* What comes for a pool that is gone is late, and nothing more. */
+static bool on_pool_record(struct skua__lead *lead, uint32_t from,
+                           const struct skua__record *record)
+{
+    struct skua__lanes *lanes = visit(lead, record->pool);
+    if (lanes == NULL) {
+        return true;
+    }
+    bool is_sense = true;
+    if (record->kind == SKUA__RECORD_ANSWER) {
+        is_sense = skua__lanes_answer(lanes, from, record);
+    } else if (record->ticket == lanes->serial) {
+        is_sense = skua__lanes_opened(lanes, from, record);
+    }
+    skua__lanes_leave(lanes);
+    return is_sense;
+}
+
+static bool on_record(void *arg, uint32_t from, const struct skua__record *record)
+{
+    struct skua__lead *lead = arg;
+    switch (record->kind) {
+    case SKUA__RECORD_HELLO:
+        return on_hello(lead, from, record);
+    case SKUA__RECORD_BYE:
+        return on_bye(lead, from);
+    case SKUA__RECORD_OPENED:
+    case SKUA__RECORD_ANSWER:
+        return on_pool_record(lead, from, record);
+    default:
+        return false;
+    }
+}
+
+static bool on_piece(void *arg, uint32_t to, const struct skua__record *record, const void **data,
+                     struct skua__parcel **parcel)
+{
+    *data = NULL;
+    *parcel = NULL; /* the input may be taken away at any moment */
+    struct skua__lanes *lanes = visit(arg, record->pool);
+    if (lanes == NULL) {
+        return true;
+    }
+    bool is_sense = skua__lanes_piece(lanes, to, record, data);
+    skua__lanes_leave(lanes);
+    return is_sense;
+}
+
+static bool work(void *arg)
+{
+    bool has_moved = false;
+    uint32_t count = pool_count(arg);
+    for (uint32_t number = 1; number <= count; number++) {
+        struct skua__lanes *lanes = visit(arg, number);
+        if (lanes != NULL) {
+            has_moved |= skua__lanes_work(lanes);
+            skua__lanes_leave(lanes);
+        }
+    }
+    return has_moved;
+}
+
+static bool any_lanes_expect(struct skua__lead *lead, uint32_t rank)
+{
+    bool expects = false;
+    uint32_t count = pool_count(lead);
+    for (uint32_t number = 1; number <= count && !expects; number++) {
+        struct skua__lanes *lanes = visit(lead, number);
+        if (lanes != NULL) {
+            expects = skua__lanes_expect(lanes, rank);
+            skua__lanes_leave(lanes);
+        }
+    }
+    return expects;
+}
+
+static bool expects(void *arg)
+{
+    struct skua__lead *lead = arg;
+    return skua__load(&lead->hellos, relaxed) + 1 < lead->cluster->size ||
+           skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, 0);
+}
+
+static bool owes(void *arg, uint32_t rank)
+{
+    struct skua__lead *lead = arg;
+    const struct member *member = &lead->members[rank];
+    return !member->has_left && member->hello.version != 0 &&
+           (skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, rank));
+}
+
+static int64_t due_ns(void *arg)
+{
+    int64_t due = SKUA__NEVER;
+    uint32_t count = pool_count(arg);
+    for (uint32_t number = 1; number <= count; number++) {
+        struct skua__lanes *lanes = visit(arg, number);
+        if (lanes != NULL) {
+            int64_t its = skua__lanes_due_ns(lanes);
+            due = its < due ? its : due;
+            skua__lanes_leave(lanes);
+        }
+    }
+    return due;
+}
+
+static void on_lost(void *arg, uint32_t rank, const char *why)
+{
+    struct skua__lead *lead = arg;
+    if (lead->members[rank].has_left) {
+        return;
+    }
+    skua__report("rank %u (%s) of the cluster is lost: %s", rank, skua__lead_host(lead, rank), why);
+    complain(lead, rank, skua__lead_host(lead, rank), why);
+    uint32_t count = pool_count(lead);
+    for (uint32_t number = 1; number <= count; number++) {
+        struct skua__lanes *lanes = visit(lead, number);
+        if (lanes != NULL) {
+            skua__lanes_lost(lanes, rank);
+            skua__lanes_leave(lanes);
+        }
+    }
+    skua__fetch_add(&lead->ended, 1, relaxed);
+    note_change(lead);
+}
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+/* Until the count is there, something is wrong, or the time is over. */
+static bool await(struct skua__lead *lead, _Atomic uint32_t *count, uint32_t wanted,
+                  bool must_be_right, int64_t until_ns)
+{
+    for (;;) {
+        /* acquire: pairs with the release in note_change(). */
+        uint32_t changes = skua__load(&lead->changes, acquire);
+        if (must_be_right && skua__load(&lead->is_wrong, relaxed)) {
+            return false;
+        }
+        if (skua__load(count, relaxed) >= wanted) {
+            return true;
+        }
+        if (skua__clock_real_ns() >= until_ns) {
+            return false;
+        }
+        skua__futex_wait(&lead->changes, changes, until_ns, false);
+    }
+}
+
+static void count_sharers(struct skua__lead *lead)
+{
+    uint32_t size = lead->cluster->size;
+    for (uint32_t i = 0; i < size; i++) {
+        const struct skua__record_hello *one = &lead->members[i].hello;
+        for (uint32_t j = 0; j < size; j++) {
+            const struct skua__record_hello *other = &lead->members[j].hello;
+            lead->members[i].sharers +=
+                one->place == other->place && strcmp(one->host, other->host) == 0;
+        }
+    }
+}
+
+int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, const char **why)
+{
+    static char text[sizeof current->why]; /* there is one start in a process, or one at a time */
+    struct skua__lead *lead = skua__alloc(sizeof *lead + cluster->size * sizeof lead->members[0]);
+    if (lead == NULL) {
+        return -ENOMEM;
+    }
+    lead->cluster = cluster;
+    skua__cluster_introduce(&lead->members[0].hello);
+    const struct skua__cluster_user user = {
+        lead, on_record, on_piece, work, expects, owes, due_ns, on_lost,
+    };
+    skua__cluster_go(cluster, &user);
+    int64_t until_ns = skua__clock_real_ns() + START_NS;
+    if (!await(lead, &lead->hellos, cluster->size - 1, true, until_ns)) {
+        if (skua__load(&lead->is_wrong, relaxed)) {
+            memcpy(text, lead->why, sizeof text);
+        } else {
+            snprintf(text, sizeof text, "only %u of %u ranks have said hello",
+                     skua__load(&lead->hellos, relaxed) + 1, cluster->size);
+        }
+        *why = text;
+        return -EPROTO; /* the thread may still use it: the program ends anyway */
+    }
+    count_sharers(lead);
+    *out = lead;
+    return 0;
+}
+
+void skua__lead_end(struct skua__lead *lead, int code)
+{
+    struct skua__cluster *cluster = lead->cluster;
+    skua__store(&lead->is_ending, true, relaxed);
+    for (uint32_t rank = 1; rank < cluster->size; rank++) {
+        /* One that cannot be told is waited for in vain, and ended with the rest. */
+        int status = skua__cluster_post(cluster, rank, SKUA__RECORD_STOP, 0, 0, NULL, 0);
+        (void)status;
+    }
+    skua__cluster_ring(cluster);
+    if (!await(lead, &lead->ended, cluster->size - 1, false, skua__clock_real_ns() + END_NS)) {
+        skua__store(&cluster->has_lost, true, relaxed);
+    }
+    skua__cluster_end(cluster, code);
+    for (uint32_t i = 0; i < lead->pool_count; i++) {
+        if (lead->pools[i] != NULL) { /* of a pool that was forgotten */
+            skua__lanes_free(lead->pools[i]);
+        }
+    }
+    skua__free(lead);
+}
+
+struct skua__lead *skua__lead_current(void)
+{
+    return current;
+}
+
+void skua__lead_use(struct skua__lead *lead)
+{
+    current = lead;
+}
+
+uint32_t skua__lead_share(uint32_t cores)
+{
+    uint32_t sharers = current != NULL ? current->members[0].sharers : 1;
+    return cores > sharers ? cores / sharers : 1;
+}
+
+/* --- pools ------------------------------------------------------------------------------------ */
+
+static bool enter_table(struct skua__lead *lead, struct skua__lanes *lanes)
+{
+    lock(lead);
+    uint32_t place = 0;
+    while (place < POOLS_MAX && lead->pools[place] != NULL) {
+        place++;
+    }
+    if (place < POOLS_MAX) {
+        lead->pools[place] = lanes;
+        lead->pool_count = place + 1 > lead->pool_count ? place + 1 : lead->pool_count;
+        lanes->number = (uint16_t)(place + 1);
+        lanes->references = 1;
+    }
+    unlock(lead);
+    return place < POOLS_MAX;
+}
+
+static void open_there(struct skua__lead *lead, struct skua__lanes *lanes,
+                       const skua_pool_opts *opts)
+{
+    struct skua__record_open open = {
+        .init_hash = opts->init != NULL ? opts->init->name_hash : 0,
+        .payload_max = lanes->payload_max,
+        .jobs_per_worker_max = opts->jobs_per_worker_max,
+        .workers = opts->workers,
+        .nice = opts->nice,
+        .binding = (uint32_t)opts->binding,
+        .limits = opts->limits,
+    };
+    snprintf(open.name, sizeof open.name, "%s", opts->name != NULL ? opts->name : "");
+    const struct skua__part parts[] = {{&open, sizeof open},
+                                       {opts->init_in.data, opts->init_in.bytes}};
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        open.ranks = lead->members[rank].sharers;
+        if (skua__cluster_post(lead->cluster, rank, SKUA__RECORD_OPEN, lanes->number, lanes->serial,
+                               parts, SKUA_COUNT_OF(parts)) < 0) {
+            skua__pool_lock(lanes->pool);
+            lanes->lane[rank].is_lost = true;
+            skua__pool_unlock(lanes->pool);
+        }
+    }
+    skua__cluster_ring(lead->cluster);
+}
+
+int skua__lead_attach(skua_pool *pool, const skua_pool_opts *opts)
+{
+    static const skua_pool_opts defaults;
+    struct skua__lead *lead = current;
+    opts = opts != NULL ? opts : &defaults;
+    if (lead == NULL || opts->local) {
+        return 0;
+    }
+    if (opts->init_in.bytes > SKUA__EAGER_BYTES) {
+        skua__report("a pool stays on rank 0: the input of its init job has more than %d bytes",
+                     SKUA__EAGER_BYTES);
+        return 0;
+    }
+    struct skua__lanes *lanes = skua__lanes_create(lead, pool, lead->cluster->size);
+    if (lanes == NULL) {
+        return -ENOMEM;
+    }
+    lanes->serial = skua__lead_serial(lead);
+    if (!enter_table(lead, lanes)) {
+        skua__report("a pool stays on rank 0: there are %d already", POOLS_MAX);
+        skua__lanes_free(lanes);
+        return 0;
+    }
+    open_there(lead, lanes, opts);
+    return 0;
+}
+
+static struct skua__lanes *find(struct skua__lead *lead, const skua_pool *pool)
+{
+    struct skua__lanes *lanes = NULL;
+    lock(lead);
+    for (uint32_t i = 0; i < lead->pool_count && lanes == NULL; i++) {
+        lanes = lead->pools[i] != NULL && lead->pools[i]->pool == pool ? lead->pools[i] : NULL;
+    }
+    unlock(lead);
+    return lanes;
+}
+
+void skua__lead_stop(const skua_pool *pool)
+{
+    struct skua__lead *lead = current;
+    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
+    if (lanes != NULL) {
+        skua__lanes_stop(lanes);
+    }
+}
+
+/* H1 */
+static void leave_table(struct skua__lead *lead, struct skua__lanes *lanes)
+{
+    lock(lead);
+    lead->pools[lanes->number - 1] = NULL;
+    lanes->is_gone = true;
+    while (lead->visited == lanes) {
+        unlock(lead);
+        skua__thread_yield();
+        lock(lead);
+    }
+    unlock(lead);
+}
+
+void skua__lead_detach(skua_pool *pool)
+{
+    struct skua__lead *lead = current;
+    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
+    if (lanes == NULL) {
+        return;
+    }
+    leave_table(lead, lanes);
+    skua__pool_lock(pool);
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        if (lanes->lane[rank].is_attached) {
+            skua__remote_detach(&lanes->lane[rank].remote);
+        }
+    }
+    skua__pool_unlock(pool);
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        /* A rank that cannot be told keeps idle processes until it ends. */
+        int status = skua__cluster_post(lead->cluster, rank, SKUA__RECORD_CLOSE, lanes->number,
+                                        lanes->serial, NULL, 0);
+        (void)status;
+    }
+    skua__cluster_ring(lead->cluster);
+    skua__lanes_unref(lanes);
+}
+
+/* --- statistics ------------------------------------------------------------------------------- */
+
+static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
+                      skua_cluster_stats *stats)
+{
+    skua_pool_stats all;
+    skua_pool_stats_get(pool, &all);
+    struct skua__record_hello self;
+    skua__cluster_introduce(&self);
+    memcpy(stats->host, self.host, sizeof stats->host);
+    stats->workers = all.workers;
+    skua_pool *its = lanes != NULL ? lanes->pool : NULL;
+    uint64_t elsewhere = 0, failed_elsewhere = 0;
+    if (its != NULL) {
+        skua__pool_lock(its);
+    }
+    for (uint32_t rank = 1; its != NULL && rank < lanes->count; rank++) {
+        elsewhere += lanes->lane[rank].ended;
+        failed_elsewhere += lanes->lane[rank].stats.failed;
+    }
+    stats->failed = pool->failed - failed_elsewhere;
+    stats->busy_ns = pool->busy_ns;
+    if (its != NULL) {
+        skua__pool_unlock(its);
+    }
+    stats->answered = all.answered - elsewhere;
+    stats->sent = stats->answered + all.running;
+}
+
+int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_stats *stats)
+{
+    struct skua__lead *lead = current;
+    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
+    *stats = (skua_cluster_stats){0};
+    if (rank >= (lead != NULL ? lead->cluster->size : 1)) {
+        return -EINVAL;
+    }
+    if (rank == 0) {
+        own_stats(pool, lanes, stats);
+        return 0;
+    }
+    if (lanes != NULL) {
+        skua_pool *its = lanes->pool;
+        skua__pool_lock(its);
+        *stats = lanes->lane[rank].stats;
+        skua__pool_unlock(its);
+    }
+    memcpy(stats->host, skua__lead_host(lead, rank), sizeof stats->host);
+    stats->messages = skua__load(&lead->cluster->peers[rank].messages, relaxed);
+    return 0;
+}
+
+uint32_t skua__lead_size(void)
+{
+    return current != NULL ? current->cluster->size : 0;
+}

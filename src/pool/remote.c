@@ -1,0 +1,711 @@
+/* The lanes of a pool to the other ranks of a cluster.
+
+       pool: post, revoke --(L)--> places <--(L)-- the cluster's thread: sends, is answered
+
+   Invariants
+   (L1) A call that a lane has is in exactly one place, and its ticket names it; a place that is
+        free or used again has another ticket.
+   (L2) Only the cluster's thread ends calls that have left (SENT, STOPPING). It reads their input
+        without the lock, since that stays until the end.
+   (L3) A call whose caller has given up is answered when its grace is over, by the rank or by us,
+        so that no deadline depends on another machine.
+   (L4) A lane's places are made once, for the most that it may ever have; credits are at most that.
+
+   *How many jobs a rank has.* One for each of its processes, and as many more as keep them busy
+   while an answer and the next job are on their way, which takes up to a millisecond: that many
+   jobs of the present length. Where a job takes long none is kept waiting behind it, since another
+   rank might have had it.
+
+   *Answers.* A small one is copied out of its packet, a large one is fetched to memory that
+   becomes the caller's. If the caller is gone by then, it is dropped.
+
+   Rejected: taking back what waits at a rank when others have nothing to do (another round trip, for
+   jobs that are short by the rule above); letting ranks steal from each other (the same, and rank 0
+   would not know where a job is). */
+#include "pool/remote_lane.h"
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/panic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WORKERS_MAX = 1024,          /* of a pool */
+    BATCH = 64,                  /* jobs that leave in one turn under the lock */
+    AHEAD_MAX = 63,              /* jobs behind the one that runs, for each process */
+    ROUND_TRIP_NS = 1000 * 1000, /* what they have to bridge */
+    STORY_BYTES = 128,
+    WEIGHT = 8, /* of what is known against what is new */
+};
+
+/* Behind a job that takes so long nothing waits. */
+static const int64_t LONG_NS = SKUA_MS(50);
+
+static struct skua__lane *lane_of(struct skua__remote *remote)
+{
+    return SKUA_CONTAINER(remote, struct skua__lane, remote);
+}
+
+/* A hint for the thread, which then takes the lock: set under it, cleared under it. */
+static void note_work(struct skua__lanes *lanes, bool has_work)
+{
+    skua__store(&lanes->has_work, has_work, relaxed);
+}
+
+/* --- (L) places ------------------------------------------------------------------------------- */
+
+static uint32_t number_of(const struct skua__lane *lane, const struct skua__place *place)
+{
+    return (uint32_t)(place - lane->places);
+}
+
+static struct skua__place *place_of(struct skua__lane *lane, uint64_t ticket)
+{
+    uint32_t number = (uint32_t)ticket;
+    if (number >= lane->place_count || lane->places[number].ticket != ticket ||
+        lane->places[number].state == SKUA__PLACE_FREE) {
+        return NULL;
+    }
+    return &lane->places[number];
+}
+
+static void free_place(struct skua__lane *lane, struct skua__place *place)
+{
+    lane->stopping -= place->state == SKUA__PLACE_STOPPING;
+    place->state = SKUA__PLACE_FREE;
+    place->call = NULL;
+    place->next = lane->free;
+    lane->free = number_of(lane, place);
+}
+
+static void queue_place(struct skua__lane *lane, struct skua__place *place)
+{
+    place->next = SKUA__PLACE_NONE;
+    if (lane->first_posted == SKUA__PLACE_NONE) {
+        lane->first_posted = number_of(lane, place);
+    } else {
+        lane->places[lane->last_posted].next = number_of(lane, place);
+    }
+    lane->last_posted = number_of(lane, place);
+}
+
+/* The next one that is to leave, out of the queue; or NULL. */
+static struct skua__place *next_posted(struct skua__lane *lane)
+{
+    while (lane->first_posted != SKUA__PLACE_NONE) {
+        struct skua__place *place = &lane->places[lane->first_posted];
+        lane->first_posted = place->next;
+        if (place->state == SKUA__PLACE_POSTED) {
+            return place;
+        }
+        free_place(lane, place); /* REVOKED */
+    }
+    return NULL;
+}
+
+/* --- (L) what the pool asks for --------------------------------------------------------------- */
+
+static void post(struct skua__remote *remote, struct skua__call *call)
+{
+    struct skua__lane *lane = lane_of(remote);
+    skua_require(lane->free != SKUA__PLACE_NONE); /* L4 */
+    struct skua__place *place = &lane->places[lane->free];
+    lane->free = place->next;
+    place->ticket = (skua__lead_serial(lane->lanes->lead) << 32) | number_of(lane, place);
+    place->state = SKUA__PLACE_POSTED;
+    place->call = call;
+    call->ticket = place->ticket;
+    queue_place(lane, place);
+    note_work(lane->lanes, true);
+}
+
+static int revoke(struct skua__remote *remote, struct skua__call *call, int status)
+{
+    struct skua__lane *lane = lane_of(remote);
+    struct skua__place *place = place_of(lane, call->ticket);
+    skua_require(place != NULL && place->call == call);
+    if (place->state == SKUA__PLACE_POSTED) {
+        place->state = SKUA__PLACE_REVOKED;
+        place->call = NULL;
+        return 1;
+    }
+    if (place->state == SKUA__PLACE_SENT) {
+        place->state = SKUA__PLACE_STOPPING;
+        place->must_cancel = true;
+        place->status = status;
+        place->due_ns = call->grace_ns > 0 ? skua__clock_real_ns() + call->grace_ns : 0;
+        lane->due_ns =
+            lane->stopping++ == 0 || place->due_ns < lane->due_ns ? place->due_ns : lane->due_ns;
+        note_work(lane->lanes, true);
+        skua__cluster_ring(skua__lead_cluster(lane->lanes->lead));
+    }
+    return 0;
+}
+
+/* Without the lock. */
+static void flush(void)
+{
+    struct skua__lead *lead = skua__lead_current();
+    if (lead != NULL) {
+        skua__cluster_ring(skua__lead_cluster(lead));
+    }
+}
+
+static const struct skua__remote_ops operations = {post, revoke, flush};
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+struct departure {
+    const struct skua__call *call;
+    uint64_t ticket;
+    int64_t left_ns;
+};
+
+static const void *input_of(const struct skua__call *call)
+{
+    return call->in.data != NULL || call->in_loan == NULL ? call->in.data : call->in_loan->memory;
+}
+
+/* (L) */
+static size_t take_departures(struct skua__lane *lane, struct departure departures[], size_t count)
+{
+    size_t taken = 0;
+    struct skua__place *place;
+    while (taken < count && (place = next_posted(lane)) != NULL) {
+        place->state = SKUA__PLACE_SENT;
+        lane->stats.sent++;
+        lane->stats.bytes_in += place->call->in.bytes;
+        departures[taken++] = (struct departure){place->call, place->ticket, SKUA__NEVER};
+    }
+    return taken;
+}
+
+/* By L2. */
+static int send_job(const struct skua__lane *lane, const struct departure *departure)
+{
+    const struct skua__call *call = departure->call;
+    const struct skua__record_job job = {
+        .name_hash = call->job->name_hash,
+        .bytes = call->in.bytes,
+        .left_ns = departure->left_ns,
+        .grace_ns = call->grace_ns,
+        .priority = SKUA__PRIORITIES / 2 - 1 - (int)call->priority,
+        .attempts = call->attempts,
+    };
+    const struct skua__part parts[] = {
+        {&job, sizeof job},
+        {input_of(call), call->in.bytes <= SKUA__EAGER_BYTES ? call->in.bytes : 0},
+    };
+    return skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank, SKUA__RECORD_JOB,
+                              lane->lanes->number, departure->ticket, parts, SKUA_COUNT_OF(parts));
+}
+
+/* The call in the place ends with what we have. */
+static void end_here(struct skua__lane *lane, uint64_t ticket, int status)
+{
+    skua_pool *pool = lane->lanes->pool;
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    struct skua__place *place = place_of(lane, ticket);
+    if (place != NULL && place->call != NULL) {
+        struct skua__call *call = place->call;
+        free_place(lane, place);
+        lane->ended++;
+        lane->stats.failed++;
+        skua__remote_answered(&lane->remote, call, status, NULL, NULL, &after);
+    }
+    skua__pool_unlock_after(pool, &after);
+}
+
+static bool send_posted(struct skua__lane *lane)
+{
+    skua_pool *pool = lane->lanes->pool;
+    struct departure departures[BATCH];
+    bool has_sent = false;
+    size_t count;
+    do {
+        skua__pool_lock(pool);
+        count = lane->is_lost ? 0 : take_departures(lane, departures, BATCH);
+        skua__pool_unlock(pool);
+        for (size_t i = 0; i < count; i++) {
+            if (send_job(lane, &departures[i]) == -ENOMEM) {
+                end_here(lane, departures[i].ticket, -ENOMEM);
+            }
+        }
+        has_sent |= count > 0;
+    } while (count == BATCH);
+    return has_sent;
+}
+
+/* --- those whose callers have given up -------------------------------------------------------- */
+
+static void cancel_there(const struct skua__lane *lane, uint64_t ticket)
+{
+    /* Without memory the job runs on there, and its answer is dropped. */
+    int status = skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank,
+                                    SKUA__RECORD_CANCEL, lane->lanes->number, ticket, NULL, 0);
+    (void)status;
+}
+
+/* (L) The next place from `from` on that has to be seen to, and what is the earliest later on. */
+static struct skua__place *next_stopping(struct skua__lane *lane, uint32_t from, int64_t now_ns)
+{
+    for (uint32_t i = from; i < lane->place_count; i++) {
+        struct skua__place *place = &lane->places[i];
+        if (place->state == SKUA__PLACE_STOPPING) {
+            if (place->must_cancel || place->due_ns <= now_ns) {
+                return place;
+            }
+            lane->due_ns = place->due_ns < lane->due_ns ? place->due_ns : lane->due_ns;
+        }
+    }
+    return NULL;
+}
+
+static bool stop_overdue(struct skua__lane *lane, int64_t now_ns)
+{
+    skua_pool *pool = lane->lanes->pool;
+    bool has_stopped = false;
+    uint32_t from = 0;
+    skua__pool_lock(pool);
+    lane->due_ns = SKUA__NEVER;
+    struct skua__place *place;
+    while ((place = next_stopping(lane, from, now_ns)) != NULL) {
+        uint64_t ticket = place->ticket;
+        int status = place->status;
+        bool must_cancel = place->must_cancel, is_due = place->due_ns <= now_ns;
+        place->must_cancel = false;
+        from = number_of(lane, place) + is_due; /* or look at it again, for its moment */
+        skua__pool_unlock(pool);
+        if (must_cancel) {
+            cancel_there(lane, ticket);
+        }
+        if (is_due) {
+            end_here(lane, ticket, status);
+        }
+        has_stopped = true;
+        skua__pool_lock(pool);
+    }
+    skua__pool_unlock(pool);
+    return has_stopped;
+}
+
+/* The pool closes: nobody waits for other machines. */
+static bool stop_all(struct skua__lane *lane)
+{
+    skua_pool *pool = lane->lanes->pool;
+    bool has_stopped = false;
+    for (;;) {
+        skua__pool_lock(pool);
+        struct skua__link *first = skua__list_first(&lane->remote.calls);
+        struct skua__call *call =
+            first != NULL ? SKUA_CONTAINER(first, struct skua__call, link) : NULL;
+        uint64_t ticket = call != NULL ? call->ticket : 0;
+        struct skua__place *place = call != NULL ? place_of(lane, ticket) : NULL;
+        if (place != NULL && place->state == SKUA__PLACE_POSTED) {
+            int status = revoke(&lane->remote, call, -ESHUTDOWN);
+            skua_require(status == 1);
+            struct skua__after after;
+            skua__after_init(&after);
+            skua__remote_answered(&lane->remote, call, -ESHUTDOWN, NULL, NULL, &after);
+            skua__pool_unlock_after(pool, &after);
+            has_stopped = true;
+            continue;
+        }
+        skua__pool_unlock(pool);
+        if (place == NULL) {
+            return has_stopped;
+        }
+        end_here(lane, ticket, -ESHUTDOWN);
+        has_stopped = true;
+    }
+}
+
+void skua__lanes_stop(struct skua__lanes *lanes)
+{
+    skua__store(&lanes->is_closing, true, relaxed);
+    note_work(lanes, true);
+    skua__cluster_ring(skua__lead_cluster(lanes->lead));
+}
+
+/* --- the thread's turn ------------------------------------------------------------------------ */
+
+bool skua__lanes_work(struct skua__lanes *lanes)
+{
+    int64_t now_ns = skua__clock_real_ns();
+    bool is_due = skua__lanes_due_ns(lanes) <= now_ns;
+    if (!skua__load(&lanes->has_work, relaxed) && !is_due) {
+        return false;
+    }
+    skua__pool_lock(lanes->pool);
+    note_work(lanes, false);
+    skua__pool_unlock(lanes->pool);
+    bool has_moved = false;
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        if (skua__load(&lanes->is_closing, relaxed)) {
+            has_moved |= stop_all(&lanes->lane[rank]);
+        }
+        has_moved |= send_posted(&lanes->lane[rank]);
+        has_moved |= stop_overdue(&lanes->lane[rank], now_ns);
+    }
+    return has_moved;
+}
+
+bool skua__lanes_expect(struct skua__lanes *lanes, uint32_t rank)
+{
+    bool expects = false;
+    skua__pool_lock(lanes->pool);
+    for (uint32_t i = 1; i < lanes->count && !expects; i++) {
+        const struct skua__lane *lane = &lanes->lane[i];
+        expects = (rank == 0 || rank == i) && !lane->is_lost &&
+                  (lane->remote.load > 0 || lane->places == NULL); /* or it is opening */
+    }
+    skua__pool_unlock(lanes->pool);
+    return expects;
+}
+
+int64_t skua__lanes_due_ns(struct skua__lanes *lanes)
+{
+    int64_t due = SKUA__NEVER;
+    skua__pool_lock(lanes->pool);
+    for (uint32_t i = 1; i < lanes->count; i++) {
+        const struct skua__lane *lane = &lanes->lane[i];
+        due = lane->stopping > 0 && lane->due_ns < due ? lane->due_ns : due;
+    }
+    skua__pool_unlock(lanes->pool);
+    return due;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* (L) How much the rank gets from now on. */
+static void adapt(struct skua__lane *lane, int64_t run_ns)
+{
+    if (run_ns > 0) {
+        lane->run_ns = lane->run_ns == 0 ? run_ns : (lane->run_ns * (WEIGHT - 1) + run_ns) / WEIGHT;
+    }
+    int64_t ahead = lane->run_ns == 0         ? 1
+                    : lane->run_ns >= LONG_NS ? 0
+                                              : 1 + ROUND_TRIP_NS / lane->run_ns;
+    ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead;
+    lane->remote.credits = lane->remote.workers * (1 + (uint32_t)ahead);
+}
+
+/* An answer, as far as it has come. */
+struct arrival {
+    struct skua__fetch fetch; /* of a large one */
+    struct skua__lane *lane;
+    struct skua__record_answer head;
+    char *text;   /* or NULL */
+    char *memory; /* of the answer if it is long; else `inside` */
+    const void *data;
+    bool is_short;
+    char inside[SKUA__OUT_INLINE_BYTES];
+};
+
+static void release_there(const struct skua__lane *lane, uint64_t ticket)
+{
+    int status = skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank,
+                                    SKUA__RECORD_DONE, lane->lanes->number, ticket, NULL, 0);
+    (void)status;
+}
+
+/* (L) The answer as a loan; NULL with *status changed: there is no memory. */
+static struct skua__loan *loan_of(struct arrival *arrival, int *status)
+{
+    if (arrival->head.bytes == 0) {
+        return NULL;
+    }
+    if (!arrival->is_short && arrival->memory == NULL) {
+        *status = -ENOMEM;
+        return NULL;
+    }
+    struct skua__loan *loan = skua__loan_make(
+        arrival->lane->lanes->pool, arrival->is_short ? SKUA__LOAN_SHORT : SKUA__LOAN_PRIVATE);
+    if (loan == NULL) {
+        *status = -ENOMEM;
+        return NULL;
+    }
+    loan->bytes = arrival->head.bytes;
+    if (arrival->is_short) {
+        memcpy(loan->memory, arrival->data, arrival->head.bytes);
+    } else {
+        loan->memory = arrival->memory;
+        arrival->memory = NULL;
+    }
+    return loan;
+}
+
+/* What the rank says of a job that it was told to stop is only that. */
+static int status_in(const struct skua__place *place, int status)
+{
+    bool was_stopped = status == -ECANCELED || status == -ETIMEDOUT;
+    return place->state == SKUA__PLACE_STOPPING && was_stopped ? place->status : status;
+}
+
+/* All of it is here. */
+static void settle(struct arrival *arrival, uint64_t ticket)
+{
+    struct skua__lane *lane = arrival->lane;
+    skua_pool *pool = lane->lanes->pool;
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    struct skua__place *place = place_of(lane, ticket);
+    if (place != NULL && place->call != NULL) {
+        struct skua__call *call = place->call;
+        int status = status_in(place, arrival->head.status);
+        free_place(lane, place);
+        lane->ended++;
+        lane->stats.answered++;
+        lane->stats.failed += status < 0;
+        lane->stats.bytes_out += arrival->head.bytes;
+        lane->stats.busy_ns = arrival->head.busy_ns;
+        adapt(lane, arrival->head.run_ns);
+        struct skua__loan *loan = loan_of(arrival, &status);
+        skua__remote_answered(&lane->remote, call, status, loan, arrival->text, &after);
+        arrival->text = NULL;
+    }
+    skua__pool_unlock_after(pool, &after);
+    skua__free(arrival->text);
+    skua__free(arrival->memory);
+}
+
+static void on_arrived(struct skua__cluster *cluster, struct skua__fetch *fetch)
+{
+    (void)cluster;
+    struct arrival *arrival = SKUA_CONTAINER(fetch, struct arrival, fetch);
+    struct skua__lanes *lanes = arrival->lane->lanes;
+    release_there(arrival->lane, fetch->ticket);
+    if (skua__lanes_visit(lanes)) {
+        settle(arrival, fetch->ticket);
+        skua__lanes_leave(lanes);
+    } else { /* the pool is gone */
+        skua__free(arrival->text);
+        skua__free(arrival->memory);
+    }
+    skua__lanes_unref(lanes);
+    skua__free(arrival);
+}
+
+/* Does somebody wait for it? */
+static bool is_wanted(struct skua__lane *lane, uint64_t ticket)
+{
+    skua__pool_lock(lane->lanes->pool);
+    const struct skua__place *place = place_of(lane, ticket);
+    bool wanted = place != NULL && place->call != NULL;
+    skua__pool_unlock(lane->lanes->pool);
+    return wanted;
+}
+
+static bool fetch_answer(const struct arrival *start, uint64_t ticket)
+{
+    struct skua__lane *lane = start->lane;
+    struct arrival *arrival = skua__alloc(sizeof *arrival);
+    char *memory = arrival != NULL ? skua__alloc_dirty(start->head.bytes) : NULL;
+    if (memory == NULL) {
+        skua__free(arrival);
+        return false;
+    }
+    *arrival = *start;
+    arrival->memory = memory;
+    arrival->fetch = (struct skua__fetch){
+        .from = lane->rank,
+        .pool = lane->lanes->number,
+        .ticket = ticket,
+        .data = memory,
+        .bytes = start->head.bytes,
+        .arrived = on_arrived,
+    };
+    skua__lanes_ref(lane->lanes);
+    skua__cluster_fetch(skua__lead_cluster(lane->lanes->lead), &arrival->fetch);
+    return true;
+}
+
+/* It is small enough to be in the record. */
+static void take_small(struct arrival *arrival, const void *data, uint64_t ticket)
+{
+    size_t bytes = arrival->head.bytes;
+    arrival->is_short = bytes <= SKUA__OUT_INLINE_BYTES;
+    arrival->data = data;
+    if (!arrival->is_short) {
+        arrival->memory = skua__alloc_dirty(bytes);
+        if (arrival->memory != NULL) {
+            memcpy(arrival->memory, data, bytes);
+        }
+    }
+    settle(arrival, ticket);
+}
+
+static char *copy_text(const char *text, size_t bytes)
+{
+    char *copy = bytes > 0 ? skua__alloc(bytes + 1) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, text, bytes);
+    }
+    return copy;
+}
+
+bool skua__lanes_answer(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record)
+{
+    struct skua__lane *lane = &lanes->lane[rank];
+    const struct skua__record_answer *head = skua__record_body(record, sizeof *head);
+    if (head == NULL || head->bytes > lanes->payload_max) {
+        return false;
+    }
+    const char *text = (const char *)(head + 1);
+    bool is_eager = head->bytes <= SKUA__EAGER_BYTES;
+    size_t left = record->bytes - sizeof *record - sizeof *head;
+    if (head->text_bytes > left || (is_eager && head->bytes > left - head->text_bytes)) {
+        return false;
+    }
+    if (!is_wanted(lane, record->ticket)) {
+        if (!is_eager) {
+            release_there(lane, record->ticket);
+        }
+        return true;
+    }
+    struct arrival arrival = {
+        .lane = lane, .head = *head, .text = copy_text(text, head->text_bytes)};
+    if (is_eager) {
+        take_small(&arrival, text + head->text_bytes, record->ticket);
+    } else if (!fetch_answer(&arrival, record->ticket)) {
+        release_there(lane, record->ticket);
+        settle(&arrival, record->ticket); /* without its memory: -ENOMEM */
+    }
+    return true;
+}
+
+/* --- inputs ----------------------------------------------------------------------------------- */
+
+bool skua__lanes_piece(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record,
+                       const void **data)
+{
+    struct skua__lane *lane = &lanes->lane[rank];
+    const struct skua__record_pull *pull = skua__record_body(record, sizeof *pull);
+    *data = NULL;
+    bool is_sense = true;
+    skua__pool_lock(lanes->pool);
+    const struct skua__place *place = place_of(lane, record->ticket);
+    if (place != NULL && place->call != NULL) {
+        const struct skua__call *call = place->call;
+        is_sense = pull->offset <= call->in.bytes && pull->bytes <= call->in.bytes - pull->offset;
+        *data = is_sense ? (const char *)input_of(call) + pull->offset : NULL;
+    }
+    skua__pool_unlock(lanes->pool);
+    return is_sense;
+}
+
+/* --- lanes come and go ------------------------------------------------------------------------ */
+
+bool skua__lanes_opened(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record)
+{
+    struct skua__lane *lane = &lanes->lane[rank];
+    const struct skua__record_opened *opened = skua__record_body(record, sizeof *opened);
+    if (opened == NULL || opened->workers > WORKERS_MAX || lane->places != NULL) {
+        return false;
+    }
+    if (opened->status < 0) {
+        lane->is_lost = true;
+        skua__report("rank %u (%s) of the cluster has no processes for a pool: %s", rank,
+                     skua__lead_host(lanes->lead, rank), skua_error_text(opened->status));
+        return true;
+    }
+    uint32_t count = opened->workers * (1 + AHEAD_MAX);
+    struct skua__place *places = skua__alloc(count * sizeof *places);
+    if (places == NULL) {
+        lane->is_lost = true;
+        return true;
+    }
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(lanes->pool);
+    lane->places = places;
+    lane->place_count = count;
+    lane->free = SKUA__PLACE_NONE;
+    for (uint32_t i = count; i > 0; i--) {
+        free_place(lane, &places[i - 1]);
+    }
+    lane->remote.workers = lane->stats.workers = opened->workers;
+    adapt(lane, 0);
+    lane->is_attached = true;
+    skua__remote_attach(&lane->remote, &after);
+    skua__pool_unlock_after(lanes->pool, &after);
+    return true;
+}
+
+/* (L) The next call that the lane had, which has begun for all that is known if it has left. */
+static struct skua__call *next_call(struct skua__lane *lane, bool *has_begun)
+{
+    struct skua__link *first = skua__list_first(&lane->remote.calls);
+    if (first == NULL) {
+        return NULL;
+    }
+    struct skua__call *call = SKUA_CONTAINER(first, struct skua__call, link);
+    const struct skua__place *place = place_of(lane, call->ticket);
+    *has_begun = place == NULL || place->state != SKUA__PLACE_POSTED;
+    return call;
+}
+
+void skua__lanes_lost(struct skua__lanes *lanes, uint32_t rank)
+{
+    struct skua__lane *lane = &lanes->lane[rank];
+    char story[STORY_BYTES];
+    snprintf(story, sizeof story, "rank %u (%s) of the cluster was lost", rank,
+             skua__lead_host(lanes->lead, rank));
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(lanes->pool);
+    lane->is_lost = true;
+    lane->stats.workers = lane->remote.workers = lane->remote.credits = 0;
+    lane->stats.lost += lane->remote.load;
+    struct skua__call *call;
+    bool has_begun;
+    while ((call = next_call(lane, &has_begun)) != NULL) {
+        if (skua__remote_lost(&lane->remote, call, has_begun, &after, story)) {
+            skua__pool_unlock_after(lanes->pool, &after);
+            skua__after_init(&after);
+            skua__pool_lock(lanes->pool);
+        }
+    }
+    lane->first_posted = SKUA__PLACE_NONE;
+    lane->stopping = 0;
+    lane->place_count = 0; /* whoever comes with a ticket finds nothing */
+    skua__pool_unlock_after(lanes->pool, &after);
+}
+
+struct skua__lanes *skua__lanes_create(struct skua__lead *lead, skua_pool *pool, uint32_t count)
+{
+    struct skua__lanes *lanes = skua__alloc(sizeof *lanes + count * sizeof lanes->lane[0]);
+    if (lanes == NULL) {
+        return NULL;
+    }
+    lanes->lead = lead;
+    lanes->pool = pool;
+    lanes->count = count;
+    lanes->payload_max = pool->payload_max;
+    for (uint32_t rank = 1; rank < count; rank++) {
+        struct skua__lane *lane = &lanes->lane[rank];
+        lane->lanes = lanes;
+        lane->rank = rank;
+        lane->first_posted = lane->free = SKUA__PLACE_NONE;
+        lane->due_ns = SKUA__NEVER;
+        lane->remote.pool = pool;
+        lane->remote.ops = &operations;
+        skua__list_init(&lane->remote.calls);
+    }
+    return lanes;
+}
+
+void skua__lanes_free(struct skua__lanes *lanes)
+{
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        skua__free(lanes->lane[rank].places);
+    }
+    skua__free(lanes);
+}
