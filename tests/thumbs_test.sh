@@ -107,7 +107,7 @@ if [ -z "$sanitizer" ]; then
     ended eat over_limit ''
 fi
 if grep -q '"sandbox": true' report; then
-    ended open crashed 'signal 31'
+    ended open over_limit 'forbids'
     good=11
 else
     good=12
