@@ -18,6 +18,10 @@
    it, then naps for an eighth of the time that nothing has happened, 50 us to 1 ms. Where nothing
    can come, on rank 0 without jobs elsewhere, it sleeps until the bell.
 
+   *Batches.* What is posted within 20 us of a packet to the same rank waits for those to be over,
+   and makes one packet with what comes meanwhile. So a single job waits for nothing, and of many
+   short ones, whose answers come one by one, each side handles dozens at a time.
+
    *Silence.* A rank that owes something is asked for a sign of life a few times before it is given
    up. Looks are counted, not time, since this process may have been stopped itself.
 
@@ -44,6 +48,7 @@
 enum {
     LOOKS = 10, /* for silence, in silence_ns */
     LOOK_NS = 30 * 1000,
+    PACE_NS = 20 * 1000, /* between two packets to a rank, unless one is full */
     NAP_MIN_NS = 50 * 1000,
     NAP_MAX_NS = 1000 * 1000,
     NAP_DIVISOR = 8,
@@ -208,14 +213,30 @@ static void end_staged(struct skua__cluster *cluster, struct skua__parcel *parce
     skua__free(SKUA_CONTAINER(parcel, struct staged, parcel));
 }
 
-/* (K) All packets of the first peer that has some. */
-static bool take_packets(struct skua__cluster *cluster, struct skua__list *packets)
+/* (K) The first peer that has something which may leave now, out of the list; or NULL. */
+static struct skua__peer *next_dirty(struct skua__cluster *cluster, int64_t now_ns)
 {
-    struct skua__link *first = skua__list_pop_front(&cluster->dirty);
-    if (first == NULL) {
+    cluster->holds_back = false;
+    for (struct skua__link *link = cluster->dirty.head.next; link != &cluster->dirty.head;
+         link = link->next) {
+        struct skua__peer *peer = SKUA_CONTAINER(link, struct skua__peer, dirty);
+        if (!skua__list_is_empty(&peer->full) || now_ns - peer->sent_ns >= PACE_NS) {
+            skua__list_remove(link);
+            peer->sent_ns = now_ns;
+            return peer;
+        }
+        cluster->holds_back = true;
+    }
+    return NULL;
+}
+
+/* (K) All packets of such a peer. */
+static bool take_packets(struct skua__cluster *cluster, struct skua__list *packets, int64_t now_ns)
+{
+    struct skua__peer *peer = next_dirty(cluster, now_ns);
+    if (peer == NULL) {
         return false;
     }
-    struct skua__peer *peer = SKUA_CONTAINER(first, struct skua__peer, dirty);
     struct skua__link *link;
     while ((link = skua__list_pop_front(&peer->full)) != NULL) {
         skua__list_push_back(packets, link);
@@ -248,11 +269,12 @@ static void send_packet(struct skua__cluster *cluster, struct skua__packet *pack
 static bool send_packets(struct skua__cluster *cluster)
 {
     bool has_sent = false;
+    int64_t now_ns = skua__clock_real_ns();
     for (;;) {
         struct skua__list packets;
         skua__list_init(&packets);
         lock(cluster);
-        bool is_more = take_packets(cluster, &packets);
+        bool is_more = take_packets(cluster, &packets, now_ns);
         unlock(cluster);
         if (!is_more) {
             return has_sent;
@@ -509,7 +531,7 @@ static bool turn(struct skua__cluster *cluster)
 
 static bool expects(struct skua__cluster *cluster)
 {
-    return cluster->sending > 0 || cluster->fetching > 0 ||
+    return cluster->holds_back || cluster->sending > 0 || cluster->fetching > 0 ||
            cluster->user.expects(cluster->user.arg);
 }
 
@@ -519,7 +541,7 @@ static int64_t nap_ns(struct skua__cluster *cluster, int64_t quiet)
     if (!expects(cluster)) {
         return SKUA__NEVER;
     }
-    if (quiet < LOOK_NS) {
+    if (quiet < LOOK_NS || cluster->holds_back) {
         return 0;
     }
     int64_t nap = quiet / NAP_DIVISOR;
@@ -577,8 +599,8 @@ static void work(struct skua__cluster *cluster)
         }
         if (has_moved) {
             cluster->quiet_ns = now_ns;
-        } else if (is_ending &&
-                   (cluster->sending == 0 || skua__load(&cluster->has_lost, relaxed))) {
+        } else if (is_ending && ((cluster->sending == 0 && !cluster->holds_back) ||
+                                 skua__load(&cluster->has_lost, relaxed))) {
             return;
         } else {
             rest(cluster, bell, now_ns);

@@ -69,6 +69,7 @@ struct skua__peer {
     struct skua__list full;    /* (K) packets */
     struct skua__packet *open; /* (K) the one that is being filled, or NULL */
     _Atomic bool is_lost;      /* set once, by the thread */
+    int64_t sent_ns;           /* the last packet */
     uint32_t missed;           /* looks since it was heard while it owed something */
     _Atomic uint64_t messages; /* packets and pieces, sent and received */
 };
@@ -89,6 +90,7 @@ struct skua__cluster {
     struct skua__list asked; /* fetches with pieces under way */
     struct skua__list dead;  /* fetches from lost ranks: the transport may still write there */
     uint32_t next_id;
+    bool holds_back;   /* something waits for more of its kind */
     uint32_t sending;  /* parcels in the transport */
     uint32_t fetching; /* pieces that were asked for */
     int64_t look_ns;   /* when to look for silence next */
