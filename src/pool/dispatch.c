@@ -572,6 +572,16 @@ void skua__remote_detach(struct skua__remote *remote)
     unlink_if_linked(&remote->link);
 }
 
+uint64_t skua__remote_credits(const skua_pool *pool)
+{
+    uint64_t credits = 0;
+    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        credits += SKUA_CONTAINER(link, struct skua__remote, link)->credits;
+    }
+    return credits;
+}
+
 static void leave_remote(struct skua__remote *remote, struct skua__call *call)
 {
     skua__list_remove(&call->link);
