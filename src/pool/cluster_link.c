@@ -9,7 +9,7 @@
    (N1) The transport is called by the thread alone, and so is the user.
    (N2) Records to one rank leave in the order in which they were posted.
    (N3) Memory of the transport's is given back by its event only. What a lost rank will never
-        send or take stays allocated (`dead`), since it might come after all.
+        send or take stays until the transport has stopped, since it might come after all.
    (N4) Whoever posts counts the bell after the post, and the thread reads the count before it
         looks: so it never sleeps over a post.
 
@@ -248,6 +248,14 @@ static bool take_packets(struct skua__cluster *cluster, struct skua__list *packe
     return true;
 }
 
+static void note_sending(struct skua__cluster *cluster, struct skua__parcel *parcel,
+                         struct skua__peer *peer)
+{
+    cluster->sending++;
+    skua__list_push_back(&cluster->under_way, &parcel->link);
+    count_message(peer);
+}
+
 static void send_packet(struct skua__cluster *cluster, struct skua__packet *packet)
 {
     struct skua__peer *peer = packet->peer;
@@ -258,8 +266,7 @@ static void send_packet(struct skua__cluster *cluster, struct skua__packet *pack
                      : cluster->transport.send(cluster->transport.self, to, packet->data,
                                                packet->bytes, &packet->parcel);
     if (status == 0) {
-        cluster->sending++;
-        count_message(peer);
+        note_sending(cluster, &packet->parcel, peer);
         return;
     }
     end_packet(cluster, &packet->parcel);
@@ -317,8 +324,7 @@ static bool send_piece(struct skua__cluster *cluster, uint32_t to,
         parcel->ended(cluster, parcel);
         return false;
     }
-    cluster->sending++;
-    count_message(&cluster->peers[to]);
+    note_sending(cluster, parcel, &cluster->peers[to]);
     return true;
 }
 
@@ -457,6 +463,7 @@ static void on_sent(void *arg, void *token)
     struct skua__cluster *cluster = arg;
     struct skua__parcel *parcel = token;
     cluster->sending--;
+    skua__list_remove(&parcel->link);
     parcel->ended(cluster, parcel);
 }
 
@@ -656,6 +663,7 @@ int skua__cluster_create(struct skua__cluster **out, const skua_cluster_transpor
     cluster->end_code = -1;
     skua__list_init(&cluster->dirty);
     skua__list_init(&cluster->fetches);
+    skua__list_init(&cluster->under_way);
     skua__list_init(&cluster->asked);
     skua__list_init(&cluster->dead);
     int status = start_thread(cluster);
@@ -689,6 +697,29 @@ void skua__cluster_go(struct skua__cluster *cluster, const struct skua__cluster_
     set_step(cluster, WORKING);
 }
 
+/* What lost ranks have neither taken nor sent: the transport is no more, and nobody writes. */
+static void drop_the_rest(struct skua__cluster *cluster)
+{
+    struct skua__link *link;
+    while ((link = skua__list_pop_front(&cluster->under_way)) != NULL) {
+        struct skua__parcel *parcel = SKUA_CONTAINER(link, struct skua__parcel, link);
+        parcel->ended(cluster, parcel);
+    }
+    while ((link = skua__list_pop_front(&cluster->dead)) != NULL) {
+        struct skua__fetch *fetch = SKUA_CONTAINER(link, struct skua__fetch, link);
+        if (fetch->dropped != NULL) {
+            fetch->dropped(cluster, fetch);
+        }
+    }
+    for (uint32_t rank = 0; cluster->peers != NULL && rank < cluster->size; rank++) {
+        struct skua__peer *peer = &cluster->peers[rank];
+        skua__free(peer->open);
+        while ((link = skua__list_pop_front(&peer->full)) != NULL) {
+            skua__free(SKUA_CONTAINER(link, struct skua__packet, link));
+        }
+    }
+}
+
 void skua__cluster_end(struct skua__cluster *cluster, int code)
 {
     cluster->end_code = code;
@@ -696,6 +727,7 @@ void skua__cluster_end(struct skua__cluster *cluster, int code)
     set_step(cluster, has_worked ? ENDING : FAILED);
     skua__cluster_ring(cluster);
     pthread_join(cluster->thread, NULL);
+    drop_the_rest(cluster);
     while (cluster->kept != NULL) {
         struct skua__packet *packet = cluster->kept;
         cluster->kept = packet->next;

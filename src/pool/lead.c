@@ -392,7 +392,7 @@ void skua__lead_end(struct skua__lead *lead, int code)
     skua__cluster_end(cluster, code);
     for (uint32_t i = 0; i < lead->pool_count; i++) {
         if (lead->pools[i] != NULL) { /* of a pool that was forgotten */
-            skua__lanes_free(lead->pools[i]);
+            skua__lanes_unref(lead->pools[i]);
         }
     }
     skua__free(lead);

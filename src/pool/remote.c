@@ -478,6 +478,17 @@ static void settle(struct arrival *arrival, uint64_t ticket)
     skua__free(arrival->memory);
 }
 
+/* The rank was lost, and its call is over; the cluster ends. */
+static void on_dropped(struct skua__cluster *cluster, struct skua__fetch *fetch)
+{
+    (void)cluster;
+    struct arrival *arrival = SKUA_CONTAINER(fetch, struct arrival, fetch);
+    skua__free(arrival->text);
+    skua__free(arrival->memory);
+    skua__lanes_unref(arrival->lane->lanes);
+    skua__free(arrival);
+}
+
 static void on_arrived(struct skua__cluster *cluster, struct skua__fetch *fetch)
 {
     (void)cluster;
@@ -523,6 +534,7 @@ static bool fetch_answer(const struct arrival *start, uint64_t ticket)
         .data = memory,
         .bytes = start->head.bytes,
         .arrived = on_arrived,
+        .dropped = on_dropped,
     };
     skua__lanes_ref(lane->lanes);
     skua__cluster_fetch(skua__lead_cluster(lane->lanes->lead), &arrival->fetch);
