@@ -24,8 +24,8 @@ static int compute(skua_bytes in, skua_reply *reply)
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     do {
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    } while (ms < 0 || (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 <
-                           ms);
+    } while (ms < 0 ||
+             (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms);
     return 0;
 }
 SKUA_JOB(compute);
@@ -158,6 +158,14 @@ static int failing_task(void *arg)
     return skua_pool_call(expected->pool, expected->job, expected->in, &out, FOREVER);
 }
 
+static int behaving_task(void *arg)
+{
+    const struct expected *expected = arg;
+    skua_buf out;
+    int result = skua_pool_call(expected->pool, &behave_job, bytes_of("abc", 3), &out, FOREVER);
+    return result == 3 ? 0 : result;
+}
+
 /* The job fails by a limit, and says so. */
 static void check_quota(skua_pool *pool, const skua_job *job, skua_bytes in, int code,
                         const char *text)
@@ -202,8 +210,7 @@ static void processor_time_is_limited_for_each_job(void **state)
 static int files_main(void *arg)
 {
     const int few = 1000, many = 100 * 1000;
-    const skua_pool_limits limits = {
-        .file_bytes = 64 * 1024, .fds = 10, .no_new_privileges = true};
+    const skua_pool_limits limits = {.file_bytes = 64 * 1024, .fds = 10, .no_new_privileges = true};
     skua_pool *pool = open_limited(&limits);
     skua_buf out;
     CHECK_INT(skua_pool_call(pool, &write_file_job, BYTES(few), &out, FOREVER), 0);
@@ -226,14 +233,18 @@ static int sandbox_main(void *arg)
 {
     const skua_pool_limits limits = {.sandbox = true, .cpu_ns = SKUA_SEC(20)};
     skua_pool *pool = open_limited(&limits);
-    skua_buf out;
     for (int i = 0; i < 3; i++) {
-        CHECK_INT(skua_pool_call(pool, &behave_job, bytes_of("abc", 3), &out, FOREVER), 3);
+        struct expected expected = {.pool = pool};
+        skua_task *task;
+        CHECK_INT(skua_spawn(&task, behaving_task, &expected, NULL), 0);
+        CHECK_INT(skua_join(task, NULL, FOREVER), 0);
+        const skua_error *error = skua_task_error(task);
+        CHECK_STR(error != NULL ? error->text : "none", "none");
+        skua_task_release(task);
         check_echo(pool, "echo", 5);
     }
     check_quota(pool, &misbehave_job, bytes_of("o", 1), -EDQUOT, "(openat)");
-    check_quota(pool, &misbehave_job, bytes_of("s", 1), -EDQUOT,
-                "its sandbox forbids system call");
+    check_quota(pool, &misbehave_job, bytes_of("s", 1), -EDQUOT, "its sandbox forbids system call");
     check_quota(pool, &misbehave_job, bytes_of("f", 1), -EDQUOT, "(clone)");
     check_quota(pool, &misbehave_job, bytes_of("k", 1), -EDQUOT, "(kill)");
     check_quota(pool, &misbehave_job, bytes_of("x", 1), -EDQUOT, "(execve)");
@@ -406,9 +417,12 @@ static void bad_options_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(processor_time_is_limited_for_each_job), TEST(files_and_fds_are_limited),
-        TEST(a_sandbox_forbids_and_tells),            TEST(control_groups_are_found),
-        TEST(memory_is_limited_or_refused),           TEST(workers_run_where_they_are_put),
+        TEST(processor_time_is_limited_for_each_job),
+        TEST(files_and_fds_are_limited),
+        TEST(a_sandbox_forbids_and_tells),
+        TEST(control_groups_are_found),
+        TEST(memory_is_limited_or_refused),
+        TEST(workers_run_where_they_are_put),
         TEST(bad_options_are_refused),
     };
     return TEST_RUN(tests);

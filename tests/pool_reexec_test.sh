@@ -83,6 +83,32 @@ main
 create: -17: two jobs are called 'add'
 END
 
+# Libraries that are loaded when the workers are there: each worker loads them by itself.
+for library in liblate libplain; do
+    for mode in late late_prepared; do
+        expect "$library" "$work/program" $mode "$work/$library.so" <<END
+main
+tell: 0: $(echo "$tell" | if [ $mode = late ]; then sed 's/argument 7/argument 4/'
+    else sed 's/argument 7/argument 13/; s/main 0/main 1/'; fi)
+add: 7
+multiply: 12
+combine: 304
+combine: 304
+END
+    done
+done
+# But never another one of the same name.
+cp "$work/liblate.so" "$work/replaced.so"
+expect "a library that was replaced" "$work/program" late "$work/replaced.so" "$work/libother.so" <<END
+main
+tell: 0: $(echo "$tell" | sed 's/argument 7/argument 4/')
+add: 7
+multiply: 12
+rename: 0
+combine: -2: the library $work/replaced.so (deleted) is not there
+combine: -2: the library $work/replaced.so (deleted) is not there
+END
+
 if [ -f "$build/libskua.a" ]; then
     libraries=$(pkg-config --libs --static hwloc liburing 2>/dev/null || echo "-lhwloc -luring")
     if (cd "$source/tests/reexec" && cc -static program.c library.c "$build/libskua.a" $libraries \

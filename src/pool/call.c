@@ -8,15 +8,16 @@
         pool looks at it again.
    (C2) The frame and the input of a caller are touched only under the lock and before DONE, or by
         the caller, or while `is_copied` says so.
-   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked to
-        stop, and killed with its worker when its grace is over; it is never awaited longer. If it
-        answers in its grace that is the answer: what has succeeded is success.
+   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked
+        to stop, and killed with its worker when its grace is over; it is never awaited longer. If
+        it answers in its grace that is the answer: what has succeeded is success.
    (C4) A call whose worker was lost before it began gets another one: workers that are killed while
         idle fail no job.
 
    Who runs it: callers (tasks, foreign threads), the reactor, the supervisor. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/job.h"
 #include "pool/remote.h"
 #include "pool/state.h"
 #include "sched/service.h"
@@ -119,13 +120,18 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     skua_require(call->state == SKUA__CALL_NEW);
     skua__call_clear_timer(pool, call);
     if (call->in_loan != NULL) {
-        skua__loan_end(call->in_loan, after);
+        skua__loan_drop(call->in_loan, after);
         call->in_loan = NULL;
     }
     call->status = status;
     call->state = SKUA__CALL_DONE;
+    if (call->kind == SKUA__CALL_INIT) {
+        skua__life_init_ended(SKUA_CONTAINER(call, struct skua__process, init), after);
+        return;
+    }
     pool->stats.answered++;
     pool->failed += status < 0;
+    skua__life_drained(pool, after);
     if (call->kind == SKUA__CALL_FRAME) {
         wake_caller(call, after);
     } else if (call->kind == SKUA__CALL_TASK) {
@@ -482,7 +488,8 @@ int skua__call_check(const skua_pool *pool, const skua_job *job, skua_bytes in,
     if ((is_buf ? opts->in_buf->bytes : in.bytes) > pool->payload_max) {
         return -EMSGSIZE;
     }
-    return job->number == 0 || job->number > pool->job_count ? -ENOENT : 0;
+    return skua__job_is_late(job, pool->job_count) ? skua__job_prepare(job)
+                                                   : (job->number == 0 ? -ENOENT : 0);
 }
 
 void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after)
@@ -490,7 +497,7 @@ void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__aft
     if (out != NULL) {
         skua__loan_deliver(call->answer, out);
     } else if (call->answer != NULL) {
-        skua__loan_end(call->answer, after);
+        skua__loan_drop(call->answer, after);
     }
 }
 

@@ -3,8 +3,8 @@
    A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
    other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
    stands in a ring can be taken back until the worker begins it (ring.h), so this decides nothing
-   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to whoever
-   is idle, and one of a higher priority passes.
+   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to
+   whoever is idle, and one of a higher priority passes.
 
    Invariants
    (D1) A READY process stands in pool->idle if it has neither requests nor GRANTED calls, in
@@ -58,6 +58,7 @@ void skua__process_settle(struct skua__process *process)
         return;
     }
     const uint32_t load = live + process->granted;
+    skua__life_wear(process, load);
     if (load == 0 && !process->is_retiring) {
         /* The last one to finish is the first to go on: its caches are warm. */
         skua__list_push_front(&pool->idle, &process->place);
@@ -167,9 +168,10 @@ static uint16_t input_place(const struct skua__call *call)
     return call->has_block || is_there ? SKUA__BLOCK : SKUA__INLINE;
 }
 
-/* The input is in its place, or short: the request goes into the ring. */
-static void put(struct skua__process *process, struct skua__call *call)
+/* The input is in its place, or short. */
+void skua__call_put(struct skua__call *call)
 {
+    struct skua__process *process = call->process;
     skua_pool *pool = process->pool;
     const uint16_t where = input_place(call);
     const skua_call_opts *opts = call->opts;
@@ -178,8 +180,9 @@ static void put(struct skua__process *process, struct skua__call *call)
         .in_bytes = call->in.bytes,
         .in_block = where == SKUA__BLOCK ? call->block : SKUA__NO_BLOCK,
         .job_number = call->job->number,
-        .kind = SKUA__REQUEST_RUN,
+        .kind = call->kind == SKUA__CALL_INIT ? SKUA__REQUEST_INIT : SKUA__REQUEST_RUN,
         .in_where = where,
+        .in_is_lent = !call->has_block,
         .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;
@@ -187,7 +190,7 @@ static void put(struct skua__process *process, struct skua__call *call)
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
     skua__talk_begin(process, call);
-    if (skua__jobring_live(&process->ring) == 1) {
+    if (!skua__link_is_linked(&process->busy)) {
         note_head(process, skua__clock_real_ns());
     }
     if (!skua__link_is_linked(&process->fresh)) {
@@ -200,7 +203,7 @@ void skua__call_forward(struct skua__call *call, struct skua__after *after)
     struct skua__process *process = call->process;
     skua_require(call->state == SKUA__CALL_GRANTED && process->state == SKUA__PROCESS_READY);
     process->granted--;
-    put(process, call);
+    skua__call_put(call);
     skua__process_settle(process);
     skua__process_unref(process, after);
 }
@@ -224,7 +227,7 @@ static bool find_block(struct skua__process *process, struct skua__call *call)
    it has no memory for it. */
 static bool grant(struct skua__process *process, struct skua__call *call, struct skua__after *after)
 {
-    if (!find_block(process, call)) {
+    if (!skua__late_ready(process, call->job) || !find_block(process, call)) {
         return false;
     }
     call->process = process;
@@ -232,7 +235,7 @@ static bool grant(struct skua__process *process, struct skua__call *call, struct
         if (call->has_block) {
             memcpy(skua__arena_in(&process->arena, call->block), call->in.data, call->in.bytes);
         }
-        put(process, call);
+        skua__call_put(call);
     } else {
         call->state = SKUA__CALL_GRANTED;
         process->granted++;
@@ -349,8 +352,11 @@ static struct skua__call *second_of(struct skua__process *process)
 {
     struct skua__jobring *ring = &process->ring;
     const uint64_t oldest = skua__jobring_oldest(ring);
-    const uint64_t second = oldest != 0 ? skua__jobring_next(ring, oldest) : 0;
-    return second != 0 ? skua__jobring_sent(ring, second)->owner : NULL;
+    uint64_t ticket = oldest != 0 ? skua__jobring_next(ring, oldest) : 0;
+    while (ticket != 0 && skua__jobring_sent(ring, ticket)->owner == NULL) {
+        ticket = skua__jobring_next(ring, ticket); /* the library of a job */
+    }
+    return ticket != 0 ? skua__jobring_sent(ring, ticket)->owner : NULL;
 }
 
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
@@ -463,12 +469,12 @@ static bool take_answer(struct skua__process *process, const struct skua__respon
 {
     skua_pool *pool = process->pool;
     struct skua__call *call = skua__jobring_sent(&process->ring, response->ticket)->owner;
-    process->completed++;
-    process->pool->busy_ns += response->run_ns > 0 ? response->run_ns : 0;
-    learn(process, response->run_ns);
     if (call == NULL) {
-        return true;
+        return true; /* it has loaded a library */
     }
+    process->completed += call->kind != SKUA__CALL_INIT;
+    pool->busy_ns += response->run_ns > 0 ? response->run_ns : 0;
+    learn(process, response->run_ns);
     int status = response->status;
     if (response->text_bytes > 0) {
         copy_text(call, skua__jobring_bytes(&process->ring), response->text_bytes);

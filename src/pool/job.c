@@ -20,12 +20,14 @@
 
 #include "base/atomic.h"
 #include "base/lock.h"
+#include "base/mem.h"
 #include "base/panic.h"
 #include "pool/object.h"
 #include "pool/reexec.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +41,15 @@ static struct skua__lock lock;
 static _Atomic(skua_job *) lists[LISTS];
 static _Atomic uint32_t count;
 static _Atomic(const char *) twice;
+
+/* Of a late job: made once, never changed, in no order; two of one job are no harm. */
+struct description {
+    struct description *next;
+    const skua_job *job;
+    size_t bytes; /* of the object, in use */
+    struct skua__job_object object;
+};
+static _Atomic(struct description *) descriptions;
 
 static skua_job *first_of(uint64_t name_hash)
 {
@@ -126,13 +137,58 @@ bool skua__job_is_late(const skua_job *job, uint32_t job_count)
     return job->number > job_count;
 }
 
-int skua__job_describe(const skua_job *job, struct skua__job_object *object)
+static const struct description *find_description(const skua_job *job)
 {
-    object->digest = skua__object_digest(job);
-    if (!skua__object_path(job, object->path, sizeof object->path)) {
+    /* acquire: pairs with the release in skua__job_prepare(). */
+    const struct description *found = skua__load(&descriptions, acquire);
+    while (found != NULL && found->job != job) {
+        found = found->next;
+    }
+    return found;
+}
+
+int skua__job_prepare(const skua_job *job)
+{
+    if (job->number == 0) {
         return -ENOENT;
     }
-    return (int)(offsetof(struct skua__job_object, path) + strlen(object->path) + 1);
+    if (find_description(job) != NULL) {
+        return 0;
+    }
+    struct description *made = skua__alloc(sizeof *made);
+    if (made == NULL) {
+        return -ENOMEM;
+    }
+    made->job = job;
+    made->object.digest = skua__object_digest(job);
+    if (!skua__object_path(job, made->object.path, sizeof made->object.path)) {
+        skua__free(made);
+        return -ENOENT;
+    }
+    made->bytes = offsetof(struct skua__job_object, path) + strlen(made->object.path) + 1;
+    skua__lock(&lock, SKUA__RANK_POOL);
+    made->next = skua__load(&descriptions, relaxed);
+    /* release: publishes the description; pairs with the acquire in find_description(). */
+    skua__store(&descriptions, made, release);
+    skua__unlock(&lock, SKUA__RANK_POOL);
+    return 0;
+}
+
+skua_bytes skua__job_object(const skua_job *job)
+{
+    const struct description *found = find_description(job);
+    return found == NULL ? (skua_bytes){NULL, 0} : (skua_bytes){&found->object, found->bytes};
+}
+
+__attribute__((destructor)) static void forget_descriptions(void)
+{
+    struct description *made = skua__load(&descriptions, relaxed);
+    skua__store(&descriptions, NULL, relaxed);
+    while (made != NULL) {
+        struct description *next = made->next;
+        skua__free(made);
+        made = next;
+    }
 }
 
 int skua__job_load(const void *object, size_t bytes, char *text, size_t text_bytes)

@@ -38,9 +38,13 @@ struct skua__job_object {
    */
 bool skua__job_is_late(const skua_job *job, uint32_t count);
 
-/* Parent: describe the object of a job. Returns how many bytes of *object are in use, or -ENOENT:
-   the path is not known or too long. */
-int skua__job_describe(const skua_job *job, struct skua__job_object *object) SKUA_MUST_CHECK;
+/* Parent: find out what there is to say about the object of a late job. Returns 0, -ENOMEM, or
+   -ENOENT: the job was never registered, or its object has no file. Call from anywhere; without
+   locks. Cost: a look, but for the first time. */
+int skua__job_prepare(const skua_job *job) SKUA_MUST_CHECK;
+
+/* Parent: what that was, for a LOAD request. */
+skua_bytes skua__job_object(const skua_job *job);
 
 /* Worker: load such an object: this very build of it, or none. Returns 0, or -ENOENT with the
    reason in text[]. */

@@ -87,6 +87,14 @@ int skua__limits_enter(const struct skua__settings *settings)
     return error;
 }
 
+bool skua__limits_may_be_nice(int nice_value)
+{
+    struct rlimit limit;
+    const int wanted = getpriority(PRIO_PROCESS, 0) + nice_value;
+    return geteuid() == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 &&
+                              limit.rlim_cur >= (rlim_t)(20 - (wanted < -20 ? -20 : wanted)));
+}
+
 void skua__limits_begin_job(const struct skua__settings *settings)
 {
     const int64_t allowance_ns = settings->limits.cpu_ns;

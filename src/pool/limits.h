@@ -9,9 +9,14 @@
 #include "base/compiler.h"
 #include "pool/settings.h"
 
+#include <stdbool.h>
+
 /* Worker, once, when its memory is mapped: nice value, resource limits, no-new-privileges. Returns
    0 or a negative errno. */
 int skua__limits_enter(const struct skua__settings *settings) SKUA_MUST_CHECK;
+
+/* Parent: may workers have that value, which is below 0? */
+bool skua__limits_may_be_nice(int nice_value);
 
 /* Worker, before each job: its allowance of processor time begins. Cost: nothing without limit. */
 void skua__limits_begin_job(const struct skua__settings *settings);
@@ -28,6 +33,9 @@ int skua__sandbox_enter(const struct skua__settings *settings, _Atomic uint32_t 
    it met a limit. */
 int skua__limits_explain(const struct skua__settings *settings, int status, uint32_t note,
                          bool is_oom, char *text, size_t text_bytes);
+
+/* Parent: are there filters of system calls here? */
+bool skua__sandbox_is_there(void);
 
 /* The name of a system call, or NULL. */
 const char *skua__sandbox_call_name(uint32_t number);

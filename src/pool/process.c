@@ -124,6 +124,10 @@ static void leave_lists(struct skua__process *process)
 /* A call that its process has lost before it began. */
 static void send_elsewhere(skua_pool *pool, struct skua__call *call, struct skua__after *after)
 {
+    if (call->kind == SKUA__CALL_INIT) {
+        skua__call_finish(pool, call, after, -EOWNERDEAD);
+        return;
+    }
     pool->stats.requeued++;
     if (++call->restarts > RESTARTS_MAX && !skua__after_is_full(after)) {
         skua__call_fail(pool, call, after, -EOWNERDEAD,
@@ -180,11 +184,12 @@ static int describe_death(const struct skua__process *process, int status, char 
 {
     const int pid = (int)process->pid;
     char line[SKUA__TEXT_BYTES];
-    char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
+    char how[200] = "ended because the zygote was killed";
     int code = -EOWNERDEAD;
     if (status != -1) {
-        code = skua__limits_explain(process->pool->life.settings, status, 0, process->life.is_oom,
-                                    how, sizeof how);
+        const uint32_t note = skua__load(&process->arena.shared->sandbox_note, relaxed);
+        code = skua__limits_explain(process->pool->life.settings, status, note,
+                                    process->life.is_oom, how, sizeof how);
     }
     const uint64_t ticket = skua__jobring_oldest(&process->ring);
     if (skua__talk_last_line(process, ticket, line)) {
@@ -207,16 +212,23 @@ static void bury_job(struct skua__process *process, int status, struct skua__aft
     }
 }
 
+/* STARTING: the init job. */
+static bool may_have_calls(const struct skua__process *process)
+{
+    return process->state == SKUA__PROCESS_READY ||
+           (process->state == SKUA__PROCESS_STARTING && skua__jobring_live(&process->ring) > 0);
+}
+
 bool skua__process_died(struct skua__process *process, int status, struct skua__after *after)
 {
     skua_pool *pool = process->pool;
-    if (process->state == SKUA__PROCESS_READY) {
+    if (may_have_calls(process)) {
         skua__process_drain(process, after); /* it may have answered before it died */
         if (skua__after_is_full(after)) {
             return false;
         }
     }
-    if (process->state == SKUA__PROCESS_READY) {
+    if (may_have_calls(process)) {
         bury_job(process, status, after);
     }
     leave_lists(process);

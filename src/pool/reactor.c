@@ -1,5 +1,5 @@
-/* The reactor: a task of each pool that takes the answers and hands out the waiting calls, and looks
-   after the timers of calls that nobody waits for.
+/* The reactor: a task of each pool that takes the answers and hands out the waiting calls, and
+   looks after the timers of calls that nobody waits for.
 
    Invariants
    (B1) No answer is slept through: before the reactor sleeps it turns the bell on for every process
@@ -69,6 +69,7 @@ static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *b
         skua__pool_run_timers(pool, after, skua__clock_ns());
     }
     const size_t count = skua__pool_drain(pool, after);
+    skua__life_retire(pool, after);
     *balance_ns = SKUA__NEVER;
     if (!skua__list_is_empty(&pool->idle) && !skua__list_is_empty(&pool->busy)) {
         *balance_ns = skua__pool_balance(pool, after, skua__clock_real_ns());

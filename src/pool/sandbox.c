@@ -20,6 +20,7 @@
    forty lines of table); a list of what is forbidden (the kernel's grows). */
 #include "arch/calls.h"
 #include "base/atomic.h"
+#include "base/panic.h"
 #include "pool/limits.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static const uint16_t allowed[] = {
         SYS_exit,
     SYS_exit_group};
 
-enum { FILTER_MAX = 160 };
+enum { FILTER_MAX = 256 };
 
 struct program {
     struct sock_filter code[FILTER_MAX];
@@ -65,6 +66,7 @@ static _Atomic uint32_t *shared_note;
 
 static void add(struct program *program, struct sock_filter instruction)
 {
+    skua_require(program->count < FILTER_MAX);
     program->code[program->count++] = instruction;
 }
 
@@ -161,6 +163,12 @@ int skua__sandbox_enter(const struct skua__settings *settings, _Atomic uint32_t 
         error = -errno;
     }
     return error;
+}
+
+bool skua__sandbox_is_there(void)
+{
+    const uint32_t action = SECCOMP_RET_TRAP;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
 const char *skua__sandbox_call_name(uint32_t number)

@@ -106,7 +106,12 @@ static int create_process(struct skua__process **out, skua_pool *pool)
     }
     (*out)->number = (uint32_t)number;
     pool->next_id++;
-    return 0;
+    error = skua__life_prepare_init(*out);
+    if (error < 0) {
+        skua__process_free(*out);
+        give_number(&pool->life, (uint32_t)number);
+    }
+    return error;
 }
 
 /* From now on they are STARTING. The first ones become workers as long as any are missing. */
@@ -211,22 +216,6 @@ static void send_away(struct skua__process *process)
     cannot_make(pool, -EMFILE);
 }
 
-/* The process is through with its set-up, as far as we know: it works, or is a spare. (L) */
-static void be_ready(struct skua__process *process, struct skua__after *after)
-{
-    skua_pool *pool = process->pool;
-    process->life.is_ready = true;
-    if (process->life.is_spare) {
-        process->state = SKUA__PROCESS_SPARE;
-        return;
-    }
-    skua__process_welcome(process, after);
-    if (!pool->started && ++pool->present == pool->workers) {
-        pool->started = true;
-        skua__pool_notify(pool, after);
-    }
-}
-
 static void welcome(struct skua__process *process, pid_t pid, int pidfd)
 {
     skua_pool *pool = process->pool;
@@ -243,8 +232,18 @@ static void welcome(struct skua__process *process, pid_t pid, int pidfd)
     process->pid = pid;
     process->pidfd = pidfd;
     if (process->state == SKUA__PROCESS_STARTING) { /* else the pool is closing */
-        be_ready(process, &after);
+        skua__life_begin(process, &after);
     }
+    skua__pool_unlock_after(pool, &after);
+}
+
+static void give_up(struct skua__process *process)
+{
+    skua_pool *pool = process->pool;
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    skua__process_unref(process, &after);
     skua__pool_unlock_after(pool, &after);
 }
 
@@ -255,10 +254,15 @@ static void bid_farewell(struct skua__process *process, const struct skua__messa
     skua__pool_lock(pool);
     process->life.is_oom = (message->flags & SKUA__MESSAGE_OOM) != 0;
     const bool did_nothing = process->ring.last == 0 && process->state != SKUA__PROCESS_DOOMED;
+    process->references++; /* for what its init job has said */
     skua__pool_unlock(pool);
     remove_process(process, status);
+    const int init_error = process->life.init_error;
+    give_up(process);
     if (did_nothing && WIFEXITED(status)) {
         cannot_make(pool, -ECHILD); /* it did not get through its own set-up */
+    } else if (init_error < 0) {
+        cannot_make(pool, init_error);
     } else {
         pool->backoff_ns = 0;
     }

@@ -163,13 +163,26 @@ static const skua_job *find_job(struct skua__worker *worker, const struct skua__
     return job;
 }
 
-/* The library of a job to come. */
-static int load(skua_reply *reply)
+/* The library of jobs to come. Nobody waits for this answer: it is they who tell why they cannot
+   run. */
+static int load(struct skua__worker *worker, const skua_reply *reply)
 {
-    char text[SKUA__TEXT_BYTES];
-    const int error =
-        skua__job_load(reply->input, (size_t)reply->request.in_bytes, text, sizeof text);
-    return error < 0 ? skua_job_fail(reply, error, "%s", text) : 0;
+    worker->load_error[0] = '\0';
+    if (worker->is_confined && worker->settings->limits.sandbox) {
+        snprintf(worker->load_error, sizeof worker->load_error,
+                 "its library was loaded late, and the sandbox forbids the worker to do the same");
+        return -ENOENT;
+    }
+    return skua__job_load(reply->input, (size_t)reply->request.in_bytes, worker->load_error,
+                          sizeof worker->load_error);
+}
+
+static int fail_unknown(const struct skua__worker *worker, skua_reply *reply)
+{
+    if (worker->load_error[0] == '\0') {
+        return -ENOENT;
+    }
+    return skua_job_fail(reply, -ENOENT, "%s", worker->load_error);
 }
 
 /* Before the first job that is not the pool's init job. */
@@ -185,14 +198,14 @@ static void confine(struct skua__worker *worker)
 static int run(struct skua__worker *worker, skua_reply *reply)
 {
     if (reply->request.kind == SKUA__REQUEST_LOAD) {
-        return load(reply);
+        return load(worker, reply);
     }
     if (reply->request.kind == SKUA__REQUEST_RUN && !worker->is_confined) {
         confine(worker);
     }
     const skua_job *job = find_job(worker, &reply->request);
     if (job == NULL) {
-        return -ENOENT;
+        return fail_unknown(worker, reply);
     }
     const skua_bytes in = {reply->input, (size_t)reply->request.in_bytes};
     if (worker->settings != NULL) {

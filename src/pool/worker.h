@@ -46,6 +46,7 @@ struct skua__worker {
     uint32_t number;
     void *state;                           /* skua_job_state() */
     const struct skua__settings *settings; /* NULL in tests: no limits */
+    char load_error[SKUA__TEXT_BYTES];     /* of the latest library that could not be loaded */
 };
 
 /* Memory for bytes that go to the parent. */

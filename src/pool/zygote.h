@@ -9,10 +9,10 @@
 #include <sys/types.h>
 
 /* Parent: make a control socket whose other end is the zygote's, after making a zygote if there is
-   none. The zygote obeys the messages on the socket; when it sees the end of it, it kills the workers
-   that were asked for there, reports them, and closes. Returns 0, -ENOTSUP (there is no zygote; why
-   is attached to the task), -EMFILE, -ENFILE, -ENOMEM, -EAGAIN, -ESHUTDOWN (in a forked child).
-   Call from: a task. May switch. */
+   none. The zygote obeys the messages on the socket; when it sees the end of it, it kills the
+   workers that were asked for there, reports them, and closes. Returns 0, -ENOTSUP (there is no
+   zygote; why is attached to the task), -EMFILE, -ENFILE, -ENOMEM, -EAGAIN, -ESHUTDOWN (in a forked
+   child). Call from: a task. May switch. */
 int skua__zygote_connect(int *control);
 
 /* Parent: how many jobs the zygote knows. */

@@ -156,7 +156,7 @@ static int use(void *arg)
     show(pool, &add_job);
 #endif
     show(pool, library_job());
-    if (strcmp(argv[1], "late") == 0) {
+    if (strncmp(argv[1], "late", 4) == 0) {
         late = load(argv[2]);
         if (argv[3] != NULL) {
             printf("rename: %d\n", rename(argv[3], argv[2]));
@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     if (argc < 2) {
         return 2;
     }
-    if (strcmp(argv[1], "prepared") == 0 && skua_pool_prepare() != 0) {
+    if (strstr(argv[1], "prepared") != NULL && skua_pool_prepare() != 0) {
         return 3;
     }
     if (pthread_create(&thread, NULL, idle, NULL) != 0) {
