@@ -78,6 +78,9 @@ tokio         tokio_io       1,2  echo-*,short-connections,udp-64,proxy,idle-10k
 Go            go_io          1,2  echo-*,short-connections,udp-64,proxy,idle-10k
 libuv         libuv_io       1    echo-*,short-connections,udp-64,proxy,idle-10k
 asyncio       asyncio_io     1    echo-*,short-connections,udp-64,proxy,idle-10k
+Skua               bench_pool           1,2  pool-asleep,pool-call,pool-call-64,pool-submit,pool-map,pool-stream,pool-queue
+Skua               bench_pool           1,2  pool-1m-*,pool-crash,pool-idle
+Skua               bench_pool           1    pool-start-4
 shared-ring        pool_ring            1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-1m-*,pool-idle
 shared-ring        pool_ring            1    pool-start-4
 socketpair         pool_socketpair      1,2  pool-asleep,pool-call,pool-call-64,pool-map,pool-1m-copies,pool-crash,pool-idle
@@ -92,6 +95,8 @@ OpenMPI            pool_openmpi         1,2  pool-call,pool-map,pool-1m-copies
 OpenMPI            pool_openmpi         1    cluster-map
 OpenMPI-batches    pool_openmpi_batches 1,2  pool-map
 OpenMPI-batches    pool_openmpi_batches 1    cluster-map
+Skua               bench_pool_mpirun    1    cluster-map
+Skua               bench_gzip           1,2  gzip-500m
 pigz               pool_pigz            1,2  gzip-500m
 '
 all_cases='fib fib-general skynet nqueens uts tree-sleep tree-pipe switch spawn-join spawn-1m yield mutex mutex-held

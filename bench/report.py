@@ -339,8 +339,8 @@ class Panel:
         values = [value for value, _ in self.marks]
         values += [value for _, _, values in self.lines for value in values if value is not None and value > 0]
         # A bar of the least value still has to have a length.
-        self.low = math.floor(math.log10(min(values) / 1.6))
-        self.high = max(math.ceil(math.log10(max(values))), self.low + 1)
+        self.low = math.floor(math.log10(min(values, default=1) / 1.6))
+        self.high = max(math.ceil(math.log10(max(values, default=1))), self.low + 1)
 
     def height(self):
         bars = len(list(self.bars(0)))

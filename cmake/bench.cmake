@@ -62,6 +62,17 @@ foreach(name ring socketpair)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endforeach()
 
+bench_program(bench_pool ${pool}/skua.c skua::skua_static)
+
+# Programs behind a script: bench_pool_mpirun, bench_gzip.
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_pool_mpirun
+    CONTENT "#!/bin/sh
+export LD_LIBRARY_PATH='${PROJECT_BINARY_DIR}'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+exec sh '${pool}/mpirun.sh' '$<TARGET_FILE:bench_pool>' \"$@\"
+"
+    FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
+        WORLD_EXECUTE)
+add_custom_target(bench_pool_mpirun DEPENDS bench_pool)
 if(TARGET pgzip)
     file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/bench/bench_gzip
         CONTENT "#!/bin/sh

@@ -120,7 +120,7 @@ static void begin(int64_t delay_ns, int64_t silence_ns)
     memset(sides, 0, sizeof sides);
     for (uint32_t rank = 0; rank < 2; rank++) {
         struct side *side = &sides[rank];
-        const skua_transport transport = mock_transport(&world, rank);
+        const skua_cluster_transport transport = mock_transport(&world, rank);
         const char *why = NULL;
         atomic_store(&side->expects, true);
         CHECK_INT(skua__cluster_create(&side->cluster, &transport, &why), 0);

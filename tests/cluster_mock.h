@@ -46,6 +46,7 @@ struct mock_rank {
     atomic_bool is_gone;                /* nothing comes from it or gets there */
     atomic_bool is_told_of;             /* and the others are told */
     atomic_bool was_aborted;
+    atomic_bool is_to_end; /* it is told that rank 0 is lost */
     bool was_told[MOCK_RANKS_MAX];
 };
 
@@ -128,7 +129,7 @@ static inline int mock_send_as(struct mock_rank *me, uint32_t to, struct mock_me
 
 static inline int mock_send(void *self, uint32_t to, const void *data, size_t bytes, void *token)
 {
-    CHECK(bytes <= SKUA_TRANSPORT_PACKET_MAX);
+    CHECK(bytes <= SKUA_CLUSTER_PACKET_MAX);
     return mock_send_as(self, to,
                         (struct mock_message){.data = data, .bytes = bytes, .token = token});
 }
@@ -136,7 +137,7 @@ static inline int mock_send(void *self, uint32_t to, const void *data, size_t by
 static inline int mock_send_payload(void *self, uint32_t to, uint32_t id, const void *data,
                                     size_t bytes, void *token)
 {
-    CHECK(bytes <= SKUA_TRANSPORT_PAYLOAD_MAX);
+    CHECK(bytes <= SKUA_CLUSTER_PAYLOAD_MAX);
     return mock_send_as(
         self, to,
         (struct mock_message){
@@ -186,7 +187,7 @@ static inline void *mock_claimed(struct mock_rank *me, const struct mock_message
 }
 
 static inline void mock_take(struct mock_rank *me, const struct mock_message *message,
-                             const skua_transport_events *events)
+                             const skua_cluster_events *events)
 {
     if (message->is_receipt) {
         events->sent(events->arg, message->token);
@@ -205,7 +206,7 @@ static inline void mock_take(struct mock_rank *me, const struct mock_message *me
     mock_put(me, message->from, (struct mock_message){.is_receipt = true, .token = message->token});
 }
 
-static inline int mock_poll(void *self, const skua_transport_events *events)
+static inline int mock_poll(void *self, const skua_cluster_events *events)
 {
     struct mock_rank *me = self;
     struct mock_message *message;
@@ -214,6 +215,10 @@ static inline int mock_poll(void *self, const skua_transport_events *events)
         mock_take(me, message, events);
         free(message);
         count++;
+    }
+    if (atomic_load(&me->is_to_end) && !me->was_told[0]) {
+        me->was_told[0] = true;
+        events->lost(events->arg, 0, "the test ends");
     }
     for (uint32_t i = 0; i < me->world->size; i++) {
         if (!me->was_told[i] && i != me->rank && atomic_load(&me->world->ranks[i].is_told_of)) {
@@ -237,10 +242,10 @@ static inline void mock_abort(void *self, int code)
     atomic_store(&me->was_aborted, true);
 }
 
-static inline skua_transport mock_transport(struct mock_world *world, uint32_t rank)
+static inline skua_cluster_transport mock_transport(struct mock_world *world, uint32_t rank)
 {
-    return (skua_transport){
-        .version = SKUA_TRANSPORT_VERSION,
+    return (skua_cluster_transport){
+        .version = SKUA_CLUSTER_VERSION,
         .self = &world->ranks[rank],
         .start = mock_start,
         .send = mock_send,

@@ -10,12 +10,11 @@ static struct {
     _Atomic int begun;
     _Atomic int open;
     _Atomic int order;
-} *shared;
+} * shared;
 
 __attribute__((constructor)) static void share(void)
 {
-    shared =
-        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Answers with its input's own memory, its first byte changed. */
@@ -236,12 +235,10 @@ static int deadline_main(void *arg)
 {
     skua_pool *pool = open_pool(1, 4096);
     skua_task *hanging = NULL, *queued = NULL;
-    CHECK_INT(skua_pool_submit(pool, &hanging, &hang_job, none, NULL, NULL,
-                               skua_after(SKUA_MS(100))),
-              0);
-    CHECK_INT(skua_pool_submit(pool, &queued, &count_job, none, NULL, NULL,
-                               skua_after(SKUA_MS(30))),
-              0);
+    CHECK_INT(
+        skua_pool_submit(pool, &hanging, &hang_job, none, NULL, NULL, skua_after(SKUA_MS(100))), 0);
+    CHECK_INT(
+        skua_pool_submit(pool, &queued, &count_job, none, NULL, NULL, skua_after(SKUA_MS(30))), 0);
     CHECK_INT(end_task(queued), -ETIMEDOUT);
     CHECK_INT(shared->order, 0);
     CHECK_INT(end_task(hanging), -ETIMEDOUT);
@@ -289,8 +286,8 @@ static int refusals_main(void *arg)
     skua_pool *pool = NULL;
     const skua_pool_opts opts = {.workers = 1, .payload_max = 4096, .queue_max = 2};
     CHECK_INT(skua_pool_create(&pool, &opts), 0);
-    const skua_call_opts bad[] = {{.priority = 4}, {.priority = -5}, {.grace_ns = -1},
-                                  {.fd_count = 9}, {.channel_count = 9}};
+    const skua_call_opts bad[] = {
+        {.priority = 4}, {.priority = -5}, {.grace_ns = -1}, {.fd_count = 9}, {.channel_count = 9}};
     skua_task *task = NULL;
     for (size_t i = 0; i < SKUA_COUNT_OF(bad); i++) {
         CHECK_INT(skua_pool_submit(pool, &task, &echo_job, none, &bad[i], NULL, FOREVER), -EINVAL);

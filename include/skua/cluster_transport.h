@@ -1,7 +1,7 @@
 /* skua/cluster_transport.h: what carries a cluster's messages, as a plug-in.
 
    Programs need nothing of this. A transport is a shared library that exports
-   skua_transport_open(); libskua-mpi is one. Skua loads it at start-up (skua/cluster.h says when)
+   skua_cluster_transport_open(); libskua-mpi is one. Skua loads it at start-up (skua/cluster.h says when)
    and makes all calls from one thread of its own, start to stop. The transport moves bytes and
    tells who is there; jobs, batches, deadlines and statistics are Skua's affair.
 
@@ -16,15 +16,15 @@
 SKUA_BEGIN_DECLS
 
 enum {
-    SKUA_TRANSPORT_VERSION = 1,
-    SKUA_TRANSPORT_PACKET_MAX = 80 * 1024, /* bytes in a packet */
-    SKUA_TRANSPORT_PAYLOAD_MAX = 1 << 20,  /* and in a payload */
-    SKUA_TRANSPORT_IDS = 1 << 30,          /* payloads are numbered below this */
+    SKUA_CLUSTER_VERSION = 1,
+    SKUA_CLUSTER_PACKET_MAX = 80 * 1024, /* bytes in a packet */
+    SKUA_CLUSTER_PAYLOAD_MAX = 1 << 20,  /* and in a payload */
+    SKUA_CLUSTER_IDS = 1 << 30,          /* payloads are numbered below this */
 };
 
 /* What has happened, told from within poll(). Tokens are those of the calls below; the memory that
    came with one is the transport's until its event. */
-typedef struct skua_transport_events {
+typedef struct skua_cluster_events {
     void *arg;
     /* A packet; `data`, aligned for 8 bytes, stays until the return. */
     void (*packet)(void *arg, uint32_t from, const void *data, size_t bytes);
@@ -34,17 +34,17 @@ typedef struct skua_transport_events {
     void (*received)(void *arg, void *token);
     /* The rank is gone; `why` stays until the return. Told at most once for each. */
     void (*lost)(void *arg, uint32_t rank, const char *why);
-} skua_transport_events;
+} skua_cluster_events;
 
-typedef struct skua_transport {
-    uint32_t version; /* SKUA_TRANSPORT_VERSION */
+typedef struct skua_cluster_transport {
+    uint32_t version; /* SKUA_CLUSTER_VERSION */
     void *self;       /* the first argument of all calls */
 
     /* Join the others; may wait for them. Writes this process's rank and how many there are.
        Returns 0, or a negative errno with a text in *error. */
     int (*start)(void *self, uint32_t *rank, uint32_t *size, const char **error);
 
-    /* Send a packet of at most SKUA_TRANSPORT_PACKET_MAX bytes. Never waits. Returns 0, or a
+    /* Send a packet of at most SKUA_CLUSTER_PACKET_MAX bytes. Never waits. Returns 0, or a
        negative errno: then there will be no event. */
     int (*send)(void *self, uint32_t to, const void *data, size_t bytes, void *token);
 
@@ -59,17 +59,17 @@ typedef struct skua_transport {
 
     /* Let things go on, without waiting, and tell what has happened. Returns how many events there
        were. */
-    int (*poll)(void *self, const skua_transport_events *events);
+    int (*poll)(void *self, const skua_cluster_events *events);
 
     /* Leave in order: all ranks call it, after their last packets have arrived. */
     void (*stop)(void *self);
 
     /* End the whole program, all ranks, with this exit code, in whatever state it is. */
     void (*abort)(void *self, int code);
-} skua_transport;
+} skua_cluster_transport;
 
 /* What the library exports, under this name. Fills in *out. Returns 0 or a negative errno. */
-int skua_transport_open(skua_transport *out);
+int skua_cluster_transport_open(skua_cluster_transport *out);
 
 SKUA_END_DECLS
 #endif

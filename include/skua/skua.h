@@ -42,6 +42,11 @@
      to_thread, run_in_executor        skua_blocking                             blocking
      ThreadPoolExecutor                skua_blocking; to compute: skua_for       blocking, par
      ProcessPoolExecutor               skua_pool_create, skua_pool_call          pool
+     its submit, map                   skua_pool_submit, skua_pool_stream_next   pool, pool_map
+     its initializer, initargs         skua_pool_opts: init; skua_job_state      pool, job
+     its shutdown                      skua_pool_drain, skua_pool_destroy        pool
+     multiprocessing.Queue, Pipe       skua_job_send, skua_job_receive           job
+     MPIPoolExecutor                   the same pool, started by mpirun          cluster
      add_reader, add_writer            skua_wait_fd; in selects SKUA_READY       io
      sock_recv, sock_sendall           skua_read, skua_write_all, skua_recv      io, transfer
      loop.sendfile, write_eof          skua_sendfile, skua_shutdown              transfer

@@ -8,9 +8,9 @@
         pool looks at it again.
    (C2) The frame and the input of a caller are touched only under the lock and before DONE, or by
         the caller, or while `is_copied` says so.
-   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked to
-        stop, and killed with its worker when its grace is over; it is never awaited longer. If it
-        answers in its grace that is the answer: what has succeeded is success.
+   (C3) A caller that gives up takes its job back if it has not begun. If it has, the job is asked
+        to stop, and killed with its worker when its grace is over; it is never awaited longer. If
+        it answers in its grace that is the answer: what has succeeded is success.
    (C4) A call whose worker was lost before it began gets another one: workers that are killed while
         idle fail no job.
 
@@ -120,7 +120,7 @@ void skua__call_finish(skua_pool *pool, struct skua__call *call, struct skua__af
     skua_require(call->state == SKUA__CALL_NEW);
     skua__call_clear_timer(pool, call);
     if (call->in_loan != NULL) {
-        skua__loan_end(call->in_loan, after);
+        skua__loan_drop(call->in_loan, after);
         call->in_loan = NULL;
     }
     call->status = status;
@@ -497,7 +497,7 @@ void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__aft
     if (out != NULL) {
         skua__loan_deliver(call->answer, out);
     } else if (call->answer != NULL) {
-        skua__loan_end(call->answer, after);
+        skua__loan_drop(call->answer, after);
     }
 }
 

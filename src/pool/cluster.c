@@ -133,7 +133,7 @@ void skua__cluster_introduce(struct skua__record_hello *hello)
 
 /* --- the transport ---------------------------------------------------------------------------- */
 
-typedef int opener(skua_transport *out);
+typedef int opener(skua_cluster_transport *out);
 
 /* (U2) */
 static SKUA_NORETURN void end_program(const char *what, const char *why)
@@ -160,7 +160,7 @@ static void *load_from_here(void)
 }
 
 /* RTLD_GLOBAL: what an MPI loads in turn looks for its symbols there. */
-static void load(skua_transport *transport)
+static void load(skua_cluster_transport *transport)
 {
     const char *path = setting();
     void *library = path[0] == '\0' ? load_from_here() : NULL;
@@ -171,10 +171,10 @@ static void load(skua_transport *transport)
         end_program("its transport cannot be loaded", dlerror());
     }
     opener *open = NULL;
-    void *symbol = dlsym(library, "skua_transport_open");
+    void *symbol = dlsym(library, "skua_cluster_transport_open");
     memcpy(&open, &symbol, sizeof open);
     int status = open != NULL ? open(transport) : -ENOTSUP;
-    if (status < 0 || transport->version != SKUA_TRANSPORT_VERSION) {
+    if (status < 0 || transport->version != SKUA_CLUSTER_VERSION) {
         end_program("its transport is not one, or of another version",
                     status < 0 ? skua_error_text(status) : NULL);
     }
@@ -228,7 +228,7 @@ static SKUA_NORETURN void serve(struct skua__cluster *cluster)
 
 static void start(void)
 {
-    skua_transport transport = {0};
+    skua_cluster_transport transport = {0};
     load(&transport);
     int status = skua_pool_prepare();
     if (status < 0) {

@@ -62,7 +62,7 @@ struct skua__packet {
     struct skua__packet *next; /* kept ones */
     struct skua__peer *peer;
     uint32_t bytes;
-    _Alignas(16) char data[SKUA_TRANSPORT_PACKET_MAX];
+    _Alignas(16) char data[SKUA_CLUSTER_PACKET_MAX];
 };
 
 /* A copy of a piece, on its way. */
@@ -138,7 +138,7 @@ int skua__cluster_post(struct skua__cluster *cluster, uint32_t to, enum skua__re
         record.bytes += (uint32_t)parts[i].bytes;
     }
     struct skua__peer *peer = &cluster->peers[to];
-    skua_require(aligned(record.bytes) <= SKUA_TRANSPORT_PACKET_MAX);
+    skua_require(aligned(record.bytes) <= SKUA_CLUSTER_PACKET_MAX);
     lock(cluster);
     if (skua__load(&peer->is_lost, relaxed)) {
         unlock(cluster);
@@ -323,9 +323,9 @@ static bool pull(struct skua__cluster *cluster, struct skua__fetch *fetch)
             .bytes = (uint32_t)(left < SKUA__PIECE_BYTES ? left : SKUA__PIECE_BYTES),
             .id = cluster->next_id,
         };
-        cluster->next_id = (cluster->next_id + 1) % SKUA_TRANSPORT_IDS;
+        cluster->next_id = (cluster->next_id + 1) % SKUA_CLUSTER_IDS;
         const struct skua__part part = {&body, sizeof body};
-        const skua_transport *transport = &cluster->transport;
+        const skua_cluster_transport *transport = &cluster->transport;
         if (transport->receive_payload(transport->self, fetch->from, body.id,
                                        fetch->data + fetch->asked, body.bytes,
                                        &piece->parcel) < 0) {
@@ -499,7 +499,7 @@ static void look_for_silence(struct skua__cluster *cluster, int64_t now_ns)
 
 static bool turn(struct skua__cluster *cluster)
 {
-    const skua_transport_events events = {cluster, on_packet, on_sent, on_received, on_lost};
+    const skua_cluster_events events = {cluster, on_packet, on_sent, on_received, on_lost};
     bool has_moved = cluster->user.work(cluster->user.arg);
     has_moved |= pull_all(cluster);
     has_moved |= send_packets(cluster);
@@ -589,7 +589,7 @@ static void work(struct skua__cluster *cluster)
 static void *thread_main(void *arg)
 {
     struct skua__cluster *cluster = arg;
-    const skua_transport *transport = &cluster->transport;
+    const skua_cluster_transport *transport = &cluster->transport;
     pthread_setname_np(pthread_self(), "skua-cluster");
     cluster->status =
         transport->start(transport->self, &cluster->rank, &cluster->size, &cluster->why);
@@ -621,7 +621,7 @@ static int start_thread(struct skua__cluster *cluster)
     return error != 0 ? -EAGAIN : 0;
 }
 
-int skua__cluster_create(struct skua__cluster **out, const skua_transport *transport,
+int skua__cluster_create(struct skua__cluster **out, const skua_cluster_transport *transport,
                          const char **why)
 {
     *why = NULL;

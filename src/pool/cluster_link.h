@@ -97,7 +97,7 @@ struct skua__cluster {
     int status;
     pthread_t thread;
     /* Constant. */
-    skua_transport transport;
+    skua_cluster_transport transport;
     struct skua__cluster_user user;
     uint32_t rank, size;
     int64_t silence_ns; /* a rank that owes something and says nothing for so long is lost */
@@ -107,7 +107,7 @@ struct skua__cluster {
 
 /* Start the transport, in a thread which then waits. Returns 0, -ENOMEM, -EAGAIN, or what the
    transport says, with *why (or NULL). */
-int skua__cluster_create(struct skua__cluster **out, const skua_transport *transport,
+int skua__cluster_create(struct skua__cluster **out, const skua_cluster_transport *transport,
                          const char **why);
 
 /* The thread goes to work for this user. */

@@ -38,6 +38,7 @@ struct skua__server {
     struct skua__cluster *cluster;
     skua_runtime *runtime;
     skua_event stop;
+    _Atomic bool is_orphan; /* rank 0 is lost */
     struct skua__lock lock;
     /* Under the lock. */
     struct served *pools[POOLS_MAX]; /* by number - 1 */
@@ -253,7 +254,7 @@ static void on_input(struct skua__cluster *cluster, struct skua__fetch *fetch)
 }
 
 /* Into memory that the pool shares with a worker. Once it has begun it is waited for, since it is
-   written to; it does not come if rank 0 is lost, and then nothing matters any more. */
+   written to. */
 static int fetch_input(struct node *node, skua_buf *in, skua_time deadline)
 {
     struct served *served = node->served;
@@ -273,7 +274,8 @@ static int fetch_input(struct node *node, skua_buf *in, skua_time deadline)
     skua__cluster_ring(served->server->cluster);
     SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);
-    return skua_scope_close(&scope, skua_event_wait(&node->has_come, SKUA_FOREVER));
+    status = skua_scope_close(&scope, skua_event_wait(&node->has_come, SKUA_FOREVER));
+    return skua__load(&served->server->is_orphan, relaxed) ? -EOWNERDEAD : status;
 }
 
 static int run_in_pool(struct node *node)
@@ -656,13 +658,32 @@ static int64_t never(void *arg)
     return SKUA__NEVER;
 }
 
+/* Inputs that will not come are not waited for. */
+static void release_inputs(struct skua__server *server)
+{
+    lock(server);
+    for (size_t i = 0; i < POOLS_MAX; i++) {
+        for (size_t j = 0; server->pools[i] != NULL && j < BUCKETS; j++) {
+            const struct skua__list *bucket = &server->pools[i]->table[j];
+            for (struct skua__link *at = bucket->head.next; at != &bucket->head; at = at->next) {
+                skua_event_set(&SKUA_CONTAINER(at, struct node, link)->has_come);
+            }
+        }
+    }
+    unlock(server);
+}
+
 /* Without rank 0 there is nothing to do here, and what was on its way will never come. */
 static void on_lost(void *arg, uint32_t rank, const char *why)
 {
     struct skua__server *server = arg;
     if (rank == 0) {
         skua__report("rank 0 of the cluster is lost: %s", why);
+        skua__store(&server->is_orphan, true, relaxed);
         server->cluster->transport.abort(server->cluster->transport.self, 1);
+        /* A transport that comes back from there leaves it to us. */
+        release_inputs(server);
+        skua_event_set(&server->stop);
     }
 }
 

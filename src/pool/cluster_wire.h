@@ -40,7 +40,7 @@ enum skua__record_kind {
 enum {
     SKUA__RECORD_ALIGNMENT = 8,
     SKUA__EAGER_BYTES = 64 * 1024, /* inputs and answers up to this go with their record */
-    SKUA__PIECE_BYTES = SKUA_TRANSPORT_PAYLOAD_MAX,
+    SKUA__PIECE_BYTES = SKUA_CLUSTER_PAYLOAD_MAX,
     SKUA__PIECES_AT_ONCE = 4, /* of one payload */
     SKUA__HOST_BYTES = 64,
 };

@@ -3,8 +3,8 @@
    A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
    other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
    stands in a ring can be taken back until the worker begins it (ring.h), so this decides nothing
-   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to whoever
-   is idle, and one of a higher priority passes.
+   for good: a call that is withdrawn kills nobody, one that stands behind a long job goes to
+   whoever is idle, and one of a higher priority passes.
 
    Invariants
    (D1) A READY process stands in pool->idle if it has neither requests nor GRANTED calls, in
@@ -182,6 +182,7 @@ void skua__call_put(struct skua__call *call)
         .job_number = call->job->number,
         .kind = call->kind == SKUA__CALL_INIT ? SKUA__REQUEST_INIT : SKUA__REQUEST_RUN,
         .in_where = where,
+        .in_is_lent = !call->has_block,
         .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;

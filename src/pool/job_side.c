@@ -207,12 +207,14 @@ static void settle_short(skua_reply *reply)
     }
 }
 
-/* What the job was given and does not give back. */
+/* What the job was given and does not give back. Not a buffer of the program: should this process
+   die before the answer is out, the job may be begun again on it. */
 static void trim_input(const skua_reply *reply)
 {
     const struct skua__request *request = &reply->request;
     const size_t bytes = (size_t)request->in_bytes;
-    if (request->in_where == SKUA__BLOCK && skua__arena_is_far(request->in_block, bytes)) {
+    if (request->in_where == SKUA__BLOCK && !request->in_is_lent &&
+        skua__arena_is_far(request->in_block, bytes)) {
         skua__arena_trim(reply->worker->arena.in, request->in_block,
                          reply->is_input ? reply->bytes : 0, bytes);
     }

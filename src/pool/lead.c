@@ -24,11 +24,15 @@
 
 enum { POOLS_MAX = 256 };
 
+/* What ranks may take to begin: a launcher of many starts them one after the other. */
+static const int64_t START_NS = SKUA_SEC(120);
+
 /* What ranks may take to end: they kill their workers, and that is all. */
 static const int64_t END_NS = SKUA_SEC(20);
 
 struct member {
     struct skua__record_hello hello; /* version 0: it has not come */
+    bool has_left;                   /* BYE; the thread's */
     uint32_t sharers;                /* ranks on the same cores */
 };
 
@@ -171,8 +175,12 @@ static bool on_hello(struct skua__lead *lead, uint32_t from, const struct skua__
     return true;
 }
 
-static bool on_bye(struct skua__lead *lead)
+static bool on_bye(struct skua__lead *lead, uint32_t from)
 {
+    if (lead->members[from].has_left) {
+        return false;
+    }
+    lead->members[from].has_left = true;
     skua__fetch_add(&lead->ended, 1, relaxed);
     note_change(lead);
     return true;
@@ -203,7 +211,7 @@ static bool on_record(void *arg, uint32_t from, const struct skua__record *recor
     case SKUA__RECORD_HELLO:
         return on_hello(lead, from, record);
     case SKUA__RECORD_BYE:
-        return on_bye(lead);
+        return on_bye(lead, from);
     case SKUA__RECORD_OPENED:
     case SKUA__RECORD_ANSWER:
         return on_pool_record(lead, from, record);
@@ -264,8 +272,9 @@ static bool expects(void *arg)
 static bool owes(void *arg, uint32_t rank)
 {
     struct skua__lead *lead = arg;
-    return lead->members[rank].hello.version == 0 || skua__load(&lead->is_ending, relaxed) ||
-           any_lanes_expect(lead, rank);
+    const struct member *member = &lead->members[rank];
+    return !member->has_left && member->hello.version != 0 &&
+           (skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, rank));
 }
 
 static int64_t due_ns(void *arg)
@@ -286,6 +295,9 @@ static int64_t due_ns(void *arg)
 static void on_lost(void *arg, uint32_t rank, const char *why)
 {
     struct skua__lead *lead = arg;
+    if (lead->members[rank].has_left) {
+        return;
+    }
     skua__report("rank %u (%s) of the cluster is lost: %s", rank, skua__lead_host(lead, rank), why);
     complain(lead, rank, skua__lead_host(lead, rank), why);
     uint32_t count = pool_count(lead);
@@ -348,8 +360,14 @@ int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, con
         lead, on_record, on_piece, work, expects, owes, due_ns, on_lost,
     };
     skua__cluster_go(cluster, &user);
-    if (!await(lead, &lead->hellos, cluster->size - 1, true, SKUA__NEVER)) {
-        memcpy(text, lead->why, sizeof text);
+    int64_t until_ns = skua__clock_real_ns() + START_NS;
+    if (!await(lead, &lead->hellos, cluster->size - 1, true, until_ns)) {
+        if (skua__load(&lead->is_wrong, relaxed)) {
+            memcpy(text, lead->why, sizeof text);
+        } else {
+            snprintf(text, sizeof text, "only %u of %u ranks have said hello",
+                     skua__load(&lead->hellos, relaxed) + 1, cluster->size);
+        }
         *why = text;
         return -EPROTO; /* the thread may still use it: the program ends anyway */
     }

@@ -7,9 +7,9 @@
    (L1) A loan of a block keeps the record of its process, and so the mapping, whatever becomes of
         the process.
    (L2) The program may hold on to what it likes, and the workers go on: an answer that finds no
-        room in OUT comes in the spare block, and is copied at once; a block of IN is only lent while
-        another one for the largest payload is free there, and else copied (an answer) or awaited (a
-        new buffer). So a process without requests always has room for the next.
+        room in OUT comes in the spare block, and is copied at once; a block of IN is only lent
+        while another one for the largest payload is free there, and else copied (an answer) or
+        awaited (a new buffer). So a process without requests always has room for the next.
    (L3) Who waits for memory is woken when a block has become free since it has looked: each of
         them, one after the other, since they want different sizes. `memory_epoch` counts what has
         become free.
@@ -23,7 +23,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { LOANS_PER_SLAB = 16 };
+enum {
+    LOANS_PER_SLAB = 16,
+    LENT_MANY = SKUA__LENT_MAX / 2, /* blocks of one worker; from then on short ones are copied */
+    COPY_BYTES = 16 * 1024,
+};
 
 /* --- records ---------------------------------------------------------------------------------- */
 
@@ -83,10 +87,20 @@ static void free_record(struct skua__loan *loan)
     pool->stats.loans--;
 }
 
-static void give_back_in(struct skua__process *process, uint32_t block, size_t bytes,
-                         struct skua__after *after)
+/* Give pages back to the system, before the block may be anybody else's. Best done without the lock:
+   it is a system call for what lies far in its region. */
+static void trim(struct skua__loan *loan)
 {
-    skua__arena_trim(process->arena.in, block, 0, bytes);
+    const bool is_in = loan->kind == SKUA__LOAN_IN;
+    if ((is_in || loan->kind == SKUA__LOAN_OUT) && skua__arena_is_far(loan->block, loan->used)) {
+        const struct skua__arena *arena = &loan->process->arena;
+        skua__arena_trim(is_in ? arena->in : arena->out, loan->block, 0, loan->used);
+    }
+    loan->used = 0;
+}
+
+static void give_back_in(struct skua__process *process, uint32_t block, struct skua__after *after)
+{
     const bool was_taken = skua__heap_give(&process->in, block);
     skua_require(was_taken);
     skua__pool_notify_memory(process->pool, after);
@@ -103,8 +117,9 @@ void skua__loan_end(struct skua__loan *loan, struct skua__after *after)
 {
     skua_require(loan->kind != SKUA__LOAN_FREE); /* else it was released twice */
     struct skua__process *process = loan->process;
+    trim(loan);
     if (loan->kind == SKUA__LOAN_IN) {
-        give_back_in(process, loan->block, loan->bytes, after);
+        give_back_in(process, loan->block, after);
     } else if (loan->kind == SKUA__LOAN_OUT) {
         give_back_out(process, loan->block, after);
     } else if (loan->kind == SKUA__LOAN_PRIVATE) {
@@ -113,6 +128,17 @@ void skua__loan_end(struct skua__loan *loan, struct skua__after *after)
     free_record(loan);
     if (process != NULL) {
         skua__process_unref(process, after);
+    }
+}
+
+void skua__loan_drop(struct skua__loan *loan, struct skua__after *after)
+{
+    const bool is_block = loan->kind == SKUA__LOAN_IN || loan->kind == SKUA__LOAN_OUT;
+    if (is_block && skua__arena_is_far(loan->block, loan->used)) {
+        loan->next = after->released;
+        after->released = loan;
+    } else {
+        skua__loan_end(loan, after);
     }
 }
 
@@ -170,10 +196,26 @@ static int lend_block(struct skua__call *call, enum skua__loan_kind kind, uint32
     loan->process = process;
     loan->block = block;
     loan->bytes = bytes;
+    loan->used = bytes;
     loan->memory = kind == SKUA__LOAN_IN ? skua__arena_in(&process->arena, block)
                                          : skua__arena_out(&process->arena, block);
     call->answer = loan;
     return 0;
+}
+
+/* In a block of OUT. Of those a worker has a limited number, and the spare block after that, which
+   makes it wait for us: while the program keeps many of them short ones are copied. */
+static int lend_out(struct skua__call *call, uint32_t block, size_t bytes,
+                    struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    const bool must_copy = process->ring.lent > LENT_MANY && bytes <= COPY_BYTES;
+    const int error = must_copy ? lend_copy(call, skua__arena_out(&process->arena, block), bytes)
+                                : lend_block(call, SKUA__LOAN_OUT, block, bytes);
+    if (must_copy || error < 0) {
+        give_back_out(process, block, after);
+    }
+    return error;
 }
 
 /* The answer is where the input was. */
@@ -206,11 +248,7 @@ int skua__loan_answer(struct skua__call *call, const struct skua__response *resp
     case SKUA__INPUT:
         return lend_input(call, bytes);
     case SKUA__BLOCK:
-        error = lend_block(call, SKUA__LOAN_OUT, response->block, bytes);
-        if (error < 0) {
-            give_back_out(process, response->block, after);
-        }
-        return error;
+        return lend_out(call, response->block, bytes, after);
     case SKUA__SPARE:
         error = lend_copy(call, process->arena.spare, bytes);
         give_back_out(process, SKUA__SPARE_BLOCK, after);
@@ -305,6 +343,7 @@ static int try_alloc(skua_pool *pool, skua_buf *out, size_t bytes)
     loan->process = process;
     loan->block = block;
     loan->bytes = bytes;
+    loan->used = bytes;
     loan->memory = skua__arena_in(&process->arena, block);
     skua__loan_deliver(loan, out);
     return 1;
@@ -372,6 +411,7 @@ void skua_buf_release(skua_buf *buf)
     skua_pool *pool = loan->pool;
     struct skua__after after;
     skua__after_init(&after);
+    trim(loan); /* it is still the caller's alone */
     skua__pool_lock(pool);
     skua__loan_end(loan, &after);
     skua__pool_dispatch(pool, &after); /* a long input may have waited for the memory */

@@ -184,7 +184,7 @@ static int describe_death(const struct skua__process *process, int status, char 
 {
     const int pid = (int)process->pid;
     char line[SKUA__TEXT_BYTES];
-    char how[SKUA__CALL_TEXT_BYTES / 2] = "ended because the zygote was killed";
+    char how[200] = "ended because the zygote was killed";
     int code = -EOWNERDEAD;
     if (status != -1) {
         const uint32_t note = skua__load(&process->arena.shared->sandbox_note, relaxed);

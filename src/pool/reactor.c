@@ -1,5 +1,5 @@
-/* The reactor: a task of each pool that takes the answers and hands out the waiting calls, and looks
-   after the timers of calls that nobody waits for.
+/* The reactor: a task of each pool that takes the answers and hands out the waiting calls, and
+   looks after the timers of calls that nobody waits for.
 
    Invariants
    (B1) No answer is slept through: before the reactor sleeps it turns the bell on for every process

@@ -49,8 +49,8 @@ void skua__remote_withdraw(struct skua__call *call);
 void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
                            struct skua__loan *answer, char *text, struct skua__after *after);
 
-/* The lane has lost the call: it fails with that story (or is begun again) if it may have begun, and
-   else waits again. True: `after` is full; unlock before the next one. */
+/* The lane has lost the call: it fails with that story (or is begun again) if it may have begun,
+   and else waits again. True: `after` is full; unlock before the next one. */
 bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
                        struct skua__after *after, const char *story);
 

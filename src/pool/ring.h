@@ -74,8 +74,8 @@ struct skua__request {
     uint16_t kind;
     uint16_t in_where; /* SKUA__NOTHING, SKUA__INLINE or SKUA__BLOCK */
     uint16_t channel_count;
-    uint16_t fd_count; /* they come on the talk socket before the request does */
-    uint64_t spare[2];
+    uint16_t fd_count;   /* they come on the talk socket before the request does */
+    uint32_t in_is_lent; /* the block belongs to a buffer of the program, which has it trimmed */
 };
 
 enum skua__response_kind {

@@ -60,6 +60,7 @@ struct skua__loan {
     struct skua__process *process; /* IN, OUT: a reference */
     uint32_t block;                /* IN, OUT */
     size_t bytes;
+    size_t used;             /* IN, OUT: so much may have been written; 0: it is trimmed */
     void *memory;            /* PRIVATE, of skua__alloc(); else what skua_buf.data is */
     struct skua__loan *next; /* in a list of who has it */
     _Alignas(16) char inside[SKUA__OUT_INLINE_BYTES];
@@ -294,9 +295,9 @@ void skua__process_unref(struct skua__process *process, struct skua__after *afte
 void skua__process_free(struct skua__process *process); /* NULL is allowed */
 /* (L) The process is there: it may have calls. */
 void skua__process_welcome(struct skua__process *process, struct skua__after *after);
-/* (L) Kill it; from now on it has no call and does not count as a worker. Its answers were taken. The
-   job that runs fails with `status` and that story (NULL: none, and it is not begun again), those
-   behind it get another worker. */
+/* (L) Kill it; from now on it has no call and does not count as a worker. Its answers were taken.
+   The job that runs fails with `status` and that story (NULL: none, and it is not begun again),
+   those behind it get another worker. */
 void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
                         const char *story);
 /* (L) The kill alone. */
@@ -331,7 +332,8 @@ void skua__process_settle(struct skua__process *process);
 size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
 /* The GRANTED call gives its place up; it is NEW again. */
 void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
-/* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process. */
+/* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process.
+   */
 void skua__call_detach(struct skua__call *call, struct skua__after *after);
 /* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
    or SKUA__NEVER. */
@@ -402,6 +404,8 @@ void skua__stream_tell(struct skua__call *call, struct skua__after *after);
 struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind);
 /* (L) Give its memory back. */
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after);
+/* (L) The same, by the flush if it costs a system call. */
+void skua__loan_drop(struct skua__loan *loan, struct skua__after *after);
 /* Hand it to the program: NULL gives the empty buffer. */
 void skua__loan_deliver(struct skua__loan *loan, skua_buf *out);
 /* (L) Make the call's answer of a response that was checked, and is its process's latest. 0 or

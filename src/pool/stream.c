@@ -254,10 +254,12 @@ static ssize_t pull_batch(skua_pool_stream *stream, struct skua__stream_item *ba
             return count > 0 ? (ssize_t)count : got;
         }
         count += (size_t)got;
-        const int64_t now_ns = skua__clock_real_ns();
-        start_ns = start_ns == 0 ? now_ns : start_ns;
-        if (now_ns - start_ns > PULL_NS) {
-            break;
+        if (!stream->inputs_stay) { /* an array gives at once */
+            const int64_t now_ns = skua__clock_real_ns();
+            start_ns = start_ns == 0 ? now_ns : start_ns;
+            if (now_ns - start_ns > PULL_NS) {
+                break;
+            }
         }
     }
     return (ssize_t)count;

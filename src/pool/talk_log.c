@@ -59,11 +59,13 @@ static void make_harmless(char line[SKUA__TEXT_BYTES])
 void skua__talk_look(struct skua__process *process)
 {
     struct skua__talk_room *room = &process->pool->talk;
+    if (room->lines == NULL) {
+        return;
+    }
     for (int i = 0; i < SKUA__LOG_SLOTS && room->line_count < SKUA__TALK_LINES; i++) {
         struct skua__talk_line *line = &room->lines[room->line_count];
         uint64_t ticket;
-        if (room->lines == NULL ||
-            skua__jobring_take_log(&process->ring, line->text, &ticket, &room->log_lost) == 0) {
+        if (skua__jobring_take_log(&process->ring, line->text, &ticket, &room->log_lost) == 0) {
             return;
         }
         make_harmless(line->text);

@@ -28,7 +28,7 @@ enum { RING = 32, TAG_PACKET = 0, TAG_PAYLOAD = 1, WHY_BYTES = MPI_MAX_ERROR_STR
 
 struct slot {
     MPI_Request request;
-    _Alignas(16) char data[SKUA_TRANSPORT_PACKET_MAX];
+    _Alignas(16) char data[SKUA_CLUSTER_PACKET_MAX];
 };
 
 /* A send, or the receive of a payload. */
@@ -222,7 +222,7 @@ static int receive_payload(void *self, uint32_t from, uint32_t id, void *data, s
 
 /* --- progress --------------------------------------------------------------------------------- */
 
-static int take_packets(const skua_transport_events *events)
+static int take_packets(const skua_cluster_events *events)
 {
     int count = 0;
     for (; count < RING; count++) {
@@ -249,7 +249,7 @@ static int take_packets(const skua_transport_events *events)
 }
 
 /* Events may begin other flights, which go to the front of a new list. */
-static int end_flights(const skua_transport_events *events)
+static int end_flights(const skua_cluster_events *events)
 {
     int count = 0;
     struct flight *all = mpi.flights;
@@ -281,17 +281,17 @@ static int end_flights(const skua_transport_events *events)
     return count;
 }
 
-static int poll_all(void *self, const skua_transport_events *events)
+static int poll_all(void *self, const skua_cluster_events *events)
 {
     (void)self;
     int count = take_packets(events);
     return count + end_flights(events);
 }
 
-int skua_transport_open(skua_transport *out)
+int skua_cluster_transport_open(skua_cluster_transport *out)
 {
-    *out = (skua_transport){
-        .version = SKUA_TRANSPORT_VERSION,
+    *out = (skua_cluster_transport){
+        .version = SKUA_CLUSTER_VERSION,
         .start = start,
         .send = send_packet,
         .send_payload = send_payload,

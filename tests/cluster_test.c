@@ -1,0 +1,438 @@
+/* Pools that reach over a cluster of ranks in one process: what becomes of jobs, whatever happens on
+   the way. The same over MPI is in tests/ext. */
+#include "cluster_mock.h"
+#include "pool_help.h"
+
+#include "pool/cluster.h"
+
+enum { RANKS = 3, EVERY_MS = 1 };
+
+static int crash(skua_bytes in, skua_reply *reply)
+{
+    raise(SIGKILL);
+    return 0;
+}
+SKUA_JOB(crash);
+
+static int complain(skua_bytes in, skua_reply *reply)
+{
+    return skua_job_fail(reply, -ENOTDIR, "%.*s", (int)in.bytes, (const char *)in.data);
+}
+SKUA_JOB(complain);
+
+/* --- a cluster -------------------------------------------------------------------------------- */
+
+static struct {
+    struct mock_world world;
+    struct skua__lead *lead;
+    struct skua__cluster *cluster;
+    pthread_t servers[RANKS];
+    skua_pool *pool;
+    size_t payload_max;
+} all;
+
+static void *serve(void *arg)
+{
+    struct mock_rank *rank = arg;
+    const skua_cluster_transport transport = mock_transport(rank->world, rank->rank);
+    const skua_config config = {.workers = 1, .leave_signals = true};
+    struct skua__cluster *cluster = NULL;
+    struct skua__server *server = NULL;
+    const char *why = NULL;
+    CHECK_INT(skua__cluster_create(&cluster, &transport, &why), 0);
+    CHECK_INT(skua__server_begin(&server, cluster), 0);
+    CHECK_INT(skua_run(&config, skua__server_main, server), 0);
+    skua__server_end(server);
+    return NULL;
+}
+
+static uint32_t rank_workers(uint32_t rank)
+{
+    skua_cluster_stats stats;
+    CHECK_INT(skua_cluster_stats_get(all.pool, rank, &stats), 0);
+    return stats.workers;
+}
+
+static uint64_t answered_by(uint32_t rank)
+{
+    skua_cluster_stats stats;
+    CHECK_INT(skua_cluster_stats_get(all.pool, rank, &stats), 0);
+    return stats.answered;
+}
+
+/* Until each rank has its processes. */
+static void await_lanes(void)
+{
+    for (uint32_t rank = 1; rank < RANKS; rank++) {
+        while (rank_workers(rank) == 0) {
+            CHECK_INT(skua_sleep(skua_after(SKUA_MS(EVERY_MS))), 0);
+        }
+    }
+}
+
+struct body {
+    skua_fn fn;
+};
+
+static int with_pool(void *arg)
+{
+    const struct body *body = arg;
+    const skua_pool_opts opts = {.workers = 2, .payload_max = all.payload_max};
+    CHECK_INT(skua_pool_create(&all.pool, &opts), 0);
+    await_lanes();
+    CHECK_INT(body->fn(NULL), 0);
+    skua_pool_destroy(all.pool);
+    return 0;
+}
+
+/* Run it as a task of rank 0. */
+static void in_cluster(skua_fn fn, uint32_t workers, int64_t delay_ns, int64_t silence_ns)
+{
+    mock_begin(&all.world, RANKS, delay_ns);
+    for (uint32_t rank = 1; rank < RANKS; rank++) {
+        CHECK_INT(pthread_create(&all.servers[rank], NULL, serve, &all.world.ranks[rank]), 0);
+    }
+    const skua_cluster_transport transport = mock_transport(&all.world, 0);
+    const char *why = NULL;
+    all.cluster = NULL;
+    CHECK_INT(skua__cluster_create(&all.cluster, &transport, &why), 0);
+    if (silence_ns != 0) {
+        all.cluster->silence_ns = silence_ns;
+    }
+    CHECK_INT(skua__lead_begin(&all.lead, all.cluster, &why), 0);
+    skua__lead_use(all.lead);
+    CHECK_INT(skua_cluster_size(), RANKS);
+    CHECK_INT(skua_cluster_rank(), 0);
+    struct body body = {fn};
+    const skua_config config = {.workers = workers};
+    CHECK_INT(skua_run(&config, with_pool, &body), 0);
+    skua__lead_use(NULL);
+    skua__lead_end(all.lead, -1);
+    for (uint32_t rank = 1; rank < RANKS; rank++) {
+        atomic_store(&all.world.ranks[rank].is_to_end, atomic_load(&all.world.ranks[rank].is_gone));
+        pthread_join(all.servers[rank], NULL);
+    }
+    mock_free(&all.world);
+    CHECK_INT(skua_cluster_size(), 1);
+}
+
+/* --- jobs of all kinds ------------------------------------------------------------------------ */
+
+enum { ROOM = 3 << 20 };
+static unsigned char content[ROOM];
+
+static int sizes_body(void *arg)
+{
+    static const size_t sizes[] = {
+        0,   1, 192, 193, 256, 257, SKUA__EAGER_BYTES, SKUA__EAGER_BYTES + 1, SKUA__PIECE_BYTES,
+        ROOM};
+    enum { EACH = 8 };
+    static skua_pool_item items[EACH];
+    for (size_t size = 0; size < SKUA_COUNT_OF(sizes); size++) {
+        for (size_t i = 0; i < EACH; i++) {
+            items[i] = (skua_pool_item){.in = {content, sizes[size]}};
+        }
+        CHECK_INT(skua_pool_map(all.pool, &echo_job, items, EACH, FOREVER), 0);
+        for (size_t i = 0; i < EACH; i++) {
+            CHECK_INT(items[i].out.bytes, sizes[size]);
+            CHECK(sizes[size] == 0 || memcmp(items[i].out.data, content, sizes[size]) == 0);
+            skua_buf_release(&items[i].out);
+        }
+    }
+    return 0;
+}
+
+/* covers: A70 */
+static void answers_of_any_size_come_back(void **state)
+{
+    for (size_t i = 0; i < ROOM; i++) {
+        content[i] = (unsigned char)(i * 13 + i / 1000);
+    }
+    all.payload_max = ROOM;
+    in_cluster(sizes_body, 1, 0, 0);
+    in_cluster(sizes_body, 2, SKUA_US(50), 0);
+}
+
+static int spread_body(void *arg)
+{
+    enum { COUNT = 60 };
+    static skua_pool_item items[COUNT];
+    static const int ms = 3;
+    for (size_t i = 0; i < COUNT; i++) {
+        items[i] = (skua_pool_item){.in = {&ms, sizeof ms}};
+    }
+    CHECK_INT(skua_pool_map(all.pool, &nap_job, items, COUNT, FOREVER), 0);
+    uint64_t sum = 0;
+    for (uint32_t rank = 0; rank < RANKS; rank++) {
+        CHECK(answered_by(rank) > 0);
+        sum += answered_by(rank);
+    }
+    CHECK_INT(sum, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        skua_buf_release(&items[i].out);
+    }
+    return 0;
+}
+
+/* covers: A70 */
+static void every_rank_gets_its_share(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(spread_body, 1, 0, 0);
+    in_cluster(spread_body, 4, 0, 0);
+}
+
+/* --- what fails ------------------------------------------------------------------------------- */
+
+/* One call, in a task of its own. */
+struct asked {
+    const skua_job *job;
+    skua_bytes in;
+    skua_call_opts opts;
+    skua_time deadline;
+    skua_buf out;
+};
+
+static int ask(void *arg)
+{
+    struct asked *asked = arg;
+    return skua_pool_call_with(all.pool, asked->job, asked->in, &asked->opts, &asked->out,
+                               asked->deadline);
+}
+
+enum { ASKED = 10 };
+static struct asked asked[ASKED];
+static skua_task *asking[ASKED];
+
+static void ask_all(const skua_job *job, skua_call_opts opts, skua_time deadline)
+{
+    for (size_t i = 0; i < ASKED; i++) {
+        asked[i] =
+            (struct asked){.job = job, .opts = opts, .deadline = deadline, .in = {"so it is", 8}};
+        CHECK_INT(skua_spawn(&asking[i], ask, &asked[i], NULL), 0);
+    }
+}
+
+/* All have this status, or the other one; how many have the first. */
+static size_t answers_are(int status, int or_status, const char *text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ASKED; i++) {
+        int got = 0;
+        CHECK_INT(skua_join(asking[i], &got, FOREVER), 0);
+        if (got != or_status) {
+            CHECK_INT(got, status);
+            const skua_error *error = skua_task_error(asking[i]);
+            CHECK(text == NULL || (error != NULL && strstr(error->text, text) != NULL));
+        }
+        count += got == status;
+        skua_buf_release(&asked[i].out);
+        skua_task_release(asking[i]);
+    }
+    return count;
+}
+
+static int faults_body(void *arg)
+{
+    ask_all(&crash_job, (skua_call_opts){0}, FOREVER);
+    CHECK_INT(answers_are(-EOWNERDEAD, -EOWNERDEAD, NULL), ASKED);
+    ask_all(&complain_job, (skua_call_opts){0}, FOREVER);
+    CHECK_INT(answers_are(-ENOTDIR, -ENOTDIR, "so it is"), ASKED);
+    ask_all(&hang_job, (skua_call_opts){0}, skua_after(SKUA_MS(30)));
+    CHECK_INT(answers_are(-ETIMEDOUT, -ETIMEDOUT, NULL), ASKED);
+    ask_all(&hang_job, (skua_call_opts){.grace_ns = SKUA_MS(20)}, skua_after(SKUA_MS(30)));
+    CHECK_INT(answers_are(-ETIMEDOUT, -ETIMEDOUT, NULL), ASKED);
+    ask_all(&hang_job, (skua_call_opts){0}, FOREVER);
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(20))), 0);
+    skua_task_cancel_all(asking, ASKED);
+    CHECK_INT(answers_are(-ECANCELED, -ECANCELED, NULL), ASKED);
+    ask_all(&echo_job, (skua_call_opts){0}, FOREVER);
+    CHECK_INT(answers_are(0, 0, NULL), ASKED); /* all is well again */
+    return 0;
+}
+
+static void failures_are_the_same_as_at_home(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(faults_body, 2, 0, 0);
+}
+
+/* --- ranks that are lost ---------------------------------------------------------------------- */
+
+static int lost_body(void *arg)
+{
+    ask_all(&hang_job, (skua_call_opts){0}, skua_after(SKUA_MS(500)));
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(20))), 0);
+    mock_lose(&all.world, 2, true);
+    CHECK(answers_are(-EOWNERDEAD, -ETIMEDOUT, NULL) > 0);
+    CHECK_INT(rank_workers(2), 0);
+    ask_all(&echo_job, (skua_call_opts){0}, FOREVER);
+    CHECK_INT(answers_are(0, 0, NULL), ASKED);
+    return 0;
+}
+
+/* covers: A70 */
+static void jobs_of_a_lost_rank_fail(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(lost_body, 2, 0, 0);
+}
+
+static int retried_body(void *arg)
+{
+    static const int ms = 30;
+    for (size_t i = 0; i < ASKED; i++) {
+        asked[i] = (struct asked){
+            .job = &nap_job, .opts = {.attempts = 3}, .in = {&ms, sizeof ms}, .deadline = FOREVER};
+        CHECK_INT(skua_spawn(&asking[i], ask, &asked[i], NULL), 0);
+    }
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(5))), 0);
+    mock_lose(&all.world, 1, true);
+    CHECK_INT(answers_are(0, 0, NULL), ASKED);
+    skua_cluster_stats stats;
+    CHECK_INT(skua_cluster_stats_get(all.pool, 1, &stats), 0);
+    CHECK(stats.lost > 0);
+    return 0;
+}
+
+/* covers: A70 */
+static void jobs_of_a_lost_rank_are_begun_again_if_they_may(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(retried_body, 2, 0, 0);
+}
+
+static int silent_body(void *arg)
+{
+    mock_lose(&all.world, 1, false);
+    ask_all(&hang_job, (skua_call_opts){0}, skua_after(SKUA_MS(40)));
+    CHECK_INT(answers_are(-ETIMEDOUT, -ETIMEDOUT, NULL), ASKED); /* deadlines are kept */
+    ask_all(&echo_job, (skua_call_opts){0}, FOREVER);
+    answers_are(-EOWNERDEAD, 0, "rank 1 ");
+    while (rank_workers(1) != 0) { /* it is given up as soon as it owes something */
+        ask_all(&nap_job, (skua_call_opts){0}, skua_after(SKUA_MS(20)));
+        answers_are(-EOWNERDEAD, -ETIMEDOUT, NULL);
+    }
+    return 0;
+}
+
+static void a_silent_rank_holds_nobody_up(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(silent_body, 2, 0, SKUA_MS(200));
+}
+
+static int left_body(void *arg)
+{
+    mock_lose(&all.world, 1, false);
+    for (size_t i = 0; i < ASKED; i++) {
+        skua_task *task;
+        CHECK_INT(skua_pool_submit(all.pool, &task, &hang_job, (skua_bytes){NULL, 0}, NULL, NULL,
+                                   FOREVER),
+                  0);
+        asking[i] = task;
+    }
+    CHECK_INT(skua_sleep(skua_after(SKUA_MS(10))), 0);
+    return 0; /* the pool is destroyed under them */
+}
+
+static int left_in_turn(void *arg)
+{
+    CHECK_INT(left_body(NULL), 0);
+    skua_pool_destroy(all.pool);
+    for (size_t i = 0; i < ASKED; i++) {
+        int status = 0;
+        CHECK_INT(skua_join(asking[i], &status, FOREVER), 0);
+        CHECK_INT(status, -ESHUTDOWN);
+        skua_task_release(asking[i]);
+    }
+    const skua_pool_opts opts = {.workers = 1, .local = true};
+    CHECK_INT(skua_pool_create(&all.pool, &opts), 0);
+    CHECK_INT(rank_workers(2), 0); /* it stays here */
+    return 0;
+}
+
+static void a_pool_is_destroyed_whatever_ranks_do(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(left_in_turn, 2, 0, SKUA_MS(200));
+}
+
+/* --- everything at once ----------------------------------------------------------------------- */
+
+enum { RANDOM_TASKS = 24, RANDOM_CALLS = 40 / TEST_SCALE + 4 };
+static atomic_uint outcomes;
+
+static int random_calls(void *arg)
+{
+    uint64_t state = (uint64_t)(uintptr_t)arg;
+    for (int i = 0; i < RANDOM_CALLS; i++) {
+        uint64_t dice = test_random(&state);
+        size_t bytes = dice % 8 == 0 ? dice / 8 % (300 * 1000) : dice / 8 % 600;
+        const skua_job *job = dice % 29 == 0 ? &crash_job : dice % 31 == 0 ? &hang_job : &echo_job;
+        skua_time deadline = job == &hang_job || dice % 5 == 0
+                                 ? skua_after((int64_t)(test_random(&state) % SKUA_MS(8)))
+                                 : FOREVER;
+        const skua_call_opts opts = {.attempts = (uint32_t)(dice >> 20) % 3,
+                                     .priority = (int)((dice >> 24) % 8) - 4};
+        skua_buf out;
+        int status =
+            skua_pool_call_with(all.pool, job, (skua_bytes){content, bytes}, &opts, &out, deadline);
+        if (status == 0) {
+            CHECK_PTR(job, &echo_job);
+            CHECK_INT(out.bytes, bytes);
+            CHECK(bytes == 0 || memcmp(out.data, content, bytes) == 0);
+        } else if (status != -ETIMEDOUT) {
+            CHECK_INT(status, -EOWNERDEAD); /* by itself, or with its rank */
+        }
+        skua_buf_release(&out);
+        atomic_fetch_add(&outcomes, 1);
+    }
+    return 0;
+}
+
+static int random_body(void *arg)
+{
+    skua_task *tasks[RANDOM_TASKS];
+    uint64_t state = test_seed();
+    for (size_t i = 0; i < RANDOM_TASKS; i++) {
+        CHECK_INT(skua_spawn(&tasks[i], random_calls, (void *)(uintptr_t)test_random(&state), NULL),
+                  0);
+    }
+    while (atomic_load(&outcomes) < RANDOM_TASKS * RANDOM_CALLS / 2) {
+        CHECK_INT(skua_sleep(skua_after(SKUA_MS(EVERY_MS))), 0);
+    }
+    mock_lose(&all.world, 1, test_random(&state) % 2 == 0);
+    for (size_t i = 0; i < RANDOM_TASKS; i++) {
+        CHECK_INT(skua_join(tasks[i], NULL, FOREVER), 0);
+        skua_task_release(tasks[i]);
+    }
+    CHECK_INT(atomic_load(&outcomes), RANDOM_TASKS * RANDOM_CALLS);
+    return 0;
+}
+
+/* covers: A70 */
+static void each_job_has_one_outcome(void **state)
+{
+    all.payload_max = 1 << 20;
+    atomic_store(&outcomes, 0);
+    in_cluster(random_body, 2, SKUA_US(test_seed() % 200), SKUA_MS(100));
+}
+
+int main(void)
+{
+    if (skua_pool_prepare() < 0) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        TEST(answers_of_any_size_come_back),
+        TEST(every_rank_gets_its_share),
+        TEST(failures_are_the_same_as_at_home),
+        TEST(jobs_of_a_lost_rank_fail),
+        TEST(jobs_of_a_lost_rank_are_begun_again_if_they_may),
+        TEST(a_silent_rank_holds_nobody_up),
+        TEST(a_pool_is_destroyed_whatever_ranks_do),
+        TEST(each_job_has_one_outcome),
+    };
+    return TEST_RUN(tests);
+}
