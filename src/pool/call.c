@@ -234,7 +234,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
-        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
+        skua__process_stop_job(process, after, is_over ? call->status : cause);
     }
 }
 

@@ -385,12 +385,27 @@ static void relieve(struct skua__process *process, const struct skua__call *seco
     skua__pool_dispatch(process->pool, after);
 }
 
+bool skua__pool_has_idle(const skua_pool *pool)
+{
+    if (!skua__list_is_empty(&pool->idle)) {
+        return true;
+    }
+    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        const struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
+        if (remote->load < remote->workers && remote->load < remote->credits) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
 {
     int looked = 0;
     struct skua__link *link = pool->busy.head.next;
-    while (link != &pool->busy.head && !skua__list_is_empty(&pool->idle) &&
-           looked++ < LONG_AGO_MAX && !skua__after_is_full(after)) {
+    while (link != &pool->busy.head && skua__pool_has_idle(pool) && looked++ < LONG_AGO_MAX &&
+           !skua__after_is_full(after)) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
         const struct skua__call *second = second_of(process);
         const int64_t left_ns = process->since_ns + STUCK_NS - now_ns;
@@ -567,6 +582,16 @@ void skua__remote_detach(struct skua__remote *remote)
     unlink_if_linked(&remote->link);
 }
 
+uint64_t skua__remote_credits(const skua_pool *pool)
+{
+    uint64_t credits = 0;
+    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        credits += SKUA_CONTAINER(link, struct skua__remote, link)->credits;
+    }
+    return credits;
+}
+
 static void leave_remote(struct skua__remote *remote, struct skua__call *call)
 {
     skua__list_remove(&call->link);
@@ -588,6 +613,10 @@ void skua__remote_answered(struct skua__remote *remote, struct skua__call *call,
     call->text = text;
     skua__call_finish(remote->pool, call, after, status);
     skua__pool_dispatch(remote->pool, after);
+    if (remote->load < remote->workers && remote->pool->pending_mask == 0 &&
+        !skua__list_is_empty(&remote->pool->busy)) {
+        skua__pool_ring(remote->pool); /* it may have what waits behind a long job here */
+    }
 }
 
 bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,

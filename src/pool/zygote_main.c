@@ -16,8 +16,8 @@
    (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one
         has been reported. So the pool reads DIED for all, and then the end.
 
-   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when its
-        client is closed: also when the program was killed.
+   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when
+        its client is closed: also when the program was killed.
 
    Nothing that fails here ends the zygote: a request that cannot be served is refused. */
 #include "base/list.h"
