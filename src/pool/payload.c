@@ -115,7 +115,9 @@ static void give_back_out(struct skua__process *process, uint32_t block, struct 
 
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after)
 {
-    skua_require(loan->kind != SKUA__LOAN_FREE); /* else it was released twice */
+    if (loan->kind == SKUA__LOAN_FREE) {
+        skua__panic("a buffer of pool '%s' is released twice", loan->pool->name);
+    }
     struct skua__process *process = loan->process;
     trim(loan);
     if (loan->kind == SKUA__LOAN_IN) {
