@@ -520,6 +520,28 @@ static void nobody_sleeps_through_a_message(void **state)
     wire_close(&wire);
 }
 
+/* It looks for nothing, and learns that it need not. */
+static void an_idle_worker_does_not_spin(void **state)
+{
+    static struct wire wire;
+    wire_open(&wire, MIB);
+    CHECK(wire.worker.ring.spin_ns > 0);
+    wire_start(&wire);
+    for (int i = 0; i < 12; i++) {
+        wire_call(&wire, &silent_job, NULL, 0);
+        /* Until it sleeps, and longer than it would ever look. */
+        while (skua__load(&wire.arena.shared->worker_sleeps, relaxed) == 0) {
+            poll(NULL, 0, 1);
+        }
+        poll(NULL, 0, 1);
+    }
+    wire_close(&wire);
+    CHECK_INT(wire.worker.ring.spin_ns, 0);
+    struct skua__workring alone;
+    skua__workring_init(&alone, wire.arena.shared, 1, 1);
+    CHECK_INT(alone.spin_ns, 0);
+}
+
 /* ---- at random ---- */
 
 enum { JOBS = 4000, HELD_MAX = 40 };
@@ -647,6 +669,7 @@ int main(void)
         TEST(lines_and_progress_are_seen),
         TEST(an_unknown_job_is_not_run),
         TEST(nobody_sleeps_through_a_message),
+        TEST(an_idle_worker_does_not_spin),
         TEST(every_job_has_one_outcome),
     };
     return TEST_RUN(tests);
