@@ -90,7 +90,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
 {
     publish(pool, after);
-    while (after->must_dispatch || after->must_copy) {
+    while (after->must_dispatch || after->must_copy || after->released != NULL) {
         pool->callers++; /* nobody frees it while there is more to do in it */
         skua__pool_unlock(pool);
         flush(pool, after);
@@ -222,7 +222,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
-        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
+        skua__process_stop_job(process, after, is_over ? call->status : cause);
     }
 }
 
