@@ -102,6 +102,19 @@ foreach(source IN LISTS sources)
     skua_ctest(${name} room ${test_timeout} ${PROJECT_BINARY_DIR}/tests/${name})
 endforeach()
 
+# For libFuzzer, by hand: build with clang and -DSKUA_FUZZ=ON.
+option(SKUA_FUZZ "Build tests/fuzz/*.c for libFuzzer" OFF)
+if(SKUA_FUZZ)
+    file(GLOB sources CONFIGURE_DEPENDS ${tests}/fuzz/*_fuzz.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        skua_program(${name} ${source})
+        skua_test_target(${name})
+        target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    endforeach()
+endif()
+
 # The tests of optional libraries, where those are built.
 if(TARGET skua_tls)
     file(GLOB sources CONFIGURE_DEPENDS ${tests}/ext/tls*_test.c)

@@ -29,7 +29,8 @@ struct skua__arena {
 };
 
 /* Parent: make the memory, seal its size and map it. *memfd is the caller's, to be sent to the
-   worker and closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE. */
+   worker and closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE,
+   -EFBIG (RLIMIT_FSIZE). */
 int skua__arena_create(struct skua__arena *arena, size_t payload_max, int *memfd);
 
 /* Worker: map the memory of `memfd`. Returns 0 or a negative errno. */

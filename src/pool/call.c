@@ -90,7 +90,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
 {
     publish(pool, after);
-    while (after->must_dispatch || after->must_copy) {
+    while (after->must_dispatch || after->must_copy || after->released != NULL) {
         pool->callers++; /* nobody frees it while there is more to do in it */
         skua__pool_unlock(pool);
         flush(pool, after);
@@ -160,6 +160,8 @@ void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__a
 {
     if (call->is_stopping) {
         skua__call_finish(pool, call, after, call->status);
+    } else if (pool->state == SKUA__POOL_CLOSING) {
+        skua__call_finish(pool, call, after, -ESHUTDOWN); /* it died of that */
     } else if (pool->state == SKUA__POOL_OPEN && call->attempts > 1) {
         call->attempts--;
         pool->stats.retried++;
@@ -220,7 +222,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
-        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
+        skua__process_stop_job(process, after, is_over ? call->status : cause);
     }
 }
 
@@ -469,6 +471,10 @@ static bool opts_are_bad(const skua_pool *pool, const skua_call_opts *opts)
         return false;
     }
     const struct skua__loan *loan = opts->in_buf != NULL ? opts->in_buf->owner : NULL;
+    if (loan != NULL && loan->kind == SKUA__LOAN_FREE) {
+        skua__panic("a buffer that is given to pool '%s' is not the program's any more",
+                    pool->name);
+    }
     return opts->priority < SKUA__PRIORITY_MIN || opts->priority > SKUA__PRIORITY_MAX ||
            opts->grace_ns < 0 || opts->fd_count > SKUA_POOL_FDS_MAX ||
            opts->channel_count > SKUA_POOL_CHANNELS_MAX || (loan != NULL && loan->pool != pool) ||
