@@ -200,6 +200,11 @@ if(TARGET wordfreq)
         skua_ctest(wordfreq_${name} example ${script_timeout}
             sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq> ${time_scale})
     endforeach()
+    if(TARGET skua_mpi AND NOT SKUA_SANITIZE STREQUAL "thread")
+        skua_ctest(wordfreq_cluster example ${script_timeout}
+            sh ${tests}/wordfreq/cluster.sh $<TARGET_FILE:wordfreq> ${tests}/ext/mpi_leaks.txt)
+        set_tests_properties(wordfreq_cluster PROPERTIES PROCESSORS 2)
+    endif()
 endif()
 
 # The copy of a tree, against diff.

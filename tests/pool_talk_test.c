@@ -127,8 +127,8 @@ static int receive_one(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(receive_one);
 
-/* Receives an item for which there is no memory: the job's own input takes it all. If the input says
-   so, it waits until there is some, and checks that it is item 5. */
+/* Receives an item for which there is no memory: the job's own input takes it all. If the input
+   says so, it waits until there is some, and checks that it is item 5. */
 static int receive_full(skua_bytes in, skua_reply *reply)
 {
     const char what = *(const char *)in.data;

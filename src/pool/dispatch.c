@@ -359,12 +359,27 @@ static struct skua__call *second_of(struct skua__process *process)
     return ticket != 0 ? skua__jobring_sent(ring, ticket)->owner : NULL;
 }
 
+bool skua__pool_has_idle(const skua_pool *pool)
+{
+    if (!skua__list_is_empty(&pool->idle)) {
+        return true;
+    }
+    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        const struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
+        if (remote->load < remote->workers && remote->load < remote->credits) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
 {
     int looked = 0;
     struct skua__link *link = pool->busy.head.next;
-    while (link != &pool->busy.head && !skua__list_is_empty(&pool->idle) &&
-           looked++ < LONG_AGO_MAX && !skua__after_is_full(after)) {
+    while (link != &pool->busy.head && skua__pool_has_idle(pool) && looked++ < LONG_AGO_MAX &&
+           !skua__after_is_full(after)) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
         struct skua__call *call = second_of(process);
         struct skua__call *pending = next_pending(pool);
@@ -557,6 +572,16 @@ void skua__remote_detach(struct skua__remote *remote)
     unlink_if_linked(&remote->link);
 }
 
+uint64_t skua__remote_credits(const skua_pool *pool)
+{
+    uint64_t credits = 0;
+    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
+         link = link->next) {
+        credits += SKUA_CONTAINER(link, struct skua__remote, link)->credits;
+    }
+    return credits;
+}
+
 static void leave_remote(struct skua__remote *remote, struct skua__call *call)
 {
     skua__list_remove(&call->link);
@@ -578,6 +603,10 @@ void skua__remote_answered(struct skua__remote *remote, struct skua__call *call,
     call->text = text;
     skua__call_finish(remote->pool, call, after, status);
     skua__pool_dispatch(remote->pool, after);
+    if (remote->load < remote->workers && remote->pool->pending_mask == 0 &&
+        !skua__list_is_empty(&remote->pool->busy)) {
+        skua__pool_ring(remote->pool); /* it may have what waits behind a long job here */
+    }
 }
 
 bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,

@@ -74,7 +74,7 @@ static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *b
         skua__pool_unstick(pool, after, skua__clock_real_ns());
     }
     *balance_ns = SKUA__NEVER;
-    if (!skua__list_is_empty(&pool->idle) && !skua__list_is_empty(&pool->busy)) {
+    if (!skua__list_is_empty(&pool->busy) && skua__pool_has_idle(pool)) {
         *balance_ns = skua__pool_balance(pool, after, skua__clock_real_ns());
     }
     return count;

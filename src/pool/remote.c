@@ -36,7 +36,8 @@
 enum {
     WORKERS_MAX = 1024,          /* of a pool */
     BATCH = 64,                  /* jobs that leave in one turn under the lock */
-    AHEAD_MAX = 63,              /* jobs behind the one that runs, for each process */
+    AHEAD_MAX = 255,             /* jobs behind the one that runs, for each process */
+    PLACES_MAX = 2048,           /* of a lane, unless it has more than half as many processes */
     ROUND_TRIP_NS = 1000 * 1000, /* what they have to bridge */
     STORY_BYTES = 128,
     WEIGHT = 8, /* of what is known against what is new */
@@ -393,7 +394,8 @@ static void adapt(struct skua__lane *lane, int64_t run_ns)
                     : lane->run_ns >= LONG_NS ? 0
                                               : 1 + ROUND_TRIP_NS / lane->run_ns;
     ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead;
-    lane->remote.credits = lane->remote.workers * (1 + (uint32_t)ahead);
+    uint32_t credits = lane->remote.workers * (1 + (uint32_t)ahead);
+    lane->remote.credits = credits < lane->place_count ? credits : lane->place_count;
 }
 
 /* An answer, as far as it has come. */
@@ -476,6 +478,17 @@ static void settle(struct arrival *arrival, uint64_t ticket)
     skua__free(arrival->memory);
 }
 
+/* The rank was lost, and its call is over; the cluster ends. */
+static void on_dropped(struct skua__cluster *cluster, struct skua__fetch *fetch)
+{
+    (void)cluster;
+    struct arrival *arrival = SKUA_CONTAINER(fetch, struct arrival, fetch);
+    skua__free(arrival->text);
+    skua__free(arrival->memory);
+    skua__lanes_unref(arrival->lane->lanes);
+    skua__free(arrival);
+}
+
 static void on_arrived(struct skua__cluster *cluster, struct skua__fetch *fetch)
 {
     (void)cluster;
@@ -521,6 +534,7 @@ static bool fetch_answer(const struct arrival *start, uint64_t ticket)
         .data = memory,
         .bytes = start->head.bytes,
         .arrived = on_arrived,
+        .dropped = on_dropped,
     };
     skua__lanes_ref(lane->lanes);
     skua__cluster_fetch(skua__lead_cluster(lane->lanes->lead), &arrival->fetch);
@@ -617,6 +631,8 @@ bool skua__lanes_opened(struct skua__lanes *lanes, uint32_t rank, const struct s
         return true;
     }
     uint32_t count = opened->workers * (1 + AHEAD_MAX);
+    uint32_t count_max = opened->workers > PLACES_MAX / 2 ? 2 * opened->workers : PLACES_MAX;
+    count = count < count_max ? count : count_max;
     struct skua__place *places = skua__alloc(count * sizeof *places);
     if (places == NULL) {
         lane->is_lost = true;

@@ -340,6 +340,8 @@ void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
 /* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process.
    */
 void skua__call_detach(struct skua__call *call, struct skua__after *after);
+/* Is there one that has nothing to do, here or in a cluster? */
+bool skua__pool_has_idle(const skua_pool *pool);
 /* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
    or SKUA__NEVER. */
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns);
