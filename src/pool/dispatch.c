@@ -519,12 +519,15 @@ static bool take_answer(struct skua__process *process, const struct skua__respon
     }
     const int talk_error = skua__talk_answered(process, call, response);
     const int error = skua__loan_answer(call, response, after);
-    if (talk_error < 0 || error < 0) {
-        status = talk_error < 0 ? talk_error : error;
-    }
     skua__call_detach(call, after);
-    skua__call_finish(pool, call, after, status);
-    return talk_error != -EPROTO;
+    if (talk_error == -EPROTO) {
+        skua__call_fail(pool, call, after, talk_error,
+                        "job '%s': worker %d was killed for speaking of files that did not come",
+                        call->job->name, (int)process->pid);
+        return false;
+    }
+    skua__call_finish(pool, call, after, talk_error < 0 ? talk_error : error < 0 ? error : status);
+    return true;
 }
 
 /* The running job asks something. False: no honest worker does. */
