@@ -542,6 +542,36 @@ static void an_idle_worker_does_not_spin(void **state)
     CHECK_INT(alone.spin_ns, 0);
 }
 
+/* It sleeps at once, so it learns nothing about how long to look. */
+static void a_worker_on_the_core_of_its_program_does_not_spin(void **state)
+{
+    static struct wire wire;
+    cpu_set_t before;
+    cpu_set_t one;
+    CHECK_INT(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    CHECK_INT(sched_setaffinity(0, sizeof one, &one), 0);
+    const uint32_t core = skua__core_here();
+    wire_open(&wire, MIB);
+    const int64_t spin_ns = wire.worker.ring.spin_ns;
+    skua__jobring_set_core(&wire.ring, core);
+    CHECK(!skua__jobring_is_beside(&wire.ring, core));
+    wire_start(&wire);
+    for (int i = 0; i < 12; i++) {
+        wire_call(&wire, &silent_job, NULL, 0);
+        while (skua__load(&wire.arena.shared->worker_sleeps, relaxed) == 0) {
+            poll(NULL, 0, 1);
+        }
+        CHECK(skua__jobring_is_beside(&wire.ring, core));
+        CHECK(!skua__jobring_is_beside(&wire.ring, core + 1));
+        poll(NULL, 0, 1);
+    }
+    wire_close(&wire);
+    CHECK_INT(wire.worker.ring.spin_ns, spin_ns);
+    CHECK_INT(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 /* ---- at random ---- */
 
 enum { JOBS = 4000, HELD_MAX = 40 };
@@ -670,6 +700,7 @@ int main(void)
         TEST(an_unknown_job_is_not_run),
         TEST(nobody_sleeps_through_a_message),
         TEST(an_idle_worker_does_not_spin),
+        TEST(a_worker_on_the_core_of_its_program_does_not_spin),
         TEST(every_job_has_one_outcome),
     };
     return TEST_RUN(tests);

@@ -64,6 +64,15 @@ static int64_t next_look(const skua_pool *pool, int64_t balance_ns, bool was_idl
     return due_ns;
 }
 
+/* Whoever has had work for longest is to answer next. (L) */
+static bool is_in_the_way(const skua_pool *pool)
+{
+    const struct skua__link *link = pool->busy.head.next;
+    return link != &pool->busy.head &&
+           skua__jobring_is_beside(&SKUA_CONTAINER(link, struct skua__process, busy)->ring,
+                                   skua__core_here());
+}
+
 /* What is done at each look. Returns how many answers there were. (L) */
 static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *balance_ns)
 {
@@ -99,12 +108,13 @@ static bool look_once(skua_pool *pool, bool sleeps, bool was_idle, int64_t *due_
         pool->reactor_due_ns = *due_ns = found ? 0 : next_look(pool, balance_ns, was_idle);
         pool->sleep = found ? 0 : pool->sleep;
     }
+    pool->is_in_the_way = is_in_the_way(pool);
     skua__pool_unlock_after(pool, &after);
     return found;
 }
 
 /* After an answer the next one is awaited for a moment while others run: under load that saves the
-   bell, its system call in the worker and ours. */
+   bell, its system call in the worker and ours. Not if the worker would need this core for it. */
 static void linger(skua_pool *pool)
 {
     int64_t due_ns;
@@ -115,6 +125,8 @@ static void linger(skua_pool *pool)
         const bool found = look_once(pool, false, false, &due_ns);
         if (skua__talk_serve(pool) || found) {
             until_ns = skua__clock_real_ns() + LINGER_NS;
+        } else if (pool->is_in_the_way) {
+            return;
         }
     } while (skua__clock_real_ns() < until_ns);
 }

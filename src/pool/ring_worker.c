@@ -6,6 +6,9 @@
    whenever it was in vain, and is as much as there may be again after a wait that was short. Where
    more want to spin than there are processors, the others are let run between two looks.
 
+   Nor does a worker look that is on the core of the parent: it would keep the parent from what it
+   waits for.
+
    Rejected: always the same time (idle workers of a large pool, each of which looks after every
    job); asking the parent to say when more comes (it does not know either). */
 #include "base/clock.h"
@@ -85,14 +88,29 @@ static void sleep_for(struct skua__workring *ring, is_there_fn is_there, enum sk
     skua__store(&shared->worker_sleeps, SKUA__SLEEPS_NOT, relaxed);
 }
 
+/* The parent is not kept from this core by looking. */
+static bool may_spin(const struct skua__workring *ring)
+{
+    if (ring->spin_max_ns == 0) {
+        return false;
+    }
+    const uint32_t core = skua__core_here();
+    skua__store(&ring->shared->worker_core, core, relaxed);
+    return core == 0 || skua__load(&ring->shared->parent_core, relaxed) != core;
+}
+
 /* Nothing was there at the first look. */
 static void wait_for(struct skua__workring *ring, is_there_fn is_there, enum skua__sleep sleep)
 {
     const int64_t start_ns = skua__clock_real_ns();
-    if (ring->spin_ns > 0 && spin_for(ring, is_there, start_ns + ring->spin_ns)) {
+    const bool spins = may_spin(ring);
+    if (spins && ring->spin_ns > 0 && spin_for(ring, is_there, start_ns + ring->spin_ns)) {
         return;
     }
     sleep_for(ring, is_there, sleep);
+    if (!spins) {
+        return; /* which says nothing about how long to look elsewhere */
+    }
     if (skua__clock_real_ns() - start_ns <= ring->spin_max_ns) {
         ring->spin_ns = ring->spin_max_ns;
     } else {
