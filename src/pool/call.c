@@ -36,6 +36,8 @@ enum {
     PAUSES_PER_LOOK = 4,
 };
 
+enum { AGAIN_NS = 1000 * 1000 };
+
 /* --- after the unlock ------------------------------------------------------------------------- */
 
 void skua__after_bell(struct skua__after *after, struct skua__shared *shared)
@@ -245,6 +247,20 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
     }
 }
 
+/* It says that it has begun this job, and has not answered the one before it. */
+static void punish(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    const int cause = call->status;
+    char story[SKUA__CALL_TEXT_BYTES];
+    snprintf(story, sizeof story, "worker %d was killed for beginning jobs out of turn",
+             (int)process->pid);
+    skua__process_doom(process, after, -EPROTO, story);
+    if (call->state != SKUA__CALL_DONE) { /* it waits again, or stands in another ring unseen */
+        skua__call_give_up(pool, call, after, cause);
+    }
+}
+
 static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__after *after,
                          int cause)
 {
@@ -260,10 +276,14 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
     }
     if (skua__jobring_oldest(&process->ring) == call->ticket) {
         stop_running(pool, call, after, cause);
-    } else { /* `after` is full: again, soon */
+    } else if (!call->is_stopping || skua__after_is_full(after)) {
+        /* `after` is full, or the answer before it cannot be seen yet: again, soon. Never at once,
+           or whoever runs the timers would not get further. */
+        call->status = call->is_stopping ? call->status : cause;
         call->is_stopping = true;
-        call->status = cause;
-        skua__call_set_timer(pool, call, 1);
+        skua__call_set_timer(pool, call, skua__clock_real_ns() + AGAIN_NS);
+    } else {
+        punish(pool, call, after);
     }
 }
 
