@@ -83,6 +83,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
     while ((link = skua__list_pop_front(&pool->fresh)) != NULL) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, fresh);
         skua__jobring_set_sleeps(&process->ring, pool->sleep);
+        skua__jobring_set_cpu(&process->ring, pool->cpu);
         if (skua__jobring_publish(&process->ring)) {
             skua__after_bell(after, process->arena.shared);
         }
