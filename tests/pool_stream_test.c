@@ -198,6 +198,42 @@ static void a_stream_may_be_closed_at_any_time(void **state)
     run_on_1_2_4(ends_main);
 }
 
+static int tell_pid(skua_bytes in, skua_reply *reply)
+{
+    return (int)getpid();
+}
+SKUA_JOB(tell_pid);
+
+/* Chunks stay together: with long ones, most items follow the one before them. */
+static int chunks_main(void *arg)
+{
+    enum { COUNT = 640, CHUNK = 32 };
+    skua_pool *pool = open_pool(2, 4096);
+    char memory[8];
+    struct numbers numbers = {.count = COUNT, .bytes = 8, .memory = memory};
+    const skua_pool_stream_opts opts = {.chunk = CHUNK};
+    skua_pool_stream *stream = NULL;
+    CHECK_INT(skua_pool_stream_open(&stream, pool, &tell_pid_job, next_number, &numbers, &opts), 0);
+    int changes = 0, last = 0;
+    for (int i = 0; i < COUNT; i++) {
+        int status;
+        skua_buf answer;
+        CHECK_INT(skua_pool_stream_next(stream, NULL, &status, &answer, FOREVER), 1);
+        CHECK(status > 0);
+        changes += status != last;
+        last = status;
+    }
+    CHECK(changes <= COUNT / 4);
+    skua_pool_stream_close(stream);
+    skua_pool_destroy(pool);
+    return 0;
+}
+
+static void chunks_go_to_one_worker(void **state)
+{
+    run_on_1_2_4(chunks_main);
+}
+
 /* A reader that is cancelled loses nothing. */
 static int cancelled_main(void *arg)
 {
@@ -337,11 +373,9 @@ static void a_map_runs_all_items(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_stream_answers_all_inputs),
-        TEST(a_failure_is_that_of_one_item),
-        TEST(a_stream_may_be_closed_at_any_time),
-        TEST(a_cancelled_reader_loses_nothing),
-        TEST(a_map_runs_all_items),
+        TEST(a_stream_answers_all_inputs),          TEST(a_failure_is_that_of_one_item),
+        TEST(a_stream_may_be_closed_at_any_time),   TEST(chunks_go_to_one_worker),
+        TEST(a_cancelled_reader_loses_nothing),     TEST(a_map_runs_all_items),
         TEST(a_cancelled_map_has_all_its_statuses),
     };
     return TEST_RUN(tests);

@@ -30,6 +30,12 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    SHORT_JOB_NS = 1000,
+    SPIN_NS = 2000,
+    PAUSES_PER_LOOK = 4,
+};
+
 /* --- after the unlock ------------------------------------------------------------------------- */
 
 void skua__after_bell(struct skua__after *after, struct skua__shared *shared)
@@ -407,9 +413,44 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
     return cause;
 }
 
+/* Might the answer be here before a sleep and its wake would be over? Its worker is awake and has
+   nothing else to do, and its jobs are very short. */
+static bool is_soon(const struct skua__call *call)
+{
+    const struct skua__process *process = call->process;
+    return call->state == SKUA__CALL_RUNNING && process != NULL && !call->is_stopping &&
+           process->run_ns >= 0 && process->run_ns < SHORT_JOB_NS &&
+           skua__jobring_live(&process->ring) == 1 &&
+           skua__load(&process->arena.shared->worker_sleeps, relaxed) == 0;
+}
+
+/* Look for the answer for a moment. The reactor may take it meanwhile. */
+static void spin(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process = call->process;
+    const struct skua__shared *shared = process->arena.shared;
+    const uint32_t seen = process->ring.response_read;
+    process->references++; /* for the mapping */
+    skua__pool_unlock_after(pool, after);
+    const int64_t until_ns = skua__clock_real_ns() + SPIN_NS;
+    do {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            skua__spin_pause();
+        }
+    } while (skua__load(&shared->response_write, relaxed) == seen &&
+             skua__clock_real_ns() < until_ns);
+    skua__pool_lock(pool);
+    if (process->state == SKUA__PROCESS_READY) {
+        skua__process_drain(process, after);
+        skua__pool_dispatch(pool, after);
+    }
+    skua__process_unref(process, after);
+}
+
 void skua__call_run(skua_pool *pool, struct skua__call *call, skua_time deadline, int cause,
                     struct skua__after *after)
 {
+    bool has_spun = false;
     while (call->state != SKUA__CALL_DONE) {
         if (skua__after_is_full(after)) {
             skua__pool_unlock_after(pool, after);
@@ -420,6 +461,9 @@ void skua__call_run(skua_pool *pool, struct skua__call *call, skua_time deadline
             skua__call_seek(pool, call, deadline, after);
         } else if (call->state == SKUA__CALL_GRANTED && !is_over(deadline)) {
             skua__call_load(pool, call, after);
+        } else if (!has_spun && is_soon(call)) {
+            has_spun = true;
+            spin(pool, call, after);
         } else {
             cause = wait(pool, call, deadline, after);
         }

@@ -231,6 +231,9 @@ static bool grant(struct skua__process *process, struct skua__call *call, struct
         return false;
     }
     call->process = process;
+    if (call->kind == SKUA__CALL_STREAM) {
+        skua__stream_placed(call, after);
+    }
     if (!call->has_block || call->in.bytes <= COPY_BYTES) {
         if (call->has_block) {
             memcpy(skua__arena_in(&process->arena, call->block), call->in.data, call->in.bytes);
@@ -270,6 +273,16 @@ static bool grant_at_home(struct skua__call *call, struct skua__after *after)
            skua__jobring_room(&home->ring) > home->granted && grant(home, call, after);
 }
 
+/* The process that has the item before this one of a stream in chunks. */
+static bool grant_in_chunk(struct skua__call *call, struct skua__after *after)
+{
+    struct skua__process *process =
+        call->kind == SKUA__CALL_STREAM ? skua__stream_near(call) : NULL;
+    return process != NULL && process->state == SKUA__PROCESS_READY && !process->is_retiring &&
+           process->limit > 1 && /* else it was relieved of it */
+           skua__jobring_room(&process->ring) > process->granted && grant(process, call, after);
+}
+
 /* Remote lanes take bytes for bytes. */
 static bool may_travel(const struct skua__call *call)
 {
@@ -306,9 +319,9 @@ static bool post(skua_pool *pool, struct skua__call *call, bool is_idle_only,
 /* Idle workers first, here and elsewhere; then those who will soon be. */
 static bool place(skua_pool *pool, struct skua__call *call, struct skua__after *after)
 {
-    return grant_at_home(call, after) || grant_first_of(&pool->idle, call, after) ||
-           post(pool, call, true, after) || grant_first_of(&pool->open, call, after) ||
-           post(pool, call, false, after);
+    return grant_at_home(call, after) || grant_in_chunk(call, after) ||
+           grant_first_of(&pool->idle, call, after) || post(pool, call, true, after) ||
+           grant_first_of(&pool->open, call, after) || post(pool, call, false, after);
 }
 
 /* The pool takes no job any more. */

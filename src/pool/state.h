@@ -410,6 +410,9 @@ void skua__pool_take_notices(skua_pool *pool, struct skua__after *after);
 
 /* --- stream.c --------------------------------------------------------------------------------- */
 
+/* (L) A process has got the item; and: which one is to have this item, NULL: any. */
+void skua__stream_placed(struct skua__call *call, struct skua__after *after);
+struct skua__process *skua__stream_near(const struct skua__call *call);
 /* (L) The end of an item. */
 void skua__stream_tell(struct skua__call *call, struct skua__after *after);
 

@@ -75,7 +75,9 @@ struct skua_pool_stream {
     /* (L) */
     struct skua__list done; /* unordered */
     struct skua__waiter *waiter;
-    uint64_t awaited; /* ordered: what it waits for */
+    struct skua__process *near; /* has the item that was placed last; a reference */
+    uint32_t near_left;         /* items that are to follow it there */
+    uint64_t awaited;           /* ordered: what it waits for */
 };
 
 /* --- items ------------------------------------------------------------------------------------ */
@@ -153,6 +155,31 @@ static void wake_reader(skua_pool_stream *stream, struct skua__after *after)
     if (waiter != NULL && skua__waiter_claim(waiter)) {
         skua__wake_list_add(&after->wakes, waiter->parker);
     }
+}
+
+void skua__stream_placed(struct skua__call *call, struct skua__after *after)
+{
+    skua_pool_stream *stream = SKUA_CONTAINER(call, struct skua__stream_item, call)->stream;
+    struct skua__process *process = call->process;
+    if (stream->opts.chunk <= 1) {
+        return;
+    }
+    if (stream->near == process && stream->near_left > 0) {
+        stream->near_left--;
+        return;
+    }
+    process->references++;
+    if (stream->near != NULL) {
+        skua__process_unref(stream->near, after);
+    }
+    stream->near = process;
+    stream->near_left = stream->opts.chunk - 1;
+}
+
+struct skua__process *skua__stream_near(const struct skua__call *call)
+{
+    const skua_pool_stream *stream = SKUA_CONTAINER(call, struct skua__stream_item, call)->stream;
+    return stream->near_left > 0 ? stream->near : NULL;
 }
 
 void skua__stream_tell(struct skua__call *call, struct skua__after *after)
@@ -505,6 +532,9 @@ static void end(skua_pool_stream *stream)
     }
     skua__after_init(&after);
     skua__pool_lock(pool);
+    if (stream->near != NULL) {
+        skua__process_unref(stream->near, &after);
+    }
     skua__pool_leave(pool, &after);
     skua__pool_unlock_after(pool, &after);
 }
