@@ -2,6 +2,8 @@
    wake, and what is said while a job runs. */
 #include "pool_wire.h"
 
+#include <sched.h>
+
 enum { KIB = 1024, MIB = 1024 * KIB };
 
 /* ---- jobs ---- */
@@ -542,6 +544,26 @@ static void an_idle_worker_does_not_spin(void **state)
     CHECK_INT(alone.spin_ns, 0);
 }
 
+/* So that the parent does not spin where the worker has to run. */
+static void the_parent_knows_where_the_worker_runs(void **state)
+{
+    static struct wire wire;
+    wire_open(&wire, MIB);
+    wire_start(&wire);
+    uint32_t count = 0;
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        count += skua__jobring_is_on(&wire.ring, cpu);
+    }
+    CHECK_INT(count, 0);
+    wire_call(&wire, &silent_job, NULL, 0);
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        count += skua__jobring_is_on(&wire.ring, cpu);
+        skua__jobring_set_cpu(&wire.ring, cpu);
+    }
+    CHECK_INT(count, 1);
+    wire_close(&wire);
+}
+
 /* ---- at random ---- */
 
 enum { JOBS = 4000, HELD_MAX = 40 };
@@ -670,6 +692,7 @@ int main(void)
         TEST(an_unknown_job_is_not_run),
         TEST(nobody_sleeps_through_a_message),
         TEST(an_idle_worker_does_not_spin),
+        TEST(the_parent_knows_where_the_worker_runs),
         TEST(every_job_has_one_outcome),
     };
     return TEST_RUN(tests);

@@ -26,6 +26,7 @@
 #include "sched/task.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
     while ((link = skua__list_pop_front(&pool->fresh)) != NULL) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, fresh);
         skua__jobring_set_sleeps(&process->ring, pool->sleep);
+        skua__jobring_set_cpu(&process->ring, pool->cpu);
         if (skua__jobring_publish(&process->ring)) {
             skua__after_bell(after, process->arena.shared);
         }
@@ -412,15 +414,16 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
     return cause;
 }
 
-/* Might the answer be here before a sleep and its wake would be over? Its worker is awake and has
-   nothing else to do, and its jobs are very short. */
+/* Might the answer be here before a sleep and its wake would be over? Its worker is awake, on
+   another processor, and has nothing else to do, and its jobs are very short. */
 static bool is_soon(const struct skua__call *call)
 {
     const struct skua__process *process = call->process;
     return call->state == SKUA__CALL_RUNNING && process != NULL && !call->is_stopping &&
            process->run_ns >= 0 && process->run_ns < SHORT_JOB_NS &&
            skua__jobring_live(&process->ring) == 1 &&
-           skua__load(&process->arena.shared->worker_sleeps, relaxed) == 0;
+           skua__load(&process->arena.shared->worker_sleeps, relaxed) == 0 &&
+           !skua__jobring_is_on(&process->ring, (uint32_t)sched_getcpu());
 }
 
 /* Look for the answer for a moment. The reactor may take it meanwhile. */

@@ -139,6 +139,7 @@ struct skua__shared {
     SKUA_CACHE_ALIGNED _Atomic uint32_t request_write; /* the latest ticket */
     _Atomic uint32_t bell;                             /* the worker sleeps on this word */
     _Atomic uint32_t parent_sleeps; /* not 0: say it on the pool's bell, once for each value */
+    _Atomic uint32_t parent_cpu;    /* where the parent waits for answers, plus one; 0: anywhere */
     SKUA_CACHE_ALIGNED _Atomic uint32_t return_write;
     _Atomic uint32_t letter_write;
     _Atomic uint64_t stop;
@@ -147,6 +148,7 @@ struct skua__shared {
         request_read; /* the latest ticket that is taken or passed */
     _Atomic uint32_t response_write;
     _Atomic uint32_t worker_sleeps; /* see skua__sleep_word() */
+    _Atomic uint32_t worker_cpu;    /* where it took its latest request, plus one */
     SKUA_CACHE_ALIGNED _Atomic uint64_t progress_ticket;
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
@@ -277,6 +279,14 @@ void skua__jobring_stop(struct skua__shared *shared, uint64_t ticket);
 /* From now on the worker announces what it says on the pool's bell, once for each value of `sleep`;
    0: need not. After turning it on, the parent looks into the ring once more before it sleeps. */
 void skua__jobring_set_sleeps(struct skua__jobring *ring, uint32_t sleep);
+
+/* The parent waits for answers on that processor. A worker that runs on the same one does not keep
+   it from that by spinning. */
+void skua__jobring_set_cpu(struct skua__jobring *ring, uint32_t cpu);
+
+/* The worker has taken its latest request on that processor: to spin there is to keep it from its
+   work. */
+bool skua__jobring_is_on(const struct skua__jobring *ring, uint32_t cpu);
 
 /* Orders set_sleeps() before that last look. Once for any number of rings. */
 void skua__jobring_fence(void);

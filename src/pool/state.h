@@ -180,6 +180,7 @@ struct skua_pool {
     bool is_draining;      /* new calls fail with -ESHUTDOWN */
     uint32_t sleep;        /* not 0: the reactor sleeps, for that time; requests ask for the bell */
     uint32_t sleeps;       /* the latest such number */
+    uint32_t cpu;          /* where the reactor has looked last */
     bool ended;            /* all processes are gone; the reactor may end */
     bool finished;         /* the supervisor is through: the pool may be freed when nobody calls */
     bool started;          /* all workers have been there once */
