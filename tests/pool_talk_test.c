@@ -229,7 +229,7 @@ static void receive_all(skua_chan *chan, int count)
 
 static int produce_main(void *arg)
 {
-    const int count = 100;
+    const int count = 2 * SIZES;
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t capacity = 0; capacity <= 4; capacity += 2) { /* 0: a rendezvous */
         struct talking talking = {.pool = pool,
@@ -254,7 +254,7 @@ static void results_are_streamed_from_a_job(void **state)
 
 static int consume_main(void *arg)
 {
-    const int count = 100;
+    const int count = 2 * SIZES;
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t capacity = 0; capacity <= 4; capacity += 2) {
         struct talking talking = {
@@ -282,7 +282,7 @@ enum { STAGES = 3 };
 
 static int pipeline_main(void *arg)
 {
-    const int count = 60;
+    const int count = SIZES;
     skua_pool *pool = open_pool(STAGES, 1 << 20);
     skua_chan *between[STAGES + 1];
     struct talking stages[STAGES];
@@ -630,7 +630,7 @@ static void consume_and_kill(skua_pool *pool, uint64_t *seed)
 
 static int random_main(void *arg)
 {
-    enum { ROUNDS = 40 };
+    enum { ROUNDS = 40 / TEST_SCALE };
     uint64_t seed = test_seed();
     skua_pool *pool = open_pool(1, 1 << 20);
     for (int i = 0; i < ROUNDS; i++) {
