@@ -167,10 +167,14 @@ echo "$megabytes MB with $(wc -l <peaks) processes, none with more than $largest
 "$pgzip" -p 2 <long >killed.gz 2>errors &
 run=$!
 killed=0
+written=0
 while kill -0 $run 2>/dev/null; do
     worker=$(workers $run | shuf -n 1)
     [ -n "$worker" ] && kill -KILL "$worker" 2>/dev/null && killed=$((killed + 1))
-    sleep 0.1 # so that blocks have a chance: each is begun three times
+    # Until the block that was hit is written, and all that were on their way with it: each is begun three times
+    # at most, and nobody is to have such bad luck.
+    written=$((written + 700000))
+    while kill -0 $run 2>/dev/null && [ "$(wc -c <killed.gz)" -lt $written ]; do sleep 0.01; done
 done
 wait $run || fail "with workers killed: it gave $?: $(cat errors)"
 run=
