@@ -86,8 +86,8 @@ static int map(struct skua__arena *arena, int memfd)
     return 0;
 }
 
-/* A limit on the size of files holds for this one, too; but its signal is not for the program, which
-   would end by it. */
+/* A limit on the size of files holds for this one, too; but its signal is not for the program,
+   which would end by it. */
 static int set_size(int memfd, size_t bytes)
 {
     sigset_t signal, before;
