@@ -1,6 +1,6 @@
 # The example pgzip against gunzip: sh pgzip_test.sh SOURCE BUILD. What goes in comes out, whatever its length;
 # memory stays bounded; workers are killed meanwhile; and what cannot become whole is removed.
-# covers: A64 A65 A67 A68
+# covers: A67 D79
 
 build=${2:?usage: pgzip_test.sh SOURCE BUILD}
 pgzip=$build/pgzip
