@@ -73,7 +73,7 @@ done
 [ "$(wc -c <level6.gz)" -lt $(($(gzip -c text | wc -c) * 102 / 100)) ] || fail 'it is more than 2 % larger than with gzip'
 # However many processes: the same bytes.
 for processes in 1 2 5; do
-    "$pgzip" -n -p $processes <text >"by $processes.gz" || fail "$processes processes: it gave $?"
+    "$pgzip" -n -b 64 -p $processes <text >"by $processes.gz" || fail "$processes processes: it gave $?"
     cmp -s "by $processes.gz" 'by 1.gz' || fail "$processes processes make another file"
 done
 
@@ -164,7 +164,7 @@ echo "$megabytes MB with $(wc -l <peaks) processes, none with more than $largest
 [ -n "$sanitizer" ] || [ "$largest" -lt 65536 ] || fail "a process has had $largest KiB: $(cat peaks)"
 
 # --- workers are killed ---
-"$pgzip" -p 2 <long >killed.gz 2>errors &
+"$pgzip" -b 128 -p 2 <long >killed.gz 2>errors &
 run=$!
 killed=0
 written=0
