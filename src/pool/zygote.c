@@ -312,6 +312,9 @@ static int ensure(bool may_execute)
 
 int skua_pool_prepare(void)
 {
+    if (skua__forked()) { /* the mutex may be locked for ever */
+        return -ESHUTDOWN;
+    }
     pthread_mutex_lock(&mutex);
     int error = ensure(false);
     pthread_mutex_unlock(&mutex);
