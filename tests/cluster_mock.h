@@ -26,7 +26,8 @@ struct mock_message {
     const void *data;
     size_t bytes;
     void *token;
-    int64_t due_ns; /* not seen before */
+    int64_t due_ns;          /* not seen before */
+    _Alignas(8) char copy[]; /* of the data: a rank may end before it is read */
 };
 
 /* A payload that is waited for. */
@@ -104,9 +105,13 @@ static inline int mock_start(void *self, uint32_t *rank, uint32_t *size, const c
 
 static inline void mock_put(struct mock_rank *from, struct mock_rank *to, struct mock_message what)
 {
-    struct mock_message *message = malloc(sizeof *message);
+    struct mock_message *message = malloc(sizeof *message + what.bytes);
     CHECK(message != NULL);
     *message = what;
+    if (what.bytes > 0) {
+        memcpy(message->copy, what.data, what.bytes);
+    }
+    message->data = message->copy;
     message->from = from;
     message->next = NULL;
     message->due_ns = skua__clock_real_ns() + from->world->delay_ns;

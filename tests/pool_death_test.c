@@ -580,7 +580,7 @@ static void destroy_with_loans_panics(void **state)
     char text[2048];
     const int result = play_to_end("loan", text, sizeof text);
     CHECK(WIFSIGNALED(result) && WTERMSIG(result) == SIGABRT);
-    CHECK(strstr(text, "is destroyed with 1 buffers on loan") != NULL);
+    CHECK(strstr(text, "is destroyed with 1 buffer on loan") != NULL);
 }
 
 static void *idle_thread(void *arg)

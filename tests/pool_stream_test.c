@@ -198,6 +198,45 @@ static void a_stream_may_be_closed_at_any_time(void **state)
     run_on_1_2_4(ends_main);
 }
 
+/* A reader that is cancelled loses nothing. */
+static int cancelled_main(void *arg)
+{
+    skua_pool *pool = open_pool(1, 4096);
+    char memory[8];
+    struct numbers numbers = {.count = 20, .bytes = 8, .memory = memory};
+    skua_pool_stream *stream = NULL;
+    CHECK_INT(skua_pool_stream_open(&stream, pool, &square_job, next_number, &numbers, NULL), 0);
+    uint64_t given = 0;
+    for (int round = 0; given < 20; round++) {
+        SKUA_SCOPE(scope);
+        skua_scope_open(&scope, SKUA_FOREVER);
+        skua_scope_cancel(&scope);
+        uint64_t index;
+        int status;
+        skua_buf answer;
+        CHECK_INT(skua_pool_stream_next(stream, &index, &status, &answer, FOREVER), -ECANCELED);
+        CHECK_INT(skua_scope_close(&scope, 0), 0);
+        CHECK_INT(skua_pool_stream_next(stream, &index, &status, &answer, FOREVER), 1);
+        CHECK_INT(index, given);
+        skua_buf_release(&answer);
+        given++;
+    }
+    skua_pool_stream_close(stream);
+    skua_pool_destroy(pool);
+    return 0;
+}
+
+static void a_cancelled_reader_loses_nothing(void **state)
+{
+    run_on_1_2_4(cancelled_main);
+}
+
+struct mapping {
+    skua_pool *pool;
+    skua_pool_item items[50];
+    uint64_t numbers[50];
+};
+
 /* --- maps ------------------------------------------------------------------------------------- */
 
 enum { ITEMS = 5000 };
@@ -232,6 +271,36 @@ static void *map_from_thread(void *pool)
 {
     map_squares(pool);
     return NULL;
+}
+
+static int hang_in_map(void *arg)
+{
+    struct mapping *self = arg;
+    return (int)skua_pool_map(self->pool, &hang_job, self->items, 50, FOREVER);
+}
+
+static int cancelled_map_main(void *arg)
+{
+    struct mapping self = {.pool = open_pool(2, 4096)};
+    skua_task *task;
+    fill(self.items, self.numbers, 50);
+    CHECK_INT(skua_spawn(&task, hang_in_map, &self, NULL), 0);
+    await_running(self.pool, 2);
+    skua_task_cancel(task);
+    int status;
+    CHECK_INT(skua_join(task, &status, FOREVER), 0);
+    CHECK_INT(status, -ECANCELED);
+    skua_task_release(task);
+    for (int i = 0; i < 50; i++) {
+        CHECK_INT(self.items[i].status, -ECANCELED);
+    }
+    skua_pool_destroy(self.pool);
+    return 0;
+}
+
+static void a_cancelled_map_has_all_its_statuses(void **state)
+{
+    run_on_1_2_4(cancelled_map_main);
 }
 
 static int map_main(void *arg)
@@ -271,7 +340,9 @@ int main(void)
         TEST(a_stream_answers_all_inputs),
         TEST(a_failure_is_that_of_one_item),
         TEST(a_stream_may_be_closed_at_any_time),
+        TEST(a_cancelled_reader_loses_nothing),
         TEST(a_map_runs_all_items),
+        TEST(a_cancelled_map_has_all_its_statuses),
     };
     return TEST_RUN(tests);
 }

@@ -24,8 +24,8 @@ struct skua_chan; /* skua/chan.h */
    that is the program executed anew: its constructors have run and main has not, so that what main
    had set up is missing there. Returns 0 (also if it is there already), -EBUSY (the process has
    several threads), -EAGAIN, -ENOMEM, -EMFILE, -ESHUTDOWN (in a forked child).
-   Call from: a foreign thread. Cost: that of a fork, which copies the page tables of all memory that
-   is in use by then, as does each fork of a worker: call it before the program takes gigabytes. */
+   Call from: a foreign thread. Cost: that of a fork, which copies the page tables of all memory in
+   use by then, as does each fork of a worker: call it before the program takes gigabytes. */
 int skua_pool_prepare(void) SKUA_MUST_CHECK;
 
 /* What each worker process may use; zero: no limit. A job that meets one fails alone, and its error
@@ -69,8 +69,8 @@ typedef struct skua_pool_opts {
 
 /* Start a pool and wait until its workers are there. *out is written only on success. Returns 0,
    -ENOTSUP (no zygote can be made, or a limit cannot be enforced here; the message says which),
-   -EEXIST (two jobs have one name), -ENOMEM, -EMFILE, -EAGAIN, -EINVAL, what the init job returned,
-   -EPERM (not in a task), -ECANCELED, -ESHUTDOWN. `opts` may be NULL.
+   -EEXIST (two jobs have one name), -ENOMEM, -EMFILE, -EAGAIN, -EFBIG (RLIMIT_FSIZE), -EINVAL, what
+   the init job returned, -EPERM (not in a task), -ECANCELED, -ESHUTDOWN. `opts` may be NULL.
    Call from: a task. May switch. Cost: some 0.2 ms per worker, however large the program is. */
 int skua_pool_create(skua_pool **out, const skua_pool_opts *opts) SKUA_MUST_CHECK;
 

@@ -20,6 +20,8 @@
 #include "pool/job.h"
 #include "pool/remote.h"
 #include "pool/state.h"
+#include "sched/director.h"
+#include "sched/runtime.h"
 #include "sched/service.h"
 #include "sched/task.h"
 
@@ -90,7 +92,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
 void skua__pool_unlock_after(skua_pool *pool, struct skua__after *after)
 {
     publish(pool, after);
-    while (after->must_dispatch || after->must_copy) {
+    while (after->must_dispatch || after->must_copy || after->released != NULL) {
         pool->callers++; /* nobody frees it while there is more to do in it */
         skua__pool_unlock(pool);
         flush(pool, after);
@@ -160,12 +162,24 @@ void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__a
 {
     if (call->is_stopping) {
         skua__call_finish(pool, call, after, call->status);
+    } else if (pool->state == SKUA__POOL_CLOSING) {
+        skua__call_finish(pool, call, after, -ESHUTDOWN); /* it died of that */
     } else if (pool->state == SKUA__POOL_OPEN && call->attempts > 1) {
         call->attempts--;
         pool->stats.retried++;
         skua__pool_requeue(pool, call);
     } else {
         skua__call_fail(pool, call, after, status, "job '%s': %s", call->job->name, story);
+    }
+}
+
+void skua__pool_hold_clock(const skua_pool *pool, bool holds)
+{
+    struct skua__director *director = pool->runtime->director;
+    if (director != NULL && holds) {
+        skua__fetch_add(&director->holds, 1, relaxed);
+    } else if (director != NULL) {
+        skua__fetch_sub(&director->holds, 1, relaxed);
     }
 }
 
@@ -220,23 +234,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
-        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
-    }
-}
-
-/* Take back all that waits behind the call in its ring, so that nothing of it begins any more. */
-static void clear_ring_behind(struct skua__call *call, struct skua__after *after)
-{
-    struct skua__process *process = call->process;
-    struct skua__jobring *ring = &process->ring;
-    for (uint64_t ticket = skua__jobring_newest(ring); ticket != 0 && ticket != call->ticket;) {
-        const uint64_t before = skua__jobring_previous(ring, ticket);
-        struct skua__call *other = skua__jobring_sent(ring, ticket)->owner;
-        if (other != NULL && skua__call_revoke(other, after)) {
-            process->pool->stats.requeued++;
-            skua__pool_requeue(process->pool, other);
-        }
-        ticket = before;
+        skua__process_stop_job(process, after, is_over ? call->status : cause);
     }
 }
 
@@ -248,7 +246,7 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_finish(pool, call, after, call->is_stopping ? call->status : cause);
         return;
     }
-    clear_ring_behind(call, after);
+    skua__process_take_back(process, call->ticket, 0, after); /* so that nothing of it begins */
     skua__process_drain(process, after);
     if (call->state != SKUA__CALL_RUNNING || call->process != process) {
         return; /* it was answered in the last moment, or its worker has lied */
@@ -469,6 +467,10 @@ static bool opts_are_bad(const skua_pool *pool, const skua_call_opts *opts)
         return false;
     }
     const struct skua__loan *loan = opts->in_buf != NULL ? opts->in_buf->owner : NULL;
+    if (loan != NULL && loan->kind == SKUA__LOAN_FREE) {
+        skua__panic("a buffer that is given to pool '%s' is not the program's any more",
+                    pool->name);
+    }
     return opts->priority < SKUA__PRIORITY_MIN || opts->priority > SKUA__PRIORITY_MAX ||
            opts->grace_ns < 0 || opts->fd_count > SKUA_POOL_FDS_MAX ||
            opts->channel_count > SKUA_POOL_CHANNELS_MAX || (loan != NULL && loan->pool != pool) ||

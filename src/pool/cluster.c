@@ -17,7 +17,7 @@
    whether there are others (it would have to be loaded, and MPI started, in every program). */
 #include "pool/cluster.h"
 
-#include "base/mem.h"
+#include "base/atomic.h"
 #include "base/panic.h"
 #include "pool/job.h"
 #include "pool/zygote.h"
@@ -40,7 +40,7 @@
 enum { PATIENCE_MS = 10 * 1000 };
 
 static struct {
-    bool was_asked;
+    _Atomic bool was_asked;
     pid_t owner; /* who leads; a forked child does not */
     uint32_t rank;
 } self;
@@ -72,8 +72,8 @@ static bool is_off(void)
     return strcmp(setting(), "off") == 0;
 }
 
-/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of Slurm
-   that was not started for MPI has no PMIX_RANK. */
+/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of
+   Slurm that was not started for MPI has no PMIX_RANK. */
 static uint32_t launched_size(void)
 {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "PMI_SIZE"};
@@ -255,10 +255,9 @@ static void start(void)
 /* A path in SKUA_CLUSTER alone is enough for a transport that no launcher is known for. */
 static void start_if_asked(void)
 {
-    if (self.was_asked) {
+    if (skua__exchange(&self.was_asked, true, relaxed)) {
         return;
     }
-    self.was_asked = true;
     bool is_launched = launched_size() > 1 || setting()[0] != '\0';
     if (!is_off() && is_launched && skua__job_count() != 0) {
         start();

@@ -9,7 +9,7 @@
    (N1) The transport is called by the thread alone, and so is the user.
    (N2) Records to one rank leave in the order in which they were posted.
    (N3) Memory of the transport's is given back by its event only. What a lost rank will never
-        send or take stays allocated (`dead`), since it might come after all.
+        send or take stays until the transport has stopped, since it might come after all.
    (N4) Whoever posts counts the bell after the post, and the thread reads the count before it
         looks: so it never sleeps over a post.
 
@@ -17,6 +17,10 @@
    looks all the time for 30 us after something has happened, giving the processor to whoever wants
    it, then naps for an eighth of the time that nothing has happened, 50 us to 1 ms. Where nothing
    can come, on rank 0 without jobs elsewhere, it sleeps until the bell.
+
+   *Batches.* What is posted within 20 us of a packet to the same rank waits for those to be over,
+   and makes one packet with what comes meanwhile. So a single job waits for nothing, and of many
+   short ones, whose answers come one by one, each side handles dozens at a time.
 
    *Silence.* A rank that owes something is asked for a sign of life a few times before it is given
    up. Looks are counted, not time, since this process may have been stopped itself.
@@ -44,6 +48,7 @@
 enum {
     LOOKS = 10, /* for silence, in silence_ns */
     LOOK_NS = 30 * 1000,
+    PACE_NS = 20 * 1000, /* between two packets to a rank, unless one is full */
     NAP_MIN_NS = 50 * 1000,
     NAP_MAX_NS = 1000 * 1000,
     NAP_DIVISOR = 8,
@@ -208,14 +213,30 @@ static void end_staged(struct skua__cluster *cluster, struct skua__parcel *parce
     skua__free(SKUA_CONTAINER(parcel, struct staged, parcel));
 }
 
-/* (K) All packets of the first peer that has some. */
-static bool take_packets(struct skua__cluster *cluster, struct skua__list *packets)
+/* (K) The first peer that has something which may leave now, out of the list; or NULL. */
+static struct skua__peer *next_dirty(struct skua__cluster *cluster, int64_t now_ns)
 {
-    struct skua__link *first = skua__list_pop_front(&cluster->dirty);
-    if (first == NULL) {
+    cluster->holds_back = false;
+    for (struct skua__link *link = cluster->dirty.head.next; link != &cluster->dirty.head;
+         link = link->next) {
+        struct skua__peer *peer = SKUA_CONTAINER(link, struct skua__peer, dirty);
+        if (!skua__list_is_empty(&peer->full) || now_ns - peer->sent_ns >= PACE_NS) {
+            skua__list_remove(link);
+            peer->sent_ns = now_ns;
+            return peer;
+        }
+        cluster->holds_back = true;
+    }
+    return NULL;
+}
+
+/* (K) All packets of such a peer. */
+static bool take_packets(struct skua__cluster *cluster, struct skua__list *packets, int64_t now_ns)
+{
+    struct skua__peer *peer = next_dirty(cluster, now_ns);
+    if (peer == NULL) {
         return false;
     }
-    struct skua__peer *peer = SKUA_CONTAINER(first, struct skua__peer, dirty);
     struct skua__link *link;
     while ((link = skua__list_pop_front(&peer->full)) != NULL) {
         skua__list_push_back(packets, link);
@@ -225,6 +246,14 @@ static bool take_packets(struct skua__cluster *cluster, struct skua__list *packe
         peer->open = NULL;
     }
     return true;
+}
+
+static void note_sending(struct skua__cluster *cluster, struct skua__parcel *parcel,
+                         struct skua__peer *peer)
+{
+    cluster->sending++;
+    skua__list_push_back(&cluster->under_way, &parcel->link);
+    count_message(peer);
 }
 
 static void send_packet(struct skua__cluster *cluster, struct skua__packet *packet)
@@ -237,8 +266,7 @@ static void send_packet(struct skua__cluster *cluster, struct skua__packet *pack
                      : cluster->transport.send(cluster->transport.self, to, packet->data,
                                                packet->bytes, &packet->parcel);
     if (status == 0) {
-        cluster->sending++;
-        count_message(peer);
+        note_sending(cluster, &packet->parcel, peer);
         return;
     }
     end_packet(cluster, &packet->parcel);
@@ -248,11 +276,12 @@ static void send_packet(struct skua__cluster *cluster, struct skua__packet *pack
 static bool send_packets(struct skua__cluster *cluster)
 {
     bool has_sent = false;
+    int64_t now_ns = skua__clock_real_ns();
     for (;;) {
         struct skua__list packets;
         skua__list_init(&packets);
         lock(cluster);
-        bool is_more = take_packets(cluster, &packets);
+        bool is_more = take_packets(cluster, &packets, now_ns);
         unlock(cluster);
         if (!is_more) {
             return has_sent;
@@ -295,8 +324,7 @@ static bool send_piece(struct skua__cluster *cluster, uint32_t to,
         parcel->ended(cluster, parcel);
         return false;
     }
-    cluster->sending++;
-    count_message(&cluster->peers[to]);
+    note_sending(cluster, parcel, &cluster->peers[to]);
     return true;
 }
 
@@ -435,6 +463,7 @@ static void on_sent(void *arg, void *token)
     struct skua__cluster *cluster = arg;
     struct skua__parcel *parcel = token;
     cluster->sending--;
+    skua__list_remove(&parcel->link);
     parcel->ended(cluster, parcel);
 }
 
@@ -509,7 +538,7 @@ static bool turn(struct skua__cluster *cluster)
 
 static bool expects(struct skua__cluster *cluster)
 {
-    return cluster->sending > 0 || cluster->fetching > 0 ||
+    return cluster->holds_back || cluster->sending > 0 || cluster->fetching > 0 ||
            cluster->user.expects(cluster->user.arg);
 }
 
@@ -519,7 +548,7 @@ static int64_t nap_ns(struct skua__cluster *cluster, int64_t quiet)
     if (!expects(cluster)) {
         return SKUA__NEVER;
     }
-    if (quiet < LOOK_NS) {
+    if (quiet < LOOK_NS || cluster->holds_back) {
         return 0;
     }
     int64_t nap = quiet / NAP_DIVISOR;
@@ -536,7 +565,8 @@ static void rest(struct skua__cluster *cluster, uint32_t bell, int64_t now_ns)
     int64_t until = nap == SKUA__NEVER ? SKUA__NEVER : now_ns + nap;
     int64_t due = cluster->user.due_ns(cluster->user.arg);
     until = due < until ? due : until;
-    /* seq_cst: orders this before the kernel's look at the bell; pairs with skua__cluster_ring(). */
+    /* seq_cst: orders this before the kernel's look at the bell; pairs with skua__cluster_ring().
+       */
     skua__store(&cluster->sleeps, true, seq_cst);
     skua__futex_wait(&cluster->bell, bell, until, false);
     skua__store(&cluster->sleeps, false, relaxed);
@@ -577,8 +607,8 @@ static void work(struct skua__cluster *cluster)
         }
         if (has_moved) {
             cluster->quiet_ns = now_ns;
-        } else if (is_ending &&
-                   (cluster->sending == 0 || skua__load(&cluster->has_lost, relaxed))) {
+        } else if (is_ending && ((cluster->sending == 0 && !cluster->holds_back) ||
+                                 skua__load(&cluster->has_lost, relaxed))) {
             return;
         } else {
             rest(cluster, bell, now_ns);
@@ -634,6 +664,7 @@ int skua__cluster_create(struct skua__cluster **out, const skua_cluster_transpor
     cluster->end_code = -1;
     skua__list_init(&cluster->dirty);
     skua__list_init(&cluster->fetches);
+    skua__list_init(&cluster->under_way);
     skua__list_init(&cluster->asked);
     skua__list_init(&cluster->dead);
     int status = start_thread(cluster);
@@ -667,6 +698,29 @@ void skua__cluster_go(struct skua__cluster *cluster, const struct skua__cluster_
     set_step(cluster, WORKING);
 }
 
+/* What lost ranks have neither taken nor sent: the transport is no more, and nobody writes. */
+static void drop_the_rest(struct skua__cluster *cluster)
+{
+    struct skua__link *link;
+    while ((link = skua__list_pop_front(&cluster->under_way)) != NULL) {
+        struct skua__parcel *parcel = SKUA_CONTAINER(link, struct skua__parcel, link);
+        parcel->ended(cluster, parcel);
+    }
+    while ((link = skua__list_pop_front(&cluster->dead)) != NULL) {
+        struct skua__fetch *fetch = SKUA_CONTAINER(link, struct skua__fetch, link);
+        if (fetch->dropped != NULL) {
+            fetch->dropped(cluster, fetch);
+        }
+    }
+    for (uint32_t rank = 0; cluster->peers != NULL && rank < cluster->size; rank++) {
+        struct skua__peer *peer = &cluster->peers[rank];
+        skua__free(peer->open);
+        while ((link = skua__list_pop_front(&peer->full)) != NULL) {
+            skua__free(SKUA_CONTAINER(link, struct skua__packet, link));
+        }
+    }
+}
+
 void skua__cluster_end(struct skua__cluster *cluster, int code)
 {
     cluster->end_code = code;
@@ -674,6 +728,7 @@ void skua__cluster_end(struct skua__cluster *cluster, int code)
     set_step(cluster, has_worked ? ENDING : FAILED);
     skua__cluster_ring(cluster);
     pthread_join(cluster->thread, NULL);
+    drop_the_rest(cluster);
     while (cluster->kept != NULL) {
         struct skua__packet *packet = cluster->kept;
         cluster->kept = packet->next;

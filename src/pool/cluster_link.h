@@ -18,6 +18,7 @@ struct skua__packet;
 
 /* What is under way in the transport; the token of its event. */
 struct skua__parcel {
+    struct skua__link link; /* in cluster->under_way, if it is sent */
     void (*ended)(struct skua__cluster *cluster, struct skua__parcel *parcel); /* in the thread */
 };
 
@@ -36,6 +37,8 @@ struct skua__fetch {
     char *data; /* must stay until `arrived`, which does not come if the rank is lost before */
     size_t bytes;
     void (*arrived)(struct skua__cluster *cluster, struct skua__fetch *fetch); /* in the thread */
+    /* Or at the end of the cluster, if the rank was lost; may be NULL. */
+    void (*dropped)(struct skua__cluster *cluster, struct skua__fetch *fetch);
     /* The link's. */
     struct skua__link link;
     size_t asked, come;
@@ -69,6 +72,7 @@ struct skua__peer {
     struct skua__list full;    /* (K) packets */
     struct skua__packet *open; /* (K) the one that is being filled, or NULL */
     _Atomic bool is_lost;      /* set once, by the thread */
+    int64_t sent_ns;           /* the last packet */
     uint32_t missed;           /* looks since it was heard while it owed something */
     _Atomic uint64_t messages; /* packets and pieces, sent and received */
 };
@@ -86,9 +90,11 @@ struct skua__cluster {
     _Atomic uint32_t step; /* how far the thread is: cluster_link.c */
     _Atomic bool has_lost; /* some rank */
     /* Thread only. */
-    struct skua__list asked; /* fetches with pieces under way */
-    struct skua__list dead;  /* fetches from lost ranks: the transport may still write there */
+    struct skua__list under_way; /* parcels that are being sent */
+    struct skua__list asked;     /* fetches with pieces under way */
+    struct skua__list dead;      /* fetches from lost ranks: the transport may still write there */
     uint32_t next_id;
+    bool holds_back;   /* something waits for more of its kind */
     uint32_t sending;  /* parcels in the transport */
     uint32_t fetching; /* pieces that were asked for */
     int64_t look_ns;   /* when to look for silence next */

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { POOLS_MAX = 256 };
+enum { POOLS_MAX = 256, WHY_BYTES = 160 };
 
 /* What ranks may take to begin: a launcher of many starts them one after the other. */
 static const int64_t START_NS = SKUA_SEC(120);
@@ -47,12 +47,12 @@ struct skua__lead {
     _Atomic uint32_t ended; /* ranks that have left or are lost */
     _Atomic bool is_ending;
     _Atomic bool is_wrong; /* `why` says what */
-    char why[160];
+    char why[WHY_BYTES];
     struct skua__cluster *cluster;
     struct member members[];
 };
 
-static struct skua__lead *current;
+static _Atomic(struct skua__lead *) current;
 
 static void lock(struct skua__lead *lead)
 {
@@ -349,7 +349,7 @@ static void count_sharers(struct skua__lead *lead)
 
 int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, const char **why)
 {
-    static char text[sizeof current->why]; /* there is one start in a process, or one at a time */
+    static char text[WHY_BYTES]; /* there is one start in a process, or one at a time */
     struct skua__lead *lead = skua__alloc(sizeof *lead + cluster->size * sizeof lead->members[0]);
     if (lead == NULL) {
         return -ENOMEM;
@@ -392,7 +392,7 @@ void skua__lead_end(struct skua__lead *lead, int code)
     skua__cluster_end(cluster, code);
     for (uint32_t i = 0; i < lead->pool_count; i++) {
         if (lead->pools[i] != NULL) { /* of a pool that was forgotten */
-            skua__lanes_free(lead->pools[i]);
+            skua__lanes_unref(lead->pools[i]);
         }
     }
     skua__free(lead);
@@ -400,17 +400,20 @@ void skua__lead_end(struct skua__lead *lead, int code)
 
 struct skua__lead *skua__lead_current(void)
 {
-    return current;
+    /* acquire: pairs with the release in skua__lead_use(). */
+    return skua__load(&current, acquire);
 }
 
 void skua__lead_use(struct skua__lead *lead)
 {
-    current = lead;
+    /* release: publishes it; pairs with the acquire in skua__lead_current(). */
+    skua__store(&current, lead, release);
 }
 
 uint32_t skua__lead_share(uint32_t cores)
 {
-    uint32_t sharers = current != NULL ? current->members[0].sharers : 1;
+    const struct skua__lead *lead = skua__lead_current();
+    uint32_t sharers = lead != NULL ? lead->members[0].sharers : 1;
     return cores > sharers ? cores / sharers : 1;
 }
 
@@ -463,7 +466,7 @@ static void open_there(struct skua__lead *lead, struct skua__lanes *lanes,
 int skua__lead_attach(skua_pool *pool, const skua_pool_opts *opts)
 {
     static const skua_pool_opts defaults;
-    struct skua__lead *lead = current;
+    struct skua__lead *lead = skua__lead_current();
     opts = opts != NULL ? opts : &defaults;
     if (lead == NULL || opts->local) {
         return 0;
@@ -500,7 +503,7 @@ static struct skua__lanes *find(struct skua__lead *lead, const skua_pool *pool)
 
 void skua__lead_stop(const skua_pool *pool)
 {
-    struct skua__lead *lead = current;
+    struct skua__lead *lead = skua__lead_current();
     struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
     if (lanes != NULL) {
         skua__lanes_stop(lanes);
@@ -523,7 +526,7 @@ static void leave_table(struct skua__lead *lead, struct skua__lanes *lanes)
 
 void skua__lead_detach(skua_pool *pool)
 {
-    struct skua__lead *lead = current;
+    struct skua__lead *lead = skua__lead_current();
     struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
     if (lanes == NULL) {
         return;
@@ -577,7 +580,7 @@ static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
 
 int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_stats *stats)
 {
-    struct skua__lead *lead = current;
+    struct skua__lead *lead = skua__lead_current();
     struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
     *stats = (skua_cluster_stats){0};
     if (rank >= (lead != NULL ? lead->cluster->size : 1)) {
@@ -600,5 +603,6 @@ int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_st
 
 uint32_t skua__lead_size(void)
 {
-    return current != NULL ? current->cluster->size : 0;
+    const struct skua__lead *lead = skua__lead_current();
+    return lead != NULL ? lead->cluster->size : 0;
 }

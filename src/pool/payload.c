@@ -73,6 +73,7 @@ struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind)
     pool->stats.loans++;
     loan->kind = kind;
     loan->process = NULL;
+    loan->used = 0;
     loan->memory = kind == SKUA__LOAN_SHORT ? loan->inside : NULL;
     return loan;
 }
@@ -87,8 +88,8 @@ static void free_record(struct skua__loan *loan)
     pool->stats.loans--;
 }
 
-/* Give pages back to the system, before the block may be anybody else's. Best done without the lock:
-   it is a system call for what lies far in its region. */
+/* Give pages back to the system, before the block may be anybody else's. Best done without the
+   lock: it is a system call for what lies far in its region. */
 static void trim(struct skua__loan *loan)
 {
     const bool is_in = loan->kind == SKUA__LOAN_IN;
@@ -115,7 +116,9 @@ static void give_back_out(struct skua__process *process, uint32_t block, struct 
 
 void skua__loan_end(struct skua__loan *loan, struct skua__after *after)
 {
-    skua_require(loan->kind != SKUA__LOAN_FREE); /* else it was released twice */
+    if (loan->kind == SKUA__LOAN_FREE) {
+        skua__panic("a buffer of pool '%s' is released twice", loan->pool->name);
+    }
     struct skua__process *process = loan->process;
     trim(loan);
     if (loan->kind == SKUA__LOAN_IN) {

@@ -122,7 +122,7 @@ void skua__pool_stop(skua_pool *pool, enum skua__pool_state state)
             skua__pool_notify_memory(pool, &after);
             is_more = skua__after_is_full(&after);
         }
-        if (pool->state == SKUA__POOL_CLOSING && pool->control >= 0) {
+        if (!is_more && pool->state == SKUA__POOL_CLOSING && pool->control >= 0) {
             shutdown(pool->control, SHUT_WR);
         }
         skua__pool_unlock_after(pool, &after);
@@ -316,8 +316,8 @@ void skua_pool_destroy(skua_pool *pool)
     int error = skua__pool_watch(pool, is_deserted, SKUA__HARD, SKUA_FOREVER);
     skua_require(error == 0);
     if (pool->stats.loans != 0) {
-        skua__panic("pool '%s' is destroyed with %llu buffers on loan", pool->name,
-                    (unsigned long long)pool->stats.loans);
+        skua__panic("pool '%s' is destroyed with %llu buffer%s on loan", pool->name,
+                    (unsigned long long)pool->stats.loans, pool->stats.loans == 1 ? "" : "s");
     }
     adopt(pool);
     free_pool(pool);

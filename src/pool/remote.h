@@ -41,6 +41,9 @@ struct skua__remote {
 void skua__remote_attach(struct skua__remote *remote, struct skua__after *after);
 void skua__remote_detach(struct skua__remote *remote);
 
+/* How many calls the lanes of the pool may have at a time. */
+uint64_t skua__remote_credits(const skua_pool *pool);
+
 /* The lane has given the call up: revoke() has returned 1. */
 void skua__remote_withdraw(struct skua__call *call);
 

@@ -20,6 +20,7 @@
    The reader waits for one thing: the next item that it could give. */
 #include "base/mem.h"
 #include "base/panic.h"
+#include "pool/remote.h"
 #include "pool/state.h"
 #include "sched/service.h"
 
@@ -39,7 +40,8 @@ struct skua__stream_item {
     skua_pool_stream *stream;
     uint64_t index;
     bool is_out; /* the pool has it, or had */
-    void *copy;  /* of an input that is too long for `inside`; or NULL */
+    bool holds_clock;
+    void *copy; /* of an input that is too long for `inside`; or NULL */
     struct skua__stream_item *next;
     char inside[SKUA__IN_INLINE_BYTES];
 };
@@ -97,6 +99,7 @@ static struct skua__stream_item *take_spare(skua_pool_stream *stream)
     stream->spare = item->next;
     item->stream = stream;
     item->copy = NULL;
+    item->holds_clock = false;
     return item;
 }
 
@@ -113,7 +116,8 @@ static void set_window(skua_pool_stream *stream)
 {
     const skua_pool *pool = stream->pool;
     const uint32_t chunk = stream->opts.chunk != 0 ? stream->opts.chunk : pool->limit;
-    const uint64_t items = (uint64_t)4 * pool->workers * (chunk > 0 ? chunk : 1);
+    const uint64_t items = (uint64_t)4 * pool->workers * (chunk > 0 ? chunk : 1) +
+                           2 * (uint64_t)skua__remote_credits(pool);
     stream->window = items < WINDOW_MAX ? items : WINDOW_MAX;
     if (stream->opts.in_flight_max != 0) {
         stream->window = stream->opts.in_flight_max;
@@ -155,6 +159,9 @@ void skua__stream_tell(struct skua__call *call, struct skua__after *after)
 {
     struct skua__stream_item *item = SKUA_CONTAINER(call, struct skua__stream_item, call);
     skua_pool_stream *stream = item->stream;
+    if (item->holds_clock) {
+        skua__pool_hold_clock(stream->pool, false);
+    }
     if (stream->opts.unordered) {
         skua__list_push_back(&stream->done, &call->link);
         wake_reader(stream, after);
@@ -234,6 +241,8 @@ static void hand_over(skua_pool_stream *stream, struct skua__stream_item *const 
         if (call->status < 0 || is_refused) {
             skua__call_finish(pool, call, after, is_refused ? -ESHUTDOWN : call->status);
         } else {
+            skua__pool_hold_clock(pool, true);
+            batch[i]->holds_clock = true;
             skua__pool_enqueue(pool, call);
         }
     }
