@@ -118,6 +118,12 @@ static bool is_readable(int fd, int timeout_ms)
     return poll(&ready, 1, timeout_ms) > 0;
 }
 
+/* (Z2), but a worker that was just being forked may hold the other end for a moment. */
+static bool is_dead(void)
+{
+    return is_readable(zygote.pidfd, 0) || is_readable(zygote.master, 0);
+}
+
 /* End the zygote, which may be dead already, and reap it. */
 static void bury(void)
 {
@@ -334,15 +340,15 @@ static int ensure(bool may_execute)
     if (is_child_of_zygote || skua__forked() || (zygote.pid != 0 && zygote.owner != getpid())) {
         return -ESHUTDOWN;
     }
-    const bool is_dead = zygote.pid != 0 && is_readable(zygote.master, 0); /* (Z2) */
-    if (zygote.pid != 0 && !is_dead) {
+    const bool was_dead = zygote.pid != 0 && is_dead();
+    if (zygote.pid != 0 && !was_dead) {
         return 0;
     }
-    const bool alone = is_dead && !may_execute ? becomes_alone() : skua__zygote_is_alone();
+    const bool alone = was_dead && !may_execute ? becomes_alone() : skua__zygote_is_alone();
     if (!alone && !may_execute) {
         return -EBUSY;
     }
-    if (is_dead) {
+    if (was_dead) {
         bury();
     }
     return alone ? make() : make_anew();
@@ -420,7 +426,7 @@ static int connect_at_once(void)
         return -EAGAIN;
     }
     const bool is_there =
-        zygote.pid != 0 && zygote.owner == getpid() && !is_readable(zygote.master, 0);
+        zygote.pid != 0 && zygote.owner == getpid() && !is_dead();
     int result = is_there ? connect_to(zygote.master) : -EAGAIN;
     pthread_mutex_unlock(&mutex);
     return result;
