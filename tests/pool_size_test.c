@@ -345,7 +345,7 @@ static long available_kib(void)
 
 static int large_main(void *arg)
 {
-    const size_t bytes = (size_t)256 << 20;
+    const size_t bytes = (size_t)96 << 20;
     char *data = make_bytes(bytes, 9);
     skua_pool *pool = open_pool(1, bytes);
     check_echo(pool, data, bytes);
@@ -357,8 +357,8 @@ static int large_main(void *arg)
 /* covers: A67 */
 static void large_ones_are_copied_whole(void **state)
 {
-    if (available_kib() < 2 << 20 || TEST_SCALE > 1) {
-        print_message("too little memory or time for 256 MiB three times\n");
+    if (available_kib() < 1 << 20 || TEST_SCALE > 1) {
+        print_message("too little memory or time for 96 MiB three times\n");
         skip();
     }
     CHECK_INT(run_with(large_main), 0);
