@@ -202,7 +202,7 @@ if(TARGET wordfreq)
     endforeach()
     if(TARGET skua_mpi AND NOT SKUA_SANITIZE STREQUAL "thread")
         skua_ctest(wordfreq_cluster example ${script_timeout}
-            sh ${tests}/wordfreq/cluster.sh $<TARGET_FILE:wordfreq> ${tests}/ext/mpi_leaks.txt)
+            sh ${tests}/wordfreq/cluster.sh $<TARGET_FILE:wordfreq>)
         set_tests_properties(wordfreq_cluster PROPERTIES PROCESSORS 2)
     endif()
 endif()

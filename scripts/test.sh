@@ -18,7 +18,7 @@ esac
 
 packages gcc g++ libc6-dev binutils cmake ninja-build pkg-config libhwloc-dev liburing-dev \
     libssl-dev openssl zlib1g-dev libcmocka-dev libpq-dev postgresql redis-tools redis-server \
-    python3 socat curl
+    python3 socat curl openmpi-bin libopenmpi-dev
 [ "$mode" = --quick ] || packages clang libclang-rt-dev lld util-linux
 
 export TSAN_OPTIONS='halt_on_error=1 second_deadlock_stack=1'

@@ -207,7 +207,7 @@ static void a_limit_holds_to_the_byte(void **state)
     CHECK_INT(run_with(tiny_limit_main), 0);
 }
 
-/* --- more than there is ------------------------------------------------------------------------ */
+/* --- more than there is ----------------------------------------------------------------------- */
 
 /* Answers on loan fill the memory of their worker several times over; no job fails for it. */
 static int loans_main(void *arg)

@@ -38,7 +38,7 @@ int skua__arena_open(struct skua__arena *arena, size_t payload_max, int memfd);
 
 void skua__arena_unmap(struct skua__arena *arena);
 
-/* Where a block lies. The number must have been checked: skua__arena_holds(). */
+/* Where a block lies. A worker's number must have been checked, as skua__jobring_take() does. */
 static inline char *skua__arena_in(const struct skua__arena *arena, uint32_t block)
 {
     return arena->in + ((size_t)block << SKUA__BLOCK_SHIFT);
@@ -47,15 +47,6 @@ static inline char *skua__arena_in(const struct skua__arena *arena, uint32_t blo
 static inline char *skua__arena_out(const struct skua__arena *arena, uint32_t block)
 {
     return arena->out + ((size_t)block << SKUA__BLOCK_SHIFT);
-}
-
-/* The first `bytes` bytes of the block lie in its region, and are no more than payload_max. */
-static inline bool skua__arena_holds(const struct skua__arena *arena, uint32_t block,
-                                     uint64_t bytes)
-{
-    const size_t offset = (size_t)block << SKUA__BLOCK_SHIFT;
-    return bytes <= arena->payload_max && offset < arena->region_bytes &&
-           bytes <= arena->region_bytes - offset;
 }
 
 /* Giving this block back calls for a trim (a system call): do it without a lock. */

@@ -72,8 +72,8 @@ static bool is_off(void)
     return strcmp(setting(), "off") == 0;
 }
 
-/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of Slurm
-   that was not started for MPI has no PMIX_RANK. */
+/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of
+   Slurm that was not started for MPI has no PMIX_RANK. */
 static uint32_t launched_size(void)
 {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "PMI_SIZE"};

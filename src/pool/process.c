@@ -12,9 +12,9 @@
    (P4) A process that is killed has at most one job that had begun, the oldest in its ring. That
         one fails or is begun again; the others have not begun and get another worker, whatever the
         dead one wrote about them.
-   (P5) A process that does not begin what it was given makes room for one that does: it was stopped,
-        or a job has said that it has not begun, so that nobody would kill it at its deadline, and
-        hangs. Nothing of it has begun, so no job is lost.
+   (P5) A process that does not begin what it was given makes room for one that does: it was
+        stopped, or a job has said that it has not begun, so that nobody would kill it at its
+        deadline, and hangs. Nothing of it has begun, so no job is lost.
 
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
@@ -146,8 +146,8 @@ static void send_elsewhere(skua_pool *pool, struct skua__call *call, struct skua
 }
 
 /* Take all that has not begun away from the process, the latest first, so that they wait in their
-   order again. Returns the call that has begun, or NULL. `is_known`: the oldest has, it was seen to;
-   whatever its worker writes by now. */
+   order again. Returns the call that has begun, or NULL. `is_known`: the oldest has, it was seen
+   to; whatever its worker writes by now. */
 static struct skua__call *take_away(struct skua__process *process, struct skua__after *after,
                                     bool is_known)
 {

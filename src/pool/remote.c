@@ -19,9 +19,9 @@
    *Answers.* A small one is copied out of its packet, a large one is fetched to memory that
    becomes the caller's. If the caller is gone by then, it is dropped.
 
-   Rejected: taking back what waits at a rank when others have nothing to do (another round trip, for
-   jobs that are short by the rule above); letting ranks steal from each other (the same, and rank 0
-   would not know where a job is). */
+   Rejected: taking back what waits at a rank when others have nothing to do (another round trip,
+   for jobs that are short by the rule above); letting ranks steal from each other (the same, and
+   rank 0 would not know where a job is). */
 #include "pool/remote_lane.h"
 
 #include "base/atomic.h"
@@ -51,10 +51,30 @@ static struct skua__lane *lane_of(struct skua__remote *remote)
     return SKUA_CONTAINER(remote, struct skua__lane, remote);
 }
 
-/* A hint for the thread, which then takes the lock: set under it, cleared under it. */
-static void note_work(struct skua__lanes *lanes, bool has_work)
+/* (L) The thread is to look at the lane. The hint is set and cleared under the lock, and read
+   without it. */
+static void note_work(struct skua__lane *lane)
 {
-    skua__store(&lanes->has_work, has_work, relaxed);
+    struct skua__lanes *lanes = lane->lanes;
+    if (!lane->is_active) {
+        lane->is_active = true;
+        lane->next_active = lanes->active;
+        lanes->active = lane;
+        skua__store(&lanes->has_work, true, relaxed);
+    }
+}
+
+/* (L) */
+static struct skua__lane *next_active(struct skua__lanes *lanes)
+{
+    struct skua__lane *lane = lanes->active;
+    if (lane != NULL) {
+        lanes->active = lane->next_active;
+        lane->is_active = false;
+    } else {
+        skua__store(&lanes->has_work, false, relaxed);
+    }
+    return lane;
 }
 
 /* --- (L) places ------------------------------------------------------------------------------- */
@@ -76,7 +96,10 @@ static struct skua__place *place_of(struct skua__lane *lane, uint64_t ticket)
 
 static void free_place(struct skua__lane *lane, struct skua__place *place)
 {
-    lane->stopping -= place->state == SKUA__PLACE_STOPPING;
+    if (place->state == SKUA__PLACE_STOPPING) {
+        lane->stopping--;
+        lane->lanes->stopping--;
+    }
     place->state = SKUA__PLACE_FREE;
     place->call = NULL;
     place->next = lane->free;
@@ -121,7 +144,7 @@ static void post(struct skua__remote *remote, struct skua__call *call)
     place->call = call;
     call->ticket = place->ticket;
     queue_place(lane, place);
-    note_work(lane->lanes, true);
+    note_work(lane);
 }
 
 static int revoke(struct skua__remote *remote, struct skua__call *call, int status)
@@ -139,9 +162,10 @@ static int revoke(struct skua__remote *remote, struct skua__call *call, int stat
         place->must_cancel = true;
         place->status = status;
         place->due_ns = call->grace_ns > 0 ? skua__clock_real_ns() + call->grace_ns : 0;
+        lane->lanes->stopping++;
         lane->due_ns =
             lane->stopping++ == 0 || place->due_ns < lane->due_ns ? place->due_ns : lane->due_ns;
-        note_work(lane->lanes, true);
+        note_work(lane);
         skua__cluster_ring(skua__lead_cluster(lane->lanes->lead));
     }
     return 0;
@@ -171,6 +195,13 @@ static const void *input_of(const struct skua__call *call)
     return call->in.data != NULL || call->in_loan == NULL ? call->in.data : call->in_loan->memory;
 }
 
+/* (L) Until its deadline, where that is the pool's to watch: callers that wait watch their own. */
+static int64_t left_ns(const struct skua__call *call)
+{
+    int64_t left = call->has_timer ? call->due_ns - skua__clock_real_ns() : SKUA__NEVER;
+    return left > 0 ? left : 0;
+}
+
 /* (L) */
 static size_t take_departures(struct skua__lane *lane, struct departure departures[], size_t count)
 {
@@ -180,7 +211,7 @@ static size_t take_departures(struct skua__lane *lane, struct departure departur
         place->state = SKUA__PLACE_SENT;
         lane->stats.sent++;
         lane->stats.bytes_in += place->call->in.bytes;
-        departures[taken++] = (struct departure){place->call, place->ticket, SKUA__NEVER};
+        departures[taken++] = (struct departure){place->call, place->ticket, left_ns(place->call)};
     }
     return taken;
 }
@@ -329,12 +360,37 @@ static bool stop_all(struct skua__lane *lane)
 
 void skua__lanes_stop(struct skua__lanes *lanes)
 {
+    skua__pool_lock(lanes->pool);
     skua__store(&lanes->is_closing, true, relaxed);
-    note_work(lanes, true);
+    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+        note_work(&lanes->lane[rank]);
+    }
+    skua__pool_unlock(lanes->pool);
     skua__cluster_ring(skua__lead_cluster(lanes->lead));
 }
 
 /* --- the thread's turn ------------------------------------------------------------------------ */
+
+static bool look_at_lane(struct skua__lane *lane, int64_t now_ns)
+{
+    bool has_moved = false;
+    if (skua__load(&lane->lanes->is_closing, relaxed)) {
+        has_moved = stop_all(lane);
+    }
+    has_moved |= send_posted(lane);
+    return stop_overdue(lane, now_ns) || has_moved;
+}
+
+/* (L) Those whose moment has come are looked at as well. */
+static void note_overdue(struct skua__lanes *lanes, int64_t now_ns)
+{
+    for (uint32_t rank = 1; rank < lanes->count && lanes->stopping > 0; rank++) {
+        struct skua__lane *lane = &lanes->lane[rank];
+        if (lane->stopping > 0 && lane->due_ns <= now_ns) {
+            note_work(lane);
+        }
+    }
+}
 
 bool skua__lanes_work(struct skua__lanes *lanes)
 {
@@ -343,28 +399,33 @@ bool skua__lanes_work(struct skua__lanes *lanes)
     if (!skua__load(&lanes->has_work, relaxed) && !is_due) {
         return false;
     }
-    skua__pool_lock(lanes->pool);
-    note_work(lanes, false);
-    skua__pool_unlock(lanes->pool);
     bool has_moved = false;
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
-        if (skua__load(&lanes->is_closing, relaxed)) {
-            has_moved |= stop_all(&lanes->lane[rank]);
-        }
-        has_moved |= send_posted(&lanes->lane[rank]);
-        has_moved |= stop_overdue(&lanes->lane[rank], now_ns);
+    struct skua__lane *lane;
+    skua__pool_lock(lanes->pool);
+    note_overdue(lanes, now_ns);
+    while ((lane = next_active(lanes)) != NULL) {
+        skua__pool_unlock(lanes->pool);
+        has_moved |= look_at_lane(lane, now_ns);
+        skua__pool_lock(lanes->pool);
     }
+    skua__pool_unlock(lanes->pool);
     return has_moved;
+}
+
+/* (L) Something may come from there: answers, or word that it is open. */
+static bool lane_expects(const struct skua__lane *lane)
+{
+    return !lane->is_lost && (lane->remote.load > 0 || lane->places == NULL);
 }
 
 bool skua__lanes_expect(struct skua__lanes *lanes, uint32_t rank)
 {
+    uint32_t first = rank != 0 ? rank : 1;
+    uint32_t last = rank != 0 ? rank : lanes->count - 1;
     bool expects = false;
     skua__pool_lock(lanes->pool);
-    for (uint32_t i = 1; i < lanes->count && !expects; i++) {
-        const struct skua__lane *lane = &lanes->lane[i];
-        expects = (rank == 0 || rank == i) && !lane->is_lost &&
-                  (lane->remote.load > 0 || lane->places == NULL); /* or it is opening */
+    for (uint32_t i = first; i <= last && !expects; i++) {
+        expects = lane_expects(&lanes->lane[i]);
     }
     skua__pool_unlock(lanes->pool);
     return expects;
@@ -374,7 +435,7 @@ int64_t skua__lanes_due_ns(struct skua__lanes *lanes)
 {
     int64_t due = SKUA__NEVER;
     skua__pool_lock(lanes->pool);
-    for (uint32_t i = 1; i < lanes->count; i++) {
+    for (uint32_t i = 1; i < lanes->count && lanes->stopping > 0; i++) {
         const struct skua__lane *lane = &lanes->lane[i];
         due = lane->stopping > 0 && lane->due_ns < due ? lane->due_ns : due;
     }
@@ -690,6 +751,7 @@ void skua__lanes_lost(struct skua__lanes *lanes, uint32_t rank)
         }
     }
     lane->first_posted = SKUA__PLACE_NONE;
+    lanes->stopping -= lane->stopping;
     lane->stopping = 0;
     lane->place_count = 0; /* whoever comes with a ticket finds nothing */
     skua__pool_unlock_after(lanes->pool, &after);

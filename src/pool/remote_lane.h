@@ -32,6 +32,8 @@ struct skua__lane {
     struct skua__remote remote;
     struct skua__lanes *lanes; /* constant, with the rank */
     uint32_t rank;
+    struct skua__lane *next_active;
+    bool is_active; /* in lanes->active */
     bool is_attached;
     bool is_lost;
     struct skua__place *places; /* NULL: not opened yet */
@@ -52,11 +54,13 @@ struct skua__lanes {
     uint16_t number; /* of the pool, in records */
     uint64_t serial; /* no other pool ever had it */
     size_t payload_max;
-    _Atomic bool has_work;   /* something was posted or revoked */
-    _Atomic bool is_closing; /* its pool closes */
-    uint32_t references;     /* of the lead's lock: the pool, each answer on its way */
-    bool is_gone;            /* likewise: its pool is not to be touched any more */
-    uint32_t count;          /* constant, as all of this; one for each rank, [0] is not used */
+    struct skua__lane *active; /* (L) lanes that the thread is to look at */
+    uint32_t stopping;         /* (L) in all lanes */
+    _Atomic bool has_work;     /* there are active ones */
+    _Atomic bool is_closing;   /* its pool closes */
+    uint32_t references;       /* of the lead's lock: the pool, each answer on its way */
+    bool is_gone;              /* likewise: its pool is not to be touched any more */
+    uint32_t count;            /* constant, as all of this; one for each rank, [0] is not used */
     struct skua__lane lane[];
 };
 

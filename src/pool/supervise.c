@@ -344,7 +344,9 @@ static void serve(skua_pool *pool, skua_scope *shield)
     bool is_shielded = false;
     do {
         const skua_time retry = top_up(pool);
+        skua__pool_hold_clock(pool, false);
         int ready = skua_wait_fd(pool->control, SKUA_READABLE, retry);
+        skua__pool_hold_clock(pool, true);
         if (ready == -ECANCELED && !is_shielded) {
             is_shielded = true;
             skua_shield_open(shield, SKUA_FOREVER);

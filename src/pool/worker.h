@@ -62,9 +62,9 @@ struct skua__piece {
 int skua__worker_init(struct skua__worker *worker, uint32_t cores, uint32_t spinners);
 void skua__worker_fini(struct skua__worker *worker); /* the arena stays; for tests */
 
-/* Find memory for `bytes` bytes, at most payload_max, all of which count as used: a block of OUT, or
-   the spare one, waiting until the parent has given that back. False: the running job has the spare
-   block already. */
+/* Find memory for `bytes` bytes, at most payload_max, all of which count as used: a block of OUT,
+   or the spare one, waiting until the parent has given that back. False: the running job has the
+   spare block already. */
 bool skua__worker_find(struct skua__worker *worker, size_t bytes, struct skua__piece *piece);
 
 /* The piece is not needed after all. */

@@ -16,8 +16,8 @@
    (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one
         has been reported. So the pool reads DIED for all, and then the end.
 
-   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when its
-        client is closed: also when the program was killed.
+   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when
+        its client is closed: also when the program was killed.
 
    (Y6) What jobs have left behind outside of their worker's process group becomes a child of the
         zygote when the worker has ended, and is killed within SWEEP_EVERY_MS, or with the program.

@@ -7,8 +7,9 @@ command -v mpirun >/dev/null || { echo 'mpirun is not there'; exit 77; }
 [ -x "$jobs" ] || { echo 'libskua-mpi was not built'; exit 77; }
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-# What an MPI never gives back is not ours.
-export LSAN_OPTIONS="suppressions=$1/tests/ext/mpi_leaks.txt:print_suppressions=0"
+# What an MPI never gives back is not ours, and cannot be told by its name: its parts are unloaded by
+# then. cluster_test.c looks for our own leaks.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
@@ -33,10 +34,8 @@ cluster()
 # passes RANKS NAME: the program finds nothing wrong.
 passes()
 {
-    from=$(date +%s%N)
     cluster "$1" "$jobs" "$2"
     [ "$code" -eq 0 ] && grep -q "^ok $2 on $1 ranks" "$out/text" || fail "$2: exit code $code"
-    echo "$2: $((($(date +%s%N) - from) / 1000000)) ms"
 }
 
 passes 4 spread

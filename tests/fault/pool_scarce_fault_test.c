@@ -1,7 +1,7 @@
 /* The process pool when things run out: memory of the program (the n-th allocation and all after it
    fail, for every n), memory, fds and processes of workers, fds and processes for new workers, room
-   in /dev/shm. Calls fail with a code or wait; no job is lost or run twice, nothing is left, and the
-   pool goes on when there is more again. */
+   in /dev/shm. Calls fail with a code or wait; no job is lost or run twice, nothing is left, and
+   the pool goes on when there is more again. */
 #include "../pool_gate.h"
 #include "../pool_scenes.h"
 

@@ -1,20 +1,21 @@
-# wordfreq under mpirun: sh cluster.sh WORDFREQ LEAKS. Four ranks find what one process finds; the others have
+# wordfreq under mpirun: sh cluster.sh WORDFREQ. Four ranks find what one process finds; the others have
 # unpacked some of the files, and one whose process crashes is lost alone.
 # covers: A70
 
-wordfreq=${1:?usage: cluster.sh WORDFREQ LEAKS}
+wordfreq=${1:?usage: cluster.sh WORDFREQ}
 command -v mpirun >/dev/null || { echo 'mpirun is not there'; exit 77; }
 . "$(dirname "$0")/lib.sh"
 tree=$temp/tree
 mkdir "$tree"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export LSAN_OPTIONS="suppressions=$2:print_suppressions=0" # what an MPI never gives back
 
 # cluster RANKS ARGUMENT...: wordfreq, on so many ranks of this machine.
 cluster() {
     ranks=$1
     shift
-    timeout -k 5 100 mpirun --oversubscribe --bind-to none --mca btl self,vader -n "$ranks" "$wordfreq" "$@" </dev/null
+    # An MPI never gives back all that it takes; leaks of ours are looked for without one.
+    ASAN_OPTIONS="${ASAN_OPTIONS-}:detect_leaks=0" timeout -k 5 100 \
+        mpirun --oversubscribe --bind-to none --mca btl self,vader -n "$ranks" "$wordfreq" "$@" </dev/null
 }
 
 # number KEY JSON
