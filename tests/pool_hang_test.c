@@ -244,6 +244,7 @@ static int after_the_end_main(void *arg)
     CHECK_INT(skua_pool_call(pool, &echo_job, none, &out, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_submit(pool, &task, &echo_job, none, NULL, &out, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_map(pool, &echo_job, &item, 1, FOREVER), -ESHUTDOWN);
+    CHECK_INT(item.status, -ESHUTDOWN);
     CHECK_INT(skua_pool_alloc(pool, &out, 1000, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_resize(pool, 2), -ESHUTDOWN);
     CHECK_INT(skua_pool_drain(pool, FOREVER), 0);
