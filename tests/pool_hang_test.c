@@ -1,6 +1,7 @@
 /* Where process pools are known to hang, this one does not: a worker killed while much data is
-   under way, queued, or with the pool's end near; failures while a worker is prepared; workers that are
-   replaced after so many jobs; a program that ends with jobs in it; workers that stand still. */
+   under way, queued, or with the pool's end near; failures while a worker is prepared; workers that
+   are replaced after so many jobs; a program that ends with jobs in it; workers that stand still;
+   and nothing is left behind. */
 #include "pool_gate.h"
 
 #include <spawn.h>
