@@ -261,9 +261,7 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
     }
     if (skua__jobring_oldest(&process->ring) == call->ticket) {
         stop_running(pool, call, after, cause);
-    } else { /* `after` is full: again, soon */
-        call->is_stopping = true;
-        call->status = cause;
+    } else if (call->kind != SKUA__CALL_FRAME) { /* `after` is full: again, soon */
         skua__call_set_timer(pool, call, 1);
     }
 }
