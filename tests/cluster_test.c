@@ -1,5 +1,5 @@
-/* Pools that reach over a cluster of ranks in one process: what becomes of jobs, whatever happens on
-   the way. The same over MPI is in tests/ext. */
+/* Pools that reach over a cluster of ranks in one process: what becomes of jobs, whatever happens
+   on the way. The same over MPI is in tests/ext. */
 #include "cluster_mock.h"
 #include "pool_help.h"
 

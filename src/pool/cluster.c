@@ -72,8 +72,8 @@ static bool is_off(void)
     return strcmp(setting(), "off") == 0;
 }
 
-/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of Slurm
-   that was not started for MPI has no PMIX_RANK. */
+/* What the launcher says: mpirun, then srun with PMIx, then the older protocols. A job step of
+   Slurm that was not started for MPI has no PMIX_RANK. */
 static uint32_t launched_size(void)
 {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "PMI_SIZE"};
@@ -133,8 +133,6 @@ void skua__cluster_introduce(struct skua__record_hello *hello)
 
 /* --- the transport ---------------------------------------------------------------------------- */
 
-typedef int opener(skua_cluster_transport *out);
-
 /* (U2) */
 static SKUA_NORETURN void end_program(const char *what, const char *why)
 {
@@ -170,7 +168,7 @@ static void load(skua_cluster_transport *transport)
     if (library == NULL) {
         end_program("its transport cannot be loaded", dlerror());
     }
-    opener *open = NULL;
+    skua_cluster_opener open = NULL;
     void *symbol = dlsym(library, "skua_cluster_transport_open");
     memcpy(&open, &symbol, sizeof open);
     int status = open != NULL ? open(transport) : -ENOTSUP;
