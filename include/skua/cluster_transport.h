@@ -2,8 +2,9 @@
 
    Programs need nothing of this. A transport is a shared library that exports
    skua_cluster_transport_open(); libskua-mpi is one. Skua loads it at start-up
-   (skua/cluster.h says when) and makes all calls from one thread of its own, start to stop. The transport moves bytes and
-   tells who is there; jobs, batches, deadlines and statistics are Skua's affair.
+   (skua/cluster.h says when) and makes all calls from one thread of its own, start to stop. The
+   transport moves bytes and tells who is there; jobs, batches, deadlines and statistics are Skua's
+   affair.
 
    Packets arrive in the order in which they were sent to a rank. A payload is one large block under
    a number, which its receiver has asked for by a packet after it gave memory to the transport, so
