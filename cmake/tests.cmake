@@ -102,6 +102,19 @@ foreach(source IN LISTS sources)
     skua_ctest(${name} room ${test_timeout} ${PROJECT_BINARY_DIR}/tests/${name})
 endforeach()
 
+# For libFuzzer, by hand: build with clang and -DSKUA_FUZZ=ON.
+option(SKUA_FUZZ "Build tests/fuzz/*.c for libFuzzer" OFF)
+if(SKUA_FUZZ)
+    file(GLOB sources CONFIGURE_DEPENDS ${tests}/fuzz/*_fuzz.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        skua_program(${name} ${source})
+        skua_test_target(${name})
+        target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    endforeach()
+endif()
+
 # The tests of optional libraries, where those are built.
 if(TARGET skua_tls)
     file(GLOB sources CONFIGURE_DEPENDS ${tests}/ext/tls*_test.c)
@@ -187,6 +200,11 @@ if(TARGET wordfreq)
         skua_ctest(wordfreq_${name} example ${script_timeout}
             sh ${tests}/wordfreq/${name}.sh $<TARGET_FILE:wordfreq> ${time_scale})
     endforeach()
+    if(TARGET skua_mpi AND NOT SKUA_SANITIZE STREQUAL "thread")
+        skua_ctest(wordfreq_cluster example ${script_timeout}
+            sh ${tests}/wordfreq/cluster.sh $<TARGET_FILE:wordfreq>)
+        set_tests_properties(wordfreq_cluster PROPERTIES PROCESSORS 2)
+    endif()
 endif()
 
 # The copy of a tree, against diff.

@@ -102,6 +102,22 @@ static int reply_nonsense(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(reply_nonsense);
 
+/* Reads the file that it was given, says so in every way, and sends it back. */
+static int read_in_sandbox(skua_bytes in, skua_reply *reply)
+{
+    char data[16];
+    const int fd = skua_job_fd(reply, 0);
+    const ssize_t bytes = fd < 0 ? fd : read(fd, data, sizeof data);
+    if (bytes < 0) {
+        return -EIO;
+    }
+    skua_job_log(reply, "%zd bytes", bytes);
+    skua_job_progress(reply, 1, 1);
+    int status = skua_job_send(reply, 0, (skua_bytes){data, (size_t)bytes});
+    return status < 0 ? status : skua_job_reply_fd(reply, fd);
+}
+SKUA_JOB(read_in_sandbox);
+
 enum lies { FLOODS, SENDS_NONE, CLAIMS_MANY, SENDS_TWO, SENDS_EMPTY, SENDS_OTHERS, LIES };
 
 /* Sends other fds than it says. */
@@ -316,6 +332,46 @@ static void a_program_without_room_fails_that_job(void **state)
     run_on_workers(2, no_room_main);
 }
 
+static int sandbox_main(void *arg)
+{
+    skua_pool *pool;
+    const skua_pool_opts limits = {.workers = 1, .limits = {.sandbox = true}};
+    const int error = skua_pool_create(&pool, &limits);
+    if (error == -ENOTSUP) {
+        printf("no sandbox here\n");
+        return 0;
+    }
+    CHECK_INT(error, 0);
+    int fds[SKUA_POOL_FDS_MAX];
+    uint32_t fd_count = 0;
+    const int file = file_with("inside");
+    skua_chan *chan = open_chan(1);
+    skua_buf item;
+    const skua_call_opts opts = {.fds = &file,
+                                 .fd_count = 1,
+                                 .reply_fds = fds,
+                                 .reply_fd_count = &fd_count,
+                                 .channels = &chan,
+                                 .channel_count = 1};
+    CHECK_INT(call_with(pool, &read_in_sandbox_job, bytes_of(NULL, 0), &opts), 0);
+    CHECK_INT(skua_chan_recv(chan, SKUA_ITEM(item), SKUA_NOW), 1);
+    CHECK(item.bytes == 6 && memcmp(item.data, "inside", 6) == 0);
+    skua_buf_release(&item);
+    CHECK_INT(fd_count, 1);
+    CHECK_INT(lseek(fds[0], 0, SEEK_CUR), 6); /* it is the same open file */
+    close(fds[0]);
+    close(file);
+    free_chan(chan);
+    close_pool(pool);
+    return 0;
+}
+
+/* covers: A65 A67 */
+static void a_job_in_a_sandbox_talks_as_well(void **state)
+{
+    run_on_workers(2, sandbox_main);
+}
+
 static int liars_main(void *arg)
 {
     const int results[LIES] = {[FLOODS] = 0,    [SENDS_NONE] = -EPROTO,  [CLAIMS_MANY] = -EPROTO,
@@ -359,6 +415,7 @@ int main(void)
         TEST(a_worker_without_room_fails_that_job),
         TEST(files_come_back_with_an_answer),
         TEST(a_program_without_room_fails_that_job),
+        TEST(a_job_in_a_sandbox_talks_as_well),
         TEST(a_hostile_worker_leaves_no_fd_here),
     };
     return TEST_RUN(tests);

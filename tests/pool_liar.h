@@ -70,11 +70,13 @@ static inline void liar_respond(struct liar_input *input)
     if (wrong % 8 == 2) {
         response.text_bytes = (uint16_t)liar_next(input, 2);
     }
+    response.run_ns = (int64_t)((uint64_t)liar_next(input, 1) << 56);
     if (wrong % 8 == 3) {
         response.ticket += liar_next(input, 1);
     }
     const uint32_t write = skua__load(&shared->response_write, relaxed);
-    const bool is_its_turn = response.ticket != 0 && write == liar.ring.response_read;
+    const bool is_its_turn = response.ticket != 0 && response.ticket <= liar.ring.published &&
+                             write == liar.ring.response_read;
     if (!is_its_turn && wrong % 8 != 4) {
         return;
     }
@@ -110,6 +112,7 @@ static inline void liar_check_response(const struct skua__response *response)
     const struct skua__sent *sent = &liar.ring.sent[response->ticket % SKUA__REQUEST_SLOTS];
     char text[SKUA__OUT_INLINE_BYTES];
     CHECK(response->text_bytes < SKUA__TEXT_BYTES);
+    CHECK(response->run_ns >= 0 && response->run_ns < INT64_MAX / 1000);
     memcpy(text, skua__jobring_bytes(&liar.ring), sizeof text);
     CHECK((response->where == SKUA__NOTHING) == (response->bytes == 0));
     CHECK(response->bytes <= LIAR_PAYLOAD_MAX);
@@ -124,8 +127,8 @@ static inline void liar_check_response(const struct skua__response *response)
         liar_check_range(skua__arena_in(&liar.arena, sent->in_block), response->bytes);
         break;
     case SKUA__BLOCK:
-        CHECK(skua__arena_holds(&liar.arena, response->block, response->bytes));
         liar_check_range(skua__arena_out(&liar.arena, response->block), response->bytes);
+        CHECK(skua__arena_out(&liar.arena, response->block) + response->bytes <= liar.arena.spare);
         CHECK(liar.block_count < LIAR_HELD_MAX);
         liar.blocks[liar.block_count++] = response->block;
         break;
@@ -225,12 +228,13 @@ static inline void liar_check(void)
     CHECK_INT(live, skua__jobring_live(&liar.ring));
     CHECK(skua__jobring_room(&liar.ring) <= SKUA__REQUEST_SLOTS);
     CHECK(live + skua__jobring_room(&liar.ring) <= SKUA__REQUEST_SLOTS);
+    CHECK(liar.ring.passed <= liar.ring.published && liar.ring.published <= liar.ring.last);
     CHECK_INT(liar.ring.lent, liar.block_count);
 }
 
 static inline void liar_step(struct liar_input *input)
 {
-    switch (liar_next(input, 1) % 12) {
+    switch (liar_next(input, 1) % 13) {
     case 0:
         liar_scribble(input);
         break;
@@ -246,6 +250,7 @@ static inline void liar_step(struct liar_input *input)
         liar_put(input);
         break;
     case 6:
+    case 12:
         skua__jobring_publish(&liar.ring);
         break;
     case 7:

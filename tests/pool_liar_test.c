@@ -68,6 +68,14 @@ static void wrong_indices_are_lies(void **state)
     skua__store(&wire.arena.shared->response_write, 1, relaxed);
     CHECK_INT(skua__jobring_take(&wire.ring, &response), -EPROTO);
     wire_close(&wire);
+    /* An answer to what it cannot have seen yet. */
+    wire_open(&wire, 1000);
+    wire_put(&wire, &wire_quit_job, NULL, 0, NULL);
+    wire.arena.shared->responses[0].response =
+        (struct skua__response){.ticket = 1, .kind = SKUA__RESPONSE_ANSWER};
+    skua__store(&wire.arena.shared->response_write, 1, relaxed);
+    CHECK_INT(skua__jobring_take(&wire.ring, &response), -EPROTO);
+    wire_close(&wire);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* What a job says while it runs: lines of log, also hostile ones and floods of them, its last words,
-   and how far it is. */
+/* What a job says while it runs: lines of log, also hostile ones and floods of them, its last
+   words, and how far it is. */
 #include "pool_talk_help.h"
 
 #include <stdatomic.h>

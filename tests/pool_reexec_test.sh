@@ -83,6 +83,27 @@ main
 create: -17: two jobs are called 'add'
 END
 
+# When the program is killed, all that it has started ends within two seconds.
+mkfifo "$work/pipe"
+"$work/program" die >"$work/pipe" 2>"$work/errors" &
+program=$!
+pids=$(sed -n '/^pids: /{ s///p; q; }' "$work/pipe")
+kill -9 $program
+wait $program 2>/dev/null || true
+tries=0
+for pid in $pids; do
+    while kill -0 "$pid" 2>/dev/null && grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status"; do
+        tries=$((tries + 1))
+        if [ $tries -gt 40 ]; then
+            echo "process $pid has outlived its program"
+            failures=$((failures + 1))
+            break
+        fi
+        sleep 0.05
+    done
+done
+[ "$(echo $pids | wc -w)" -eq 3 ] || { echo "no processes: $pids"; failures=$((failures + 1)); }
+
 # Libraries that are loaded when the workers are there: each worker loads them by itself.
 for library in liblate libplain; do
     for mode in late late_prepared; do

@@ -80,6 +80,39 @@ static int fail_with_answer(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(fail_with_answer);
 
+/* The same with the input as the answer, after it has thought otherwise. */
+static int fail_with_input(skua_bytes in, skua_reply *reply)
+{
+    if (skua_job_reserve(reply, 5000) != NULL) {
+        skua_job_commit(reply, 5000);
+    }
+    skua_job_commit_input(reply, in.bytes);
+    return skua_job_fail(reply, -EINVAL, "%s", "no");
+}
+SKUA_JOB(fail_with_input);
+
+/* First the input, then something else; and a text that is not told, since it succeeds. */
+static int change_its_mind(skua_bytes in, skua_reply *reply)
+{
+    skua_job_commit_input(reply, in.bytes);
+    const int code = skua_job_fail(reply, -EIO, "not meant");
+    char *memory = skua_job_reserve(reply, 400);
+    if (memory == NULL) {
+        return code;
+    }
+    memset(memory, 'c', 400);
+    skua_job_commit(reply, 300);
+    return 3;
+}
+SKUA_JOB(change_its_mind);
+
+/* Much longer than what is told of it. */
+static int fail_at_length(skua_bytes in, skua_reply *reply)
+{
+    return skua_job_fail(reply, -EIO, "%0300d", 7);
+}
+SKUA_JOB(fail_at_length);
+
 /* Held until the test lets it go. */
 static _Atomic uint32_t gate_entered, gate_open;
 
@@ -235,6 +268,36 @@ static void a_failure_has_a_text_and_may_have_an_answer(void **state)
         wire_release(&wire, &answer);
     }
     wire_close(&wire);
+}
+
+static void the_last_word_counts(void **state)
+{
+    static struct wire wire;
+    wire_open(&wire, MIB);
+    wire_start(&wire);
+    memset(big, 'a', sizeof big);
+    const size_t sizes[] = {1, 192, 193, 9000};
+    for (size_t i = 0; i < SKUA_COUNT_OF(sizes); i++) {
+        struct skua__response answer = wire_call(&wire, &fail_with_input_job, big, sizes[i]);
+        CHECK_INT(answer.status, -EINVAL);
+        CHECK_INT(answer.text_bytes, 2);
+        CHECK_INT(answer.where, sizes[i] <= 192 ? SKUA__BLOCK : SKUA__INPUT);
+        CHECK_INT(answer.bytes, sizes[i]);
+        CHECK(memcmp(wire_bytes(&wire, &answer), big, sizes[i]) == 0);
+        wire_release(&wire, &answer);
+        answer = wire_call(&wire, &change_its_mind_job, big, sizes[i]);
+        CHECK_INT(answer.status, 3);
+        CHECK_INT(answer.text_bytes, 0);
+        CHECK_INT(answer.where, SKUA__BLOCK);
+        CHECK_INT(answer.bytes, 300);
+        CHECK_INT(wire_bytes(&wire, &answer)[299], 'c');
+        wire_release(&wire, &answer);
+    }
+    struct skua__response answer = wire_call(&wire, &fail_at_length_job, NULL, 0);
+    CHECK_INT(answer.status, -EIO);
+    CHECK_INT(answer.text_bytes, SKUA__TEXT_BYTES - 1);
+    wire_close(&wire);
+    CHECK_INT(wire.ring.lent, 0);
 }
 
 /* Many are sent at a time, their answers come in order; many times round the rings. */
@@ -457,6 +520,28 @@ static void nobody_sleeps_through_a_message(void **state)
     wire_close(&wire);
 }
 
+/* It looks for nothing, and learns that it need not. */
+static void an_idle_worker_does_not_spin(void **state)
+{
+    static struct wire wire;
+    wire_open(&wire, MIB);
+    CHECK(wire.worker.ring.spin_ns > 0);
+    wire_start(&wire);
+    for (int i = 0; i < 12; i++) {
+        wire_call(&wire, &silent_job, NULL, 0);
+        /* Until it sleeps, and longer than it would ever look. */
+        while (skua__load(&wire.arena.shared->worker_sleeps, relaxed) == 0) {
+            poll(NULL, 0, 1);
+        }
+        poll(NULL, 0, 1);
+    }
+    wire_close(&wire);
+    CHECK_INT(wire.worker.ring.spin_ns, 0);
+    struct skua__workring alone;
+    skua__workring_init(&alone, wire.arena.shared, 1, 1);
+    CHECK_INT(alone.spin_ns, 0);
+}
+
 /* ---- at random ---- */
 
 enum { JOBS = 4000, HELD_MAX = 40 };
@@ -575,6 +660,7 @@ int main(void)
         TEST(a_growing_answer_keeps_what_was_written),
         TEST(too_large_an_answer_is_refused),
         TEST(a_failure_has_a_text_and_may_have_an_answer),
+        TEST(the_last_word_counts),
         TEST(answers_come_in_order),
         TEST(what_has_not_begun_is_taken_back),
         TEST(jobs_go_on_while_all_answers_are_kept),
@@ -583,6 +669,7 @@ int main(void)
         TEST(lines_and_progress_are_seen),
         TEST(an_unknown_job_is_not_run),
         TEST(nobody_sleeps_through_a_message),
+        TEST(an_idle_worker_does_not_spin),
         TEST(every_job_has_one_outcome),
     };
     return TEST_RUN(tests);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <skua/testing.h>
 #include <sys/mman.h>
 
 /* Shared with the worker processes, since it is there before they are. */
@@ -393,6 +394,31 @@ static void foreign_threads_do_not_submit(void **state)
     run_on_1_2_4(foreign_main);
 }
 
+/* A job takes real time: a virtual clock waits for it, and does not for a pool that has nothing to
+   do. */
+static int virtual_main(void *arg)
+{
+    const int ms = 30;
+    skua_pool *pool = open_pool(1, 4096);
+    const skua_time start = skua_clock();
+    skua_task *task = submit(pool, &nap_job, BYTES(ms), NULL);
+    CHECK_INT(skua_join(task, NULL, skua_after(SKUA_SEC(3600))), 0);
+    CHECK_INT(end_task(task), 0);
+    skua_pool_item item = {.in = BYTES(ms)};
+    CHECK_INT(skua_pool_map(pool, &nap_job, &item, 1, skua_after(SKUA_SEC(3600))), 0);
+    skua_buf_release(&item.out);
+    CHECK(skua_elapsed_ns(start) < SKUA_SEC(3600));
+    CHECK_INT(skua_sleep(skua_after(SKUA_SEC(3600))), 0);
+    skua_pool_destroy(pool);
+    return 0;
+}
+
+static void a_virtual_clock_waits_for_jobs(void **state)
+{
+    const skua_test_opts opts = {.virtual_clock = true};
+    CHECK_INT(skua_test_run(&opts, virtual_main, NULL), 0);
+}
+
 /* --- order ------------------------------------------------------------------------------------ */
 
 static int priorities_main(void *arg)
@@ -622,6 +648,7 @@ int main(void)
         TEST(destroy_ends_submitted_jobs),
         TEST(many_jobs_wait_without_stacks),
         TEST(foreign_threads_do_not_submit),
+        TEST(a_virtual_clock_waits_for_jobs),
         TEST(a_higher_priority_is_begun_first),
         TEST(a_long_job_holds_up_nobody),
         TEST(idempotent_jobs_are_begun_again),

@@ -127,8 +127,8 @@ static int receive_one(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(receive_one);
 
-/* Receives an item for which there is no memory: the job's own input takes it all. If the input says
-   so, it waits until there is some, and checks that it is item 5. */
+/* Receives an item for which there is no memory: the job's own input takes it all. If the input
+   says so, it waits until there is some, and checks that it is item 5. */
 static int receive_full(skua_bytes in, skua_reply *reply)
 {
     const char what = *(const char *)in.data;
@@ -561,6 +561,92 @@ static void so_does_one_whose_worker_dies(void **state)
     run_on_some(killed_main);
 }
 
+/* The worker is killed somewhere in the middle: what has come is the beginning of it all. */
+static void produce_and_kill(skua_pool *pool, uint64_t *seed)
+{
+    const int count = 40;
+    const int wanted = 1 + (int)(test_random(seed) % (uint64_t)(count - 1)); /* it has begun */
+    struct talking writer = {.pool = pool,
+                             .job = &produce_job,
+                             .in = BYTES(count),
+                             .channels = {open_chan(test_random(seed) % 4)}};
+    skua_buf item;
+    pid_t pid;
+    int got = 0;
+    start_talking(&writer);
+    while (got < wanted) {
+        CHECK_INT(skua_chan_recv(writer.channels[0], SKUA_ITEM(item), FOREVER), 1);
+        CHECK(item.bytes == sizes[got % SIZES] && is_item(item.data, item.bytes, (uint64_t)got));
+        skua_buf_release(&item);
+        got++;
+    }
+    if (skua_pool_pids(pool, &pid, 1) == 1) {
+        kill(pid, SIGKILL);
+    }
+    while (skua_chan_recv(writer.channels[0], SKUA_ITEM(item), skua_after(SKUA_MS(1))) == 1) {
+        CHECK(item.bytes == sizes[got % SIZES] && is_item(item.data, item.bytes, (uint64_t)got));
+        skua_buf_release(&item);
+        got++;
+    }
+    const int status = end_talking(&writer);
+    while (skua_chan_recv(writer.channels[0], SKUA_ITEM(item), SKUA_NOW) == 1) {
+        CHECK(item.bytes == sizes[got % SIZES] && is_item(item.data, item.bytes, (uint64_t)got));
+        skua_buf_release(&item);
+        got++;
+    }
+    CHECK(status == -EOWNERDEAD || (status == 0 && got == count)); /* it was too fast for us */
+    free_chan(writer.channels[0]);
+}
+
+/* Here what is left in the channel is the end of it all; at most one item went with the worker. */
+static void consume_and_kill(skua_pool *pool, uint64_t *seed)
+{
+    enum { COUNT = 20 };
+    struct talking reader = {.pool = pool, .job = &consume_job, .channels = {open_chan(COUNT)}};
+    const uint64_t before = test_random(seed) % COUNT;
+    skua_pool_progress progress = {{0}};
+    skua_buf item;
+    pid_t pid;
+    reader.opts.progress = &progress;
+    start_talking(&reader);
+    await_waiting(reader.channels[0], 0, 1);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        if (i == before && skua_pool_pids(pool, &pid, 1) == 1) {
+            kill(pid, SIGKILL);
+        }
+        send_item(reader.channels[0], make_item(pool, sizes[i % SIZES], i));
+    }
+    CHECK_INT(end_talking(&reader), -EOWNERDEAD);
+    uint64_t read, total, left = skua_chan_count(reader.channels[0]);
+    skua_pool_progress_get(&progress, &read, &total);
+    CHECK(read + left == COUNT || read + left + 1 == COUNT);
+    for (uint64_t i = COUNT - left; i < COUNT; i++) {
+        CHECK_INT(skua_chan_recv(reader.channels[0], SKUA_ITEM(item), SKUA_NOW), 1);
+        CHECK(is_item(item.data, item.bytes, i));
+        skua_buf_release(&item);
+    }
+    free_chan(reader.channels[0]);
+}
+
+static int random_main(void *arg)
+{
+    enum { ROUNDS = 40 };
+    uint64_t seed = test_seed();
+    skua_pool *pool = open_pool(1, 1 << 20);
+    for (int i = 0; i < ROUNDS; i++) {
+        produce_and_kill(pool, &seed);
+        consume_and_kill(pool, &seed);
+    }
+    close_pool(pool);
+    return 0;
+}
+
+/* covers: A66 A67 */
+static void items_are_whole_and_in_order_whenever_the_worker_dies(void **state)
+{
+    run_on_workers(2, random_main);
+}
+
 static int closing_main(void *arg)
 {
     skua_pool *pool = open_pool(2, 1 << 20);
@@ -732,6 +818,7 @@ int main(void)
         TEST(so_does_one_that_is_late),
         TEST(a_job_in_its_grace_is_not_kept_waiting),
         TEST(so_does_one_whose_worker_dies),
+        TEST(items_are_whole_and_in_order_whenever_the_worker_dies),
         TEST(the_pool_may_be_destroyed_while_they_wait),
         TEST(items_of_another_pool_are_copied),
         TEST(an_item_without_memory_is_kept),

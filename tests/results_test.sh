@@ -18,6 +18,7 @@ skua_yield its purpose is what happens meanwhile
 skua_checkpoint its purpose is what happens meanwhile
 skua_block_end its purpose is what happens meanwhile
 skua_fail_at returns the code that it was given
+skua_job_fail returns the code that it was given
 skua_test_fail_at has recorded the failure: returning it is a convenience
 skua_cancel_reason a question: it cannot fail
 skua_run_signal a question: it cannot fail

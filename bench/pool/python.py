@@ -213,7 +213,7 @@ def family_cpu_ns(pid):
 
 def idle(pool, count):
     pool.result(pool.submit(nothing))
-    time.sleep(0.1)
+    time.sleep(0.5)
     before = family_cpu_ns(os.getpid())
     time.sleep(count / 1e3)
     return [(family_cpu_ns(os.getpid()) - before) / 1e6]

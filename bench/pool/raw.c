@@ -208,7 +208,7 @@ int raw_run_idle(const bench_job *job, double values[BENCH_ROWS_MAX])
     for (unsigned worker = 0; worker < job->workers && error == 0; worker++) {
         error = call_nothing(worker);
     }
-    bench_pause_us(100000);
+    bench_pause_us(500000);
     const double before = pool_family_cpu_ns(getpid());
     bench_pause_us((long)job->count * 1000);
     values[0] = (pool_family_cpu_ns(getpid()) - before) / 1e6;

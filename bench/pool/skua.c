@@ -399,7 +399,7 @@ static int run_start(const bench_job *job, double values[BENCH_ROWS_MAX])
 static int run_idle(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
     int error = call_nothing();
-    error = error == 0 ? skua_sleep(skua_after(SKUA_MS(100))) : error;
+    error = error == 0 ? skua_sleep(skua_after(SKUA_MS(500))) : error;
     const double before = pool_family_cpu_ns(getpid());
     error = error == 0 ? skua_sleep(skua_after(SKUA_MS((int64_t)job->count))) : error;
     values[0] = (pool_family_cpu_ns(getpid()) - before) / 1e6;

@@ -20,7 +20,7 @@ enum outcome {
     DONE,
     CRASHED,    /* its process died, or was killed for writing nonsense */
     TIMED_OUT,  /* it took too long */
-    OVER_LIMIT, /* it wanted too much memory or processor time, or is too large */
+    OVER_LIMIT, /* it wanted more than it may: memory, time of a processor, system calls */
     REFUSED,    /* it is no picture, or what came back is none */
     FAILED,     /* it could not be read, or its thumbnail not be written */
     OUTCOMES,

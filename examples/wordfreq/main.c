@@ -27,12 +27,14 @@ static const char help[] =
     "  --top N    print N words (default 20; 0: all)\n"
     "  --jobs N   use N workers, and N processes that unpack (default: one per core)\n"
     "  --json     print one JSON object: files, bytes, words, distinct, seconds,\n"
-    "             top: list of [word, count], errors: list of {path, error}\n"
+    "             ranks, unpacked_elsewhere, top: list of [word, count], errors: list\n"
+    "             of {path, error}\n"
     "  --help     print this\n"
     "\n"
     "Files that cannot be read, and damaged ones, are listed behind the words; of a\n"
     "damaged gzip file the words that can be saved count. Files larger than 256 MiB,\n"
-    "packed or unpacked, are not unpacked. Symbolic links are not followed.\n";
+    "packed or unpacked, are not unpacked. Symbolic links are not followed.\n"
+    "Under mpirun the processes of all ranks unpack; the files are read by the first.\n";
 
 /* The number in `text`, at most `max`. False: it is none. */
 static bool parse_number(const char *text, unsigned long long max, unsigned long long *number)

@@ -168,17 +168,23 @@ static int feed(struct pipeline *line, const char *path, struct error_list *erro
     return status;
 }
 
+/* Two for each process that unpacks, on all machines. */
+static size_t unpackers(uint32_t jobs)
+{
+    return 2 * (size_t)jobs * skua_cluster_size();
+}
+
 static int staff_hire(struct staff *staff, uint32_t jobs, size_t readers)
 {
     *staff = (struct staff){
         .walking = {.name = "walker", .fn = walk_folders, .count = jobs},
         .reading = {.name = "reader", .fn = read_files, .count = readers},
-        .unpacking = {.name = "unpacker", .fn = unpack_files, .count = 2 * jobs},
+        .unpacking = {.name = "unpacker", .fn = unpack_files, .count = unpackers(jobs)},
         .counting = {.name = "counter", .fn = count_texts, .count = jobs},
         .showing = {.name = "progress", .fn = show_progress, .count = 1},
         .walkers = calloc(jobs, sizeof(struct walker)),
         .readers = calloc(readers, sizeof(struct reader)),
-        .unpackers = calloc(2 * jobs, sizeof(struct unpacker)),
+        .unpackers = calloc(unpackers(jobs), sizeof(struct unpacker)),
         .counters = calloc(jobs, sizeof(struct counter)),
     };
     return staff->walkers && staff->readers && staff->unpackers && staff->counters ? 0 : -ENOMEM;
@@ -259,6 +265,18 @@ static int count_folders(struct pipeline *line, size_t readers, char *const fold
     return atomic_load(&line->status);
 }
 
+/* What other machines have done for it. */
+static void look_at_ranks(const struct pipeline *line, struct result *out)
+{
+    out->ranks = skua_cluster_size();
+    for (uint32_t rank = 1; rank < out->ranks; rank++) {
+        skua_cluster_stats stats;
+        if (skua_cluster_stats_get(line->pool, rank, &stats) == 0) {
+            out->unpacked_elsewhere += stats.answered;
+        }
+    }
+}
+
 /* Put the tables of the counters together, and fill in the result. */
 static int finish(const struct pipeline *line, size_t top_count, struct result *out)
 {
@@ -271,6 +289,7 @@ static int finish(const struct pipeline *line, size_t top_count, struct result *
     }
     out->files = atomic_load(&line->files_found);
     out->bytes = atomic_load(&line->bytes_read);
+    look_at_ranks(line, out);
     return status < 0 ? status : words_top(merged, count, top_count, &out->top, &out->top_count);
 }
 

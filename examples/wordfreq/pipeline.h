@@ -83,6 +83,8 @@ struct result {
     struct error_list errors;
     struct words *tables; /* those of the counters, then those of the merge */
     size_t tables_count;
+    uint32_t ranks;              /* under mpirun; else 1 */
+    uint64_t unpacked_elsewhere; /* by other ranks */
 };
 
 /* Count the words below `folders`, and keep the `top_count` most frequent (0: all). Returns 0, or

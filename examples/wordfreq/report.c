@@ -146,6 +146,11 @@ void report_table(const struct result *result, double seconds)
     print_count(result->distinct, 0);
     printf(" distinct\n%.2f seconds, %.0f MB/s\n", seconds,
            seconds > 0 ? (double)result->bytes / 1e6 / seconds : 0);
+    if (result->ranks > 1) {
+        printf("%u ranks; ", result->ranks);
+        print_count(result->unpacked_elsewhere, 0);
+        printf(" files were unpacked by others\n");
+    }
     print_errors(&result->errors);
 }
 
@@ -154,6 +159,8 @@ void report_json(const struct result *result, double seconds)
     printf(
         "{\"files\": %zu, \"bytes\": %zu, \"words\": %llu, \"distinct\": %zu, \"seconds\": %.6f,\n",
         result->files, result->bytes, (unsigned long long)result->words, result->distinct, seconds);
+    printf("\"ranks\": %u, \"unpacked_elsewhere\": %llu,\n", result->ranks,
+           (unsigned long long)result->unpacked_elsewhere);
     printf("\"top\": [");
     for (size_t i = 0; i < result->top_count; i++) {
         char short_word[SHORT_WORD_MAX];

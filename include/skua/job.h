@@ -76,7 +76,8 @@ void skua_job_commit_input(skua_reply *reply, size_t bytes);
 /* Fail with a text: `return skua_job_fail(reply, -EINVAL, "line %d: no number", line);` The caller
    gets `code` (< 0, which is what this returns) and the text as its error's message. Texts are cut
    at 255 bytes. An answer that was committed is delivered as well. */
-int skua_job_fail(skua_reply *reply, int code, const char *format, ...) SKUA_PRINTF(3, 4);
+int skua_job_fail(skua_reply *reply, int code, const char *format, ...) SKUA_PRINTF(3, 4)
+    SKUA_MUST_CHECK;
 
 /* --- the worker --- */
 
@@ -116,9 +117,9 @@ void skua_job_progress(skua_reply *reply, uint64_t done, uint64_t total);
 int skua_job_send(skua_reply *reply, uint32_t channel, skua_bytes item) SKUA_MUST_CHECK;
 
 /* Receive the next item: 1 with *item, which stays until the next receive from any channel or the
-   job's end; 0: closed and drained; -EBADF; -ENOMEM (the next receive from this channel gets it, once
-   there is memory); -EMSGSIZE (it is larger than payload_max, and is lost); -ECANCELED. Cost: as
-   skua_job_send(); no copy if the item is a buffer in this worker's memory, else one. */
+   job's end; 0: closed and drained; -EBADF; -ENOMEM (once there is memory, the next receive from
+   this channel gets it); -EMSGSIZE (it is larger than payload_max, and is lost); -ECANCELED. Cost:
+   as skua_job_send(); no copy if the item is a buffer in this worker's memory, else one. */
 int skua_job_receive(skua_reply *reply, uint32_t channel, skua_bytes *item) SKUA_MUST_CHECK;
 
 /* Close the channel, as skua_chan_close() does. Returns 0 or -EBADF. */
@@ -127,12 +128,13 @@ int skua_job_close(skua_reply *reply, uint32_t channel) SKUA_MUST_CHECK;
 /* --- files --- */
 
 /* The `index`-th of the fds that came with the call (skua_call_opts.fds), or -EBADF; -EMFILE: there
-   is no room for them here. It is closed when the job ends; dup() it to keep it. Cost: the first one
-   brings all, and asks the program as skua_job_send() does. */
-int skua_job_fd(skua_reply *reply, uint32_t index);
+   is no room for them here. The pool closes it when the job has ended; dup() it to keep it. Cost:
+   the first one brings all, and asks the program as skua_job_send() does. */
+int skua_job_fd(skua_reply *reply, uint32_t index) SKUA_MUST_CHECK;
 
 /* Send an fd with the answer: the caller gets a duplicate (skua_call_opts.reply_fds), unless it has
-   given no room for any. At most 8. Returns 0, -EBADF, -EMFILE (too many), or what sendmsg() says. */
+   given no room for any. At most 8. Returns 0, -EBADF, -EMFILE (too many), or what sendmsg() says.
+   */
 int skua_job_reply_fd(skua_reply *reply, int fd) SKUA_MUST_CHECK;
 
 SKUA_END_DECLS

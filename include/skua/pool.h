@@ -68,8 +68,8 @@ typedef struct skua_pool_opts {
 
 /* Start a pool and wait until its workers are there. *out is written only on success. Returns 0,
    -ENOTSUP (no zygote can be made, or a limit cannot be enforced here; the message says which),
-   -EEXIST (two jobs have one name), -ENOMEM, -EMFILE, -EAGAIN, -EINVAL, what the init job returned,
-   -EPERM (not in a task), -ECANCELED, -ESHUTDOWN. `opts` may be NULL.
+   -EEXIST (two jobs have one name), -ENOMEM, -EMFILE, -EAGAIN, -EFBIG (RLIMIT_FSIZE), -EINVAL, what
+   the init job returned, -EPERM (not in a task), -ECANCELED, -ESHUTDOWN. `opts` may be NULL.
    Call from: a task. May switch. Cost: some 0.2 ms per worker, however large the program is. */
 int skua_pool_create(skua_pool **out, const skua_pool_opts *opts) SKUA_MUST_CHECK;
 

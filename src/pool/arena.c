@@ -25,7 +25,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PAYLOADS_PER_REGION = 4 };
@@ -84,15 +86,34 @@ static int map(struct skua__arena *arena, int memfd)
     return 0;
 }
 
+/* A limit on the size of files holds for this one, too; but its signal is not for the program,
+   which would end by it. */
+static int set_size(int memfd, size_t bytes)
+{
+    sigset_t signal, before;
+    const struct timespec at_once = {0, 0};
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &signal, &before);
+    const int error = ftruncate(memfd, (off_t)bytes) < 0 ? -errno : 0;
+    if (error == -EFBIG && !sigismember(&before, SIGXFSZ)) {
+        sigtimedwait(&signal, NULL, &at_once); /* it was sent to this thread */
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 static int make_file(size_t bytes)
 {
     int memfd = memfd_create("skua-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (memfd < 0) {
         return -errno;
     }
-    if (ftruncate(memfd, (off_t)bytes) < 0 ||
-        fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-        int error = -errno;
+    int error = set_size(memfd, bytes);
+    if (error == 0 && fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        error = -errno;
+    }
+    if (error < 0) {
         close(memfd);
         return error;
     }

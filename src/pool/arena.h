@@ -29,7 +29,8 @@ struct skua__arena {
 };
 
 /* Parent: make the memory, seal its size and map it. *memfd is the caller's, to be sent to the
-   worker and closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE. */
+   worker and closed. Returns 0, -EINVAL (payload_max too large), -ENOMEM, -EMFILE, -ENFILE,
+   -EFBIG (RLIMIT_FSIZE). */
 int skua__arena_create(struct skua__arena *arena, size_t payload_max, int *memfd);
 
 /* Worker: map the memory of `memfd`. Returns 0 or a negative errno. */
@@ -37,7 +38,7 @@ int skua__arena_open(struct skua__arena *arena, size_t payload_max, int memfd);
 
 void skua__arena_unmap(struct skua__arena *arena);
 
-/* Where a block lies. The number must have been checked: skua__arena_holds(). */
+/* Where a block lies. A worker's number must have been checked, as skua__jobring_take() does. */
 static inline char *skua__arena_in(const struct skua__arena *arena, uint32_t block)
 {
     return arena->in + ((size_t)block << SKUA__BLOCK_SHIFT);
@@ -46,15 +47,6 @@ static inline char *skua__arena_in(const struct skua__arena *arena, uint32_t blo
 static inline char *skua__arena_out(const struct skua__arena *arena, uint32_t block)
 {
     return arena->out + ((size_t)block << SKUA__BLOCK_SHIFT);
-}
-
-/* The first `bytes` bytes of the block lie in its region, and are no more than payload_max. */
-static inline bool skua__arena_holds(const struct skua__arena *arena, uint32_t block,
-                                     uint64_t bytes)
-{
-    const size_t offset = (size_t)block << SKUA__BLOCK_SHIFT;
-    return bytes <= arena->payload_max && offset < arena->region_bytes &&
-           bytes <= arena->region_bytes - offset;
 }
 
 /* Giving this block back calls for a trim (a system call): do it without a lock. */

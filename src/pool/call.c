@@ -20,6 +20,8 @@
 #include "pool/job.h"
 #include "pool/remote.h"
 #include "pool/state.h"
+#include "sched/director.h"
+#include "sched/runtime.h"
 #include "sched/service.h"
 #include "sched/task.h"
 
@@ -171,6 +173,16 @@ void skua__call_crashed(skua_pool *pool, struct skua__call *call, struct skua__a
     }
 }
 
+void skua__pool_hold_clock(const skua_pool *pool, bool holds)
+{
+    struct skua__director *director = pool->runtime->director;
+    if (director != NULL && holds) {
+        skua__fetch_add(&director->holds, 1, relaxed);
+    } else if (director != NULL) {
+        skua__fetch_sub(&director->holds, 1, relaxed);
+    }
+}
+
 /* --- timers ----------------------------------------------------------------------------------- */
 
 void skua__call_set_timer(skua_pool *pool, struct skua__call *call, int64_t due_ns)
@@ -222,23 +234,7 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_set_timer(pool, call, skua__clock_real_ns() + call->grace_ns);
     } else {
         pool->stats.killed++;
-        skua__process_doom(process, after, is_over ? call->status : cause, NULL);
-    }
-}
-
-/* Take back all that waits behind the call in its ring, so that nothing of it begins any more. */
-static void clear_ring_behind(struct skua__call *call, struct skua__after *after)
-{
-    struct skua__process *process = call->process;
-    struct skua__jobring *ring = &process->ring;
-    for (uint64_t ticket = skua__jobring_newest(ring); ticket != 0 && ticket != call->ticket;) {
-        const uint64_t before = skua__jobring_previous(ring, ticket);
-        struct skua__call *other = skua__jobring_sent(ring, ticket)->owner;
-        if (other != NULL && skua__call_revoke(other, after)) {
-            process->pool->stats.requeued++;
-            skua__pool_requeue(process->pool, other);
-        }
-        ticket = before;
+        skua__process_stop_job(process, after, is_over ? call->status : cause);
     }
 }
 
@@ -250,7 +246,7 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
         skua__call_finish(pool, call, after, call->is_stopping ? call->status : cause);
         return;
     }
-    clear_ring_behind(call, after);
+    skua__process_take_back(process, call->ticket, 0, after); /* so that nothing of it begins */
     skua__process_drain(process, after);
     if (call->state != SKUA__CALL_RUNNING || call->process != process) {
         return; /* it was answered in the last moment, or its worker has lied */

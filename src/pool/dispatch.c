@@ -352,11 +352,37 @@ static struct skua__call *second_of(struct skua__process *process)
 {
     struct skua__jobring *ring = &process->ring;
     const uint64_t oldest = skua__jobring_oldest(ring);
-    uint64_t ticket = oldest != 0 ? skua__jobring_next(ring, oldest) : 0;
-    while (ticket != 0 && skua__jobring_sent(ring, ticket)->owner == NULL) {
-        ticket = skua__jobring_next(ring, ticket); /* the library of a job */
+    const uint64_t second = oldest != 0 ? skua__jobring_next(ring, oldest) : 0;
+    return second != 0 ? skua__jobring_sent(ring, second)->owner : NULL;
+}
+
+void skua__process_take_back(struct skua__process *process, uint64_t ticket, uint8_t priority,
+                             struct skua__after *after)
+{
+    struct skua__jobring *ring = &process->ring;
+    for (uint64_t behind = skua__jobring_newest(ring); behind > ticket;) {
+        const uint64_t before = skua__jobring_previous(ring, behind);
+        struct skua__call *call = skua__jobring_sent(ring, behind)->owner;
+        if (call != NULL && call->priority >= priority && skua__call_revoke(call, after)) {
+            process->pool->stats.requeued++;
+            skua__pool_requeue(process->pool, call);
+        }
+        behind = before;
     }
-    return ticket != 0 ? skua__jobring_sent(ring, ticket)->owner : NULL;
+}
+
+/* The job that the process runs takes long, and others wait behind it: they go elsewhere, unless
+   those who came before them still wait. */
+static void relieve(struct skua__process *process, const struct skua__call *second,
+                    struct skua__after *after)
+{
+    const struct skua__call *pending = next_pending(process->pool);
+    if (pending == NULL ||
+        (second->priority <= pending->priority && second->sequence < pending->sequence)) {
+        process->limit = 1; /* until its next answer */
+        skua__process_take_back(process, skua__jobring_oldest(&process->ring), 0, after);
+    }
+    skua__pool_dispatch(process->pool, after);
 }
 
 bool skua__pool_has_idle(const skua_pool *pool)
@@ -381,47 +407,31 @@ int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t n
     while (link != &pool->busy.head && skua__pool_has_idle(pool) && looked++ < LONG_AGO_MAX &&
            !skua__after_is_full(after)) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
-        struct skua__call *call = second_of(process);
-        struct skua__call *pending = next_pending(pool);
+        const struct skua__call *second = second_of(process);
+        const int64_t left_ns = process->since_ns + STUCK_NS - now_ns;
         link = link->next;
-        if (call == NULL) {
-            continue;
+        if (second != NULL && left_ns > 0) {
+            return left_ns;
         }
-        if (now_ns - process->since_ns < STUCK_NS) {
-            return process->since_ns + STUCK_NS;
+        if (second != NULL) {
+            relieve(process, second, after);
         }
-        /* Who came first goes first. */
-        if (pending == NULL ||
-            (call->priority <= pending->priority && call->sequence < pending->sequence)) {
-            if (skua__call_revoke(call, after)) {
-                pool->stats.requeued++;
-                skua__pool_requeue(pool, call);
-                link = &process->busy; /* there may be more */
-            }
-        }
-        skua__pool_dispatch(pool, after);
     }
-    return SKUA__NEVER;
+    /* An idle process whose ring is full of what was taken back has room when it has seen that. */
+    const bool is_stuck = pool->pending_mask != 0 && !skua__list_is_empty(&pool->idle);
+    return is_stuck ? STUCK_NS : SKUA__NEVER;
 }
 
 /* Calls of a lower priority that have not begun wait again, behind those that do. */
 static void pass(skua_pool *pool, uint8_t priority, struct skua__after *after)
 {
     int looked = 0;
-    for (struct skua__link *link = pool->busy.head.next;
-         link != &pool->busy.head && looked++ < LONG_AGO_MAX; link = link->next) {
+    for (struct skua__link *link = pool->busy.head.next, *next;
+         link != &pool->busy.head && looked++ < LONG_AGO_MAX; link = next) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
-        struct skua__jobring *ring = &process->ring;
-        const uint64_t oldest = skua__jobring_oldest(ring);
-        for (uint64_t ticket = skua__jobring_newest(ring); ticket > oldest;) {
-            const uint64_t before = skua__jobring_previous(ring, ticket);
-            struct skua__call *call = skua__jobring_sent(ring, ticket)->owner;
-            if (call != NULL && call->priority > priority && skua__call_revoke(call, after)) {
-                pool->stats.requeued++;
-                skua__pool_requeue(pool, call);
-            }
-            ticket = before;
-        }
+        next = link->next;
+        skua__process_take_back(process, skua__jobring_oldest(&process->ring),
+                                (uint8_t)(priority + 1), after);
     }
     skua__pool_dispatch(pool, after);
 }
@@ -496,12 +506,15 @@ static bool take_answer(struct skua__process *process, const struct skua__respon
     }
     const int talk_error = skua__talk_answered(process, call, response);
     const int error = skua__loan_answer(call, response, after);
-    if (talk_error < 0 || error < 0) {
-        status = talk_error < 0 ? talk_error : error;
-    }
     skua__call_detach(call, after);
-    skua__call_finish(pool, call, after, status);
-    return talk_error != -EPROTO;
+    if (talk_error == -EPROTO) {
+        skua__call_fail(pool, call, after, talk_error,
+                        "job '%s': worker %d was killed for speaking of files that did not come",
+                        call->job->name, (int)process->pid);
+        return false;
+    }
+    skua__call_finish(pool, call, after, talk_error < 0 ? talk_error : error < 0 ? error : status);
+    return true;
 }
 
 /* The running job asks something. False: no honest worker does. */

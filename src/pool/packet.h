@@ -22,8 +22,8 @@ struct skua__packet {
 int skua__packet_pair(int ends[2]);
 
 /* Send the packet; of `cut` nothing is sent. Never waits. Returns 0, -EAGAIN (there is no room),
-   -EPIPE (nobody is there), -EBADF (one of the fds is none), -EMFILE (too many are on their way), or
-   what sendmsg says. */
+   -EPIPE (nobody is there), -EBADF (one of the fds is none), -EMFILE (too many are on their way),
+   or what sendmsg says. */
 int skua__packet_send(int socket, const struct skua__packet *packet);
 
 /* Receive a packet that is there. Returns 1, 0 (the other end is closed), -EAGAIN (none is there),

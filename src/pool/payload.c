@@ -73,6 +73,7 @@ struct skua__loan *skua__loan_make(skua_pool *pool, enum skua__loan_kind kind)
     pool->stats.loans++;
     loan->kind = kind;
     loan->process = NULL;
+    loan->used = 0;
     loan->memory = kind == SKUA__LOAN_SHORT ? loan->inside : NULL;
     return loan;
 }

@@ -12,6 +12,9 @@
    (P4) A process that is killed has at most one job that had begun, the oldest in its ring. That
         one fails or is begun again; the others have not begun and get another worker, whatever the
         dead one wrote about them.
+   (P5) A process that does not begin what it was given makes room for one that does: it was
+        stopped, or a job has said that it has not begun, so that nobody would kill it at its
+        deadline, and hangs. Nothing of it has begun, so no job is lost.
 
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
@@ -28,7 +31,12 @@
 enum {
     FIRST_LIMIT = 2,
     RESTARTS_MAX = 8, /* a worker could lie about what it has begun */
+    UNSTICK_EVERY_NS = 100 * 1000 * 1000,
+    STUCK_NS = 1000 * 1000 * 1000, /* no worker waits so long for a processor */
 };
+
+/* From its fork to its first look at a request: there may be a library to load. */
+static const int64_t stuck_at_first_ns = (int64_t)10 * STUCK_NS;
 
 int skua__process_create(struct skua__process **out, skua_pool *pool, uint32_t id)
 {
@@ -138,8 +146,10 @@ static void send_elsewhere(skua_pool *pool, struct skua__call *call, struct skua
 }
 
 /* Take all that has not begun away from the process, the latest first, so that they wait in their
-   order again. Returns the call that has begun, or NULL. */
-static struct skua__call *take_away(struct skua__process *process, struct skua__after *after)
+   order again. Returns the call that has begun, or NULL. `is_known`: the oldest has, it was seen
+   to; whatever its worker writes by now. */
+static struct skua__call *take_away(struct skua__process *process, struct skua__after *after,
+                                    bool is_known)
 {
     struct skua__jobring *ring = &process->ring;
     struct skua__call *begun = NULL;
@@ -150,7 +160,7 @@ static struct skua__call *take_away(struct skua__process *process, struct skua__
         const bool has_begun = !skua__jobring_revoke(ring, ticket);
         if (call != NULL) {
             skua__call_detach(call, after);
-            if (has_begun && ticket == oldest) {
+            if ((has_begun || is_known) && ticket == oldest) {
                 begun = call;
             } else { /* if it is said to have begun the worker has lied (P4) */
                 send_elsewhere(process->pool, call, after);
@@ -161,10 +171,10 @@ static struct skua__call *take_away(struct skua__process *process, struct skua__
     return begun;
 }
 
-void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
-                        const char *story)
+static void doom(struct skua__process *process, struct skua__after *after, int status,
+                 const char *story, bool is_known)
 {
-    struct skua__call *begun = take_away(process, after);
+    struct skua__call *begun = take_away(process, after, is_known);
     leave_lists(process);
     skua__life_lost(process);
     process->state = SKUA__PROCESS_DOOMED;
@@ -177,6 +187,65 @@ void skua__process_doom(struct skua__process *process, struct skua__after *after
     }
     skua__life_promote(process->pool, after);
     skua__pool_dispatch(process->pool, after);
+}
+
+void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
+                        const char *story)
+{
+    doom(process, after, status, story, false);
+}
+
+void skua__process_stop_job(struct skua__process *process, struct skua__after *after, int status)
+{
+    doom(process, after, status, NULL, true);
+}
+
+/* (P5) It was given something, and has not begun it for so long. */
+static bool is_stuck(const struct skua__process *process, int64_t now_ns)
+{
+    const bool has_looked = skua__load(&process->arena.shared->request_read, relaxed) != 0;
+    const int64_t patience_ns = has_looked ? STUCK_NS : stuck_at_first_ns;
+    const uint64_t oldest = skua__jobring_oldest(&process->ring);
+    return process->state == SKUA__PROCESS_READY && now_ns - process->since_ns >= patience_ns &&
+           oldest != 0 && !skua__jobring_has_begun(&process->ring, oldest);
+}
+
+/* It may begin just now: then it goes on. */
+static void give_up_on(struct skua__process *process, struct skua__after *after)
+{
+    skua_pool *pool = process->pool;
+    const uint64_t oldest = skua__jobring_oldest(&process->ring);
+    struct skua__call *call = skua__jobring_sent(&process->ring, oldest)->owner;
+    if (!skua__jobring_revoke(&process->ring, oldest)) {
+        return;
+    }
+    if (call != NULL) {
+        skua__call_detach(call, after);
+    }
+    doom(process, after, -EOWNERDEAD, NULL, false);
+    if (call != NULL) {
+        send_elsewhere(pool, call, after);
+        skua__pool_dispatch(pool, after);
+    }
+}
+
+void skua__pool_unstick(skua_pool *pool, struct skua__after *after, int64_t now_ns)
+{
+    if (now_ns - pool->unstuck_ns < UNSTICK_EVERY_NS) {
+        return;
+    }
+    pool->unstuck_ns = now_ns;
+    struct skua__link *link = pool->busy.head.next;
+    while (link != &pool->busy.head && !skua__after_is_full(after)) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+        link = link->next;
+        if (now_ns - process->since_ns < STUCK_NS) {
+            return; /* those after it have their jobs for less (D3 in dispatch.c) */
+        }
+        if (is_stuck(process, now_ns)) {
+            give_up_on(process, after);
+        }
+    }
 }
 
 /* The story of a death. Returns the error code of the job that was hit. */
@@ -205,7 +274,7 @@ static void bury_job(struct skua__process *process, int status, struct skua__aft
 {
     char story[SKUA__CALL_TEXT_BYTES];
     const int code = describe_death(process, status, story, sizeof story);
-    struct skua__call *begun = take_away(process, after);
+    struct skua__call *begun = take_away(process, after, false);
     if (begun != NULL) {
         process->pool->stats.crashed++;
         skua__call_crashed(process->pool, begun, after, code, story);

@@ -7,7 +7,8 @@
    Invariants
    (Q1) The record knows a place to look exactly while the call has a process, between
         skua__talk_begin() and skua__talk_end(), so that the memory is there.
-   (Q2) Its own lock is the last one taken: whoever asks needs not know the pool, which may be gone. Any rank behind that of pools would do.
+   (Q2) Its own lock is the last one taken: whoever asks needs not know the pool, which may be gone.
+        Any rank behind that of pools would do.
 
    The numbers are what the worker says, unchecked: they are for display. */
 #include "base/lock.h"

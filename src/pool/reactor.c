@@ -46,19 +46,22 @@ static void turn_bell_on(skua_pool *pool)
     skua__jobring_fence();
 }
 
-/* When to look again at the latest. (L) */
+/* When to look again at the latest; in balance_ns at the latest. (L) */
 static int64_t next_look(const skua_pool *pool, int64_t balance_ns, bool was_idle)
 {
+    const int64_t now_ns = skua__clock_ns();
     int64_t due_ns = SKUA__NEVER;
-    if (!was_idle || pool->callers > 0) {
-        due_ns = skua__clock_ns() + LOOK_NS;
+    if (balance_ns != SKUA__NEVER && balance_ns < LOOK_NS) {
+        due_ns = now_ns + balance_ns;
+    } else if (!was_idle || pool->callers > 0) {
+        due_ns = now_ns + LOOK_NS;
     }
     if (pool->timers.first != NULL) {
         const struct skua__call *call =
             SKUA_CONTAINER(pool->timers.first, struct skua__call, timer);
         due_ns = call->due_ns < due_ns ? call->due_ns : due_ns;
     }
-    return balance_ns < due_ns ? balance_ns : due_ns;
+    return due_ns;
 }
 
 /* What is done at each look. Returns how many answers there were. (L) */
@@ -70,8 +73,11 @@ static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *b
     }
     const size_t count = skua__pool_drain(pool, after);
     skua__life_retire(pool, after);
+    if (!skua__list_is_empty(&pool->busy)) {
+        skua__pool_unstick(pool, after, skua__clock_real_ns());
+    }
     *balance_ns = SKUA__NEVER;
-    if (!skua__list_is_empty(&pool->busy) && skua__pool_has_idle(pool)) {
+    if (skua__pool_has_idle(pool)) {
         *balance_ns = skua__pool_balance(pool, after, skua__clock_real_ns());
     }
     return count;
@@ -147,7 +153,9 @@ int skua__pool_react(void *arg)
         const bool found = look(pool, was_idle, &due_ns);
         const skua_time until = due_ns == SKUA__NEVER ? SKUA_FOREVER : skua_time_at(due_ns);
         uint64_t rings;
+        skua__pool_hold_clock(pool, false);
         ssize_t bytes = skua_read(pool->bell, &rings, sizeof rings, until);
+        skua__pool_hold_clock(pool, true);
         if (bytes < 0 && bytes != -ETIMEDOUT) {
             /* No memory to wait for the bell, say. */
             int error = skua_sleep(skua_after(SKUA_MS(1)));

@@ -6,7 +6,8 @@
         worker does to them matters.
    (R2) What the parent believes of the worker's words it has read once, by an atomic or volatile
         access, and checked in private memory: the number of responses lies at most live + 1 beyond
-        its own; a response is for the oldest live request; its bytes are where they can be.
+        its own; a response is for the oldest live request, which was published; its bytes are
+        where they can be.
    (R3) No index is checked for room that an honest worker cannot fill: it has at most live answers
         and one question outstanding, which is less than SKUA__RESPONSE_SLOTS, and at most
         SKUA__LENT_MAX blocks and the spare one lent, which all fit into the returns. One that lies
@@ -214,10 +215,18 @@ static bool is_possible(const struct skua__jobring *ring, const struct skua__res
 static bool is_honest(const struct skua__jobring *ring, const struct skua__response *response)
 {
     const uint64_t ticket = skua__jobring_oldest(ring);
-    return ticket != 0 && response->ticket == ticket && !ring->has_question &&
+    return ticket != 0 && ticket <= ring->published && response->ticket == ticket &&
+           !ring->has_question &&
            (response->kind == SKUA__RESPONSE_ANSWER || response->kind == SKUA__RESPONSE_QUESTION) &&
            response->text_bytes < SKUA__TEXT_BYTES &&
            is_possible(ring, response, sent_of(ring, ticket));
+}
+
+/* So much that sums and averages of them stay numbers. */
+static int64_t credible_ns(int64_t run_ns)
+{
+    const int64_t day_ns = INT64_C(86400) * 1000 * 1000 * 1000;
+    return run_ns < 0 ? 0 : run_ns > day_ns ? day_ns : run_ns;
 }
 
 static void account(struct skua__jobring *ring, const struct skua__response *response)
@@ -253,6 +262,7 @@ int skua__jobring_take(struct skua__jobring *ring, struct skua__response *respon
     if (!is_honest(ring, response)) {
         return -EPROTO;
     }
+    response->run_ns = credible_ns(response->run_ns);
     ring->response_read++;
     account(ring, response);
     return 1;

@@ -257,8 +257,8 @@ bool skua__jobring_revoke(struct skua__jobring *ring, uint64_t ticket);
    After 1: the ticket is that of the oldest live request; for an answer it is over now (its
    skua__sent stays until the next put). kind, where, text_bytes are valid, `bytes` is at most
    payload_max and fits into where it is said to be, `block` is inside OUT; a block may be one that
-   is out already: then this worker shares an answer with itself. status, run_ns, question, channel
-   and fd_count are as the worker wrote them. */
+   is out already: then this worker shares an answer with itself. run_ns is between 0 and a day.
+   All other fields are as the worker wrote them. */
 int skua__jobring_take(struct skua__jobring *ring, struct skua__response *response);
 
 /* The inline bytes of the response just taken, SKUA__OUT_INLINE_BYTES of them: to be copied now. */

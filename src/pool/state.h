@@ -189,6 +189,7 @@ struct skua_pool {
     uint32_t spare_count;
     uint32_t callers;       /* users in progress: calls, submissions, streams */
     uint32_t outstanding;   /* submissions that are not DONE */
+    int64_t unstuck_ns;     /* when somebody has looked for processes that are stuck */
     int64_t reactor_due_ns; /* when the sleeping reactor will look by itself */
     struct skua__list processes;
     struct skua__list idle;
@@ -300,6 +301,10 @@ void skua__process_welcome(struct skua__process *process, struct skua__after *af
    those behind it get another worker. */
 void skua__process_doom(struct skua__process *process, struct skua__after *after, int status,
                         const char *story);
+/* (L) The same because of its job, which was seen to have begun, and ends with `status`. */
+void skua__process_stop_job(struct skua__process *process, struct skua__after *after, int status);
+/* (L) Doom processes that do not begin what they were given, a second after they got it. */
+void skua__pool_unstick(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
 /* (L) It is dead (`status` of waitpid; -1: with the zygote): its job fails unless it is answered.
@@ -335,10 +340,14 @@ void skua__call_ungrant(struct skua__call *call, struct skua__after *after);
 /* The RUNNING call is not its process's any more: it is NEW. The request is over, or the process.
    */
 void skua__call_detach(struct skua__call *call, struct skua__after *after);
+/* Take back what has not begun, stands behind the request with that ticket, and is of that priority
+   or a lower one: it waits again, in its order. */
+void skua__process_take_back(struct skua__process *process, uint64_t ticket, uint8_t priority,
+                             struct skua__after *after);
 /* Is there one that has nothing to do, here or in a cluster? */
 bool skua__pool_has_idle(const skua_pool *pool);
-/* Let idle processes have what waits behind a long job. Returns when that is to be looked at again,
-   or SKUA__NEVER. */
+/* Let idle processes have what waits behind a long job. Returns in how long that is to be looked at
+   again, or SKUA__NEVER. */
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 
 /* --- call.c, all (L) -------------------------------------------------------------------------- */
@@ -378,6 +387,9 @@ void skua__call_seek(skua_pool *pool, struct skua__call *call, skua_time deadlin
 void skua__call_deliver(struct skua__call *call, skua_buf *out, struct skua__after *after);
 /* Likewise its text, to the calling task. Returns its status. Without the lock. */
 int skua__call_say(struct skua__call *call);
+/* A job is out that nobody waits for: a virtual clock must not jump. The pool's own tasks wait for
+   real things as well, and give back the hold that this means, since they do so for ever. */
+void skua__pool_hold_clock(const skua_pool *pool, bool holds);
 /* A user begins and ends: until then the pool is not freed. */
 void skua__pool_enter(skua_pool *pool);
 /* A call with these opts (NULL: none), NEW, of kind FRAME. */

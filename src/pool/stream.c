@@ -40,7 +40,8 @@ struct skua__stream_item {
     skua_pool_stream *stream;
     uint64_t index;
     bool is_out; /* the pool has it, or had */
-    void *copy;  /* of an input that is too long for `inside`; or NULL */
+    bool holds_clock;
+    void *copy; /* of an input that is too long for `inside`; or NULL */
     struct skua__stream_item *next;
     char inside[SKUA__IN_INLINE_BYTES];
 };
@@ -98,6 +99,7 @@ static struct skua__stream_item *take_spare(skua_pool_stream *stream)
     stream->spare = item->next;
     item->stream = stream;
     item->copy = NULL;
+    item->holds_clock = false;
     return item;
 }
 
@@ -157,6 +159,9 @@ void skua__stream_tell(struct skua__call *call, struct skua__after *after)
 {
     struct skua__stream_item *item = SKUA_CONTAINER(call, struct skua__stream_item, call);
     skua_pool_stream *stream = item->stream;
+    if (item->holds_clock) {
+        skua__pool_hold_clock(stream->pool, false);
+    }
     if (stream->opts.unordered) {
         skua__list_push_back(&stream->done, &call->link);
         wake_reader(stream, after);
@@ -236,6 +241,8 @@ static void hand_over(skua_pool_stream *stream, struct skua__stream_item *const 
         if (call->status < 0 || is_refused) {
             skua__call_finish(pool, call, after, is_refused ? -ESHUTDOWN : call->status);
         } else {
+            skua__pool_hold_clock(pool, true);
+            batch[i]->holds_clock = true;
             skua__pool_enqueue(pool, call);
         }
     }

@@ -15,8 +15,6 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/state.h"
-#include "sched/director.h"
-#include "sched/runtime.h"
 #include "sched/service.h"
 
 #include <errno.h>
@@ -35,16 +33,6 @@ struct skua__submission {
     skua_call_opts opts; /* if call.opts says so */
     char in[];
 };
-
-static void hold_clock(const skua_pool *pool, bool holds)
-{
-    struct skua__director *director = pool->runtime->director;
-    if (director != NULL && holds) {
-        skua__fetch_add(&director->holds, 1, relaxed);
-    } else if (director != NULL) {
-        skua__fetch_sub(&director->holds, 1, relaxed);
-    }
-}
 
 /* --- notices ---------------------------------------------------------------------------------- */
 
@@ -124,7 +112,7 @@ void skua__submission_tell(struct skua__call *call, struct skua__after *after)
     struct skua__submission *self = SKUA_CONTAINER(call, struct skua__submission, call);
     call->kind = SKUA__CALL_FRAME;
     skua__call_clear_timer(self->pool, call); /* from now on it keeps its deadlines by itself */
-    hold_clock(self->pool, false);
+    skua__pool_hold_clock(self->pool, false);
     after->held[after->held_count++] = &self->held;
 }
 
@@ -224,7 +212,7 @@ static void open(struct skua__submission *self)
     skua__after_init(&after);
     skua__pool_lock(pool);
     self->is_open = true;
-    hold_clock(pool, true);
+    skua__pool_hold_clock(pool, true);
     if (skua__held_is_cancelled(&self->held)) {
         skua__call_finish(pool, call, &after, -ECANCELED);
     } else {

@@ -237,14 +237,17 @@ static void welcome(struct skua__process *process, pid_t pid, int pidfd)
     skua__pool_unlock_after(pool, &after);
 }
 
-static void give_up(struct skua__process *process)
+/* Give up the reference to a dead process. Returns what its init job has failed with, or 0. */
+static int give_up(struct skua__process *process)
 {
     skua_pool *pool = process->pool;
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(pool);
+    const int init_error = pool->state == SKUA__POOL_OPEN ? process->life.init_error : 0;
     skua__process_unref(process, &after);
     skua__pool_unlock_after(pool, &after);
+    return init_error;
 }
 
 static void bid_farewell(struct skua__process *process, const struct skua__message *message)
@@ -257,8 +260,7 @@ static void bid_farewell(struct skua__process *process, const struct skua__messa
     process->references++; /* for what its init job has said */
     skua__pool_unlock(pool);
     remove_process(process, status);
-    const int init_error = process->life.init_error;
-    give_up(process);
+    const int init_error = give_up(process);
     if (did_nothing && WIFEXITED(status)) {
         cannot_make(pool, -ECHILD); /* it did not get through its own set-up */
     } else if (init_error < 0) {
@@ -342,7 +344,9 @@ static void serve(skua_pool *pool, skua_scope *shield)
     bool is_shielded = false;
     do {
         const skua_time retry = top_up(pool);
+        skua__pool_hold_clock(pool, false);
         int ready = skua_wait_fd(pool->control, SKUA_READABLE, retry);
+        skua__pool_hold_clock(pool, true);
         if (ready == -ECANCELED && !is_shielded) {
             is_shielded = true;
             skua_shield_open(shield, SKUA_FOREVER);

@@ -10,9 +10,9 @@
                        |                | |
                        |                | +--must wait--> WAITING --reply--> NONE
                        |                |                    |
-                       +----------------+--------------------+--> NONE, at once, when the job is over
-                                            (answered, revoked, dead): who was busy with it finds
-                                            another serial, and drops what it has */
+                       +----------------+--------------------+--> NONE, at once, when the job
+                                            is over (answered, revoked, dead): who was busy with
+                                            it finds another serial, and drops what it has */
 #ifndef SKUA_POOL_TALK_H
 #define SKUA_POOL_TALK_H
 
@@ -39,7 +39,7 @@ enum skua__question {
     SKUA__QUESTION_ROOM,     /* the talk socket is full: take out what there is */
 };
 
-/* --- the program's side (talk_parent.c, talk_log.c, progress.c) ------------------------------- */
+/* --- the program's side (talk_parent.c, talk_fds.c, talk_log.c, progress.c) ------------------ */
 
 enum skua__talk_state {
     SKUA__TALK_NONE,
@@ -65,9 +65,9 @@ struct skua__talk {
     uint32_t kept_channel;
     const skua_job *jobs[SKUA__REQUEST_SLOTS]; /* by ticket: who has written a line of log */
     /* Constant. */
-    int socket; /* fds travel here; 0: not open */
+    int socket; /* fds travel here */
     /* Supervisor only. */
-    int worker_end; /* until FORKED, else 0 */
+    int worker_end; /* until FORKED, else -1 */
 };
 
 /* A line that is to be delivered. */
@@ -124,9 +124,8 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
 void skua__talk_end(struct skua__process *process, struct skua__call *call,
                     struct skua__after *after);
 
-/* The running call's is_stopping was set: tell its job. A question of its that would have to wait is
-   replied to with -ECANCELED from now on. To kill it when its grace is over is the caller's part.
-   */
+/* The running call's is_stopping was set: tell its job. A question of its that would have to wait
+   is replied to with -ECANCELED from now on. To kill it when its grace is over is not done here. */
 void skua__talk_stop(struct skua__process *process, struct skua__call *call);
 
 /* Collect new lines of log, if somebody wants them: when the reactor looks, after it has taken the
@@ -142,6 +141,16 @@ bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
 bool skua__talk_serve(skua_pool *pool);
 /* The part of it that is in talk_log.c. */
 bool skua__talk_deliver(skua_pool *pool);
+
+/* talk_fds.c: take the fds that came with an answer. Returns how many there are in fds[] (NULL:
+   nobody wants them), or -EMFILE, -EPROTO. */
+int skua__talk_take_fds(struct skua__talk *talk, const struct skua__response *answer, int fds[]);
+/* Without the lock, while the worker waits: take all that is in the socket; *early is what is of
+   that job. */
+void skua__talk_take_early(const struct skua__talk *talk, uint64_t ticket,
+                           struct skua__packet *early);
+/* Send the fds of talk->call. Returns 0 or a negative errno. */
+int skua__talk_send_fds(const struct skua__talk *talk);
 
 /* progress.c: a call has been given to a process, which has `ticket` and `process` of it; has been
    answered; has none any more (harmless after the answer). */

@@ -1,7 +1,8 @@
 /* Lines of log, on their way from the shared memory of the workers to skua_pool_opts.log.
 
    They are collected under the pool's lock, when the reactor looks and when a worker has died, and
-   the reactor delivers them after the unlock; what does not fit waits in the workers' memory, where the oldest lines give way.
+   the reactor delivers them after the unlock; what does not fit waits in the workers' memory, where
+   the oldest lines give way.
 
    Invariants
    (G1) A line that is delivered, or quoted in an obituary, has an end and no control characters,

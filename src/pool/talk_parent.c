@@ -1,4 +1,4 @@
-/* What jobs ask the program: channels and fds, the program's side.
+/* What jobs ask the program: its side, and all of it that concerns channels.
 
    The reactor takes a question out of the ring under the pool's lock, notes it, and serves it after
    the unlock. It tries the channel; if that would have to wait, a task of the library's own waits
@@ -26,19 +26,12 @@
    left would not close while a job that only receives has it). */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/packet.h"
 #include "pool/state.h"
 
 #include <errno.h>
 #include <skua/chan.h>
 #include <skua/scope.h>
 #include <string.h>
-#include <unistd.h>
-
-enum {
-    STALE_MAX = 64,     /* packets that one answer throws away at most */
-    PACKETS_MAX = 4096, /* more than a socket holds */
-};
 
 /* One question that is looked after without the lock: in the reactor's frame, or WAITING. */
 struct skua__talker {
@@ -57,36 +50,6 @@ struct skua__talker {
 };
 
 /* --- in the ring's hands, under the lock ------------------------------------------------------ */
-
-int skua__talk_open(struct skua__talk *talk)
-{
-    int ends[2];
-    int error = skua__packet_pair(ends);
-    if (error == 0) {
-        talk->socket = ends[0];
-        talk->worker_end = ends[1];
-    }
-    return error;
-}
-
-static void close_end(int *end)
-{
-    if (*end > 0) {
-        close(*end);
-        *end = 0;
-    }
-}
-
-void skua__talk_sent(struct skua__talk *talk)
-{
-    close_end(&talk->worker_end);
-}
-
-void skua__talk_close(struct skua__talk *talk)
-{
-    close_end(&talk->worker_end);
-    close_end(&talk->socket);
-}
 
 void skua__talk_begin(struct skua__process *process, struct skua__call *call)
 {
@@ -124,7 +87,7 @@ static bool is_plausible(const struct skua__talk *talk, const struct skua__call 
 static void end_received(struct skua__talk *talk, struct skua__after *after)
 {
     if (talk->received != NULL) {
-        skua__loan_end(talk->received, after);
+        skua__loan_drop(talk->received, after);
         talk->received = NULL;
     }
 }
@@ -197,7 +160,7 @@ static void end_question(struct skua__process *process, struct skua__after *afte
     if (talk->state == SKUA__TALK_ASKED) {
         skua__list_remove(&talk->link);
         if (talk->sent != NULL) {
-            skua__loan_end(talk->sent, after);
+            skua__loan_drop(talk->sent, after);
             talk->sent = NULL;
         }
     }
@@ -228,61 +191,6 @@ void skua__talk_end(struct skua__process *process, struct skua__call *call,
     }
 }
 
-/* --- fds that came with an answer ------------------------------------------------------------- */
-
-/* One of the fds that are in a packet, which is closed; false: there was none. */
-static bool take_one(struct skua__packet *packet, int *fd)
-{
-    if (packet->count == 0) {
-        return false;
-    }
-    *fd = packet->fds[0];
-    packet->fds[0] = packet->fds[--packet->count];
-    skua__packet_close_fds(packet); /* an honest worker sends one at a time */
-    return true;
-}
-
-/* The next packet of that job; those of jobs whose answers nobody wanted are thrown away. False:
-   there is none, whatever the worker has said. */
-static bool next_packet(struct skua__talk *talk, uint64_t ticket, struct skua__packet *packet)
-{
-    for (int i = 0; i < STALE_MAX; i++) {
-        if (skua__packet_receive(talk->socket, packet) != 1) {
-            return false;
-        }
-        if (packet->ticket == ticket) {
-            return true;
-        }
-        skua__packet_close_fds(packet);
-    }
-    return false;
-}
-
-/* Take as many fds as the answer says it came with, each in a packet. Returns how many there are in
-   fds[], or < 0. */
-static int take_fds(struct skua__talk *talk, const struct skua__response *answer, int fds[])
-{
-    struct skua__packet all = talk->early;
-    int error = answer->fd_count > SKUA_POOL_FDS_MAX ? -EPROTO : all.cut ? -EMFILE : 0;
-    talk->early = (struct skua__packet){.count = 0};
-    while (all.count < answer->fd_count && error == 0) {
-        struct skua__packet packet;
-        if (!next_packet(talk, answer->ticket, &packet)) {
-            error = -EPROTO;
-        } else if (take_one(&packet, &all.fds[all.count])) {
-            all.count++;
-        } else {
-            error = packet.cut ? -EMFILE : -EPROTO;
-        }
-    }
-    if (error < 0 || fds == NULL) {
-        skua__packet_close_fds(&all);
-        return error;
-    }
-    memcpy(fds, all.fds, all.count * sizeof(int));
-    return (int)all.count;
-}
-
 int skua__talk_answered(struct skua__process *process, struct skua__call *call,
                         const struct skua__response *answer)
 {
@@ -293,7 +201,7 @@ int skua__talk_answered(struct skua__process *process, struct skua__call *call,
     if (answer->fd_count == 0 && process->talk.early.count == 0) {
         return 0;
     }
-    int count = take_fds(&process->talk, answer, opts != NULL ? opts->reply_fds : NULL);
+    int count = skua__talk_take_fds(&process->talk, answer, opts != NULL ? opts->reply_fds : NULL);
     if (count > 0 && opts->reply_fd_count != NULL) {
         *opts->reply_fd_count = (uint32_t)count;
     }
@@ -330,6 +238,7 @@ static struct skua__loan *take_block(struct skua__process *process, size_t bytes
     loan->process = process;
     loan->block = block;
     loan->bytes = bytes;
+    loan->used = bytes;
     loan->memory = skua__arena_in(&process->arena, block);
     return loan;
 }
@@ -405,7 +314,7 @@ static void send_reply(struct skua__talker *talker, const struct skua__letter *l
     skua__pool_lock(talker->pool);
     if (!is_awaited(talker)) {
         if (block != NULL) {
-            skua__loan_end(block, &after);
+            skua__loan_drop(block, &after);
         }
     } else {
         if (block != NULL) {
@@ -419,25 +328,17 @@ static void send_reply(struct skua__talker *talker, const struct skua__letter *l
     skua__pool_unlock_after(talker->pool, &after);
 }
 
-/* Take all packets out of the talk socket, which is the reactor's as long as the worker waits for
-   the reply. Those of its job are kept for its answer. */
+/* Make room in the talk socket, which is the reactor's as long as the worker waits for the reply.
+   What is of its job is kept for its answer. */
 static void make_room(struct skua__talker *talker)
 {
-    struct skua__process *process = talker->process;
-    struct skua__packet packet, early = {.count = 0};
-    for (int i = 0; i < PACKETS_MAX && skua__packet_receive(process->talk.socket, &packet) == 1;
-         i++) {
-        early.cut |= packet.ticket == talker->ticket && packet.cut;
-        if (packet.ticket == talker->ticket && early.count < SKUA_POOL_FDS_MAX &&
-            take_one(&packet, &early.fds[early.count])) {
-            early.count++;
-        }
-        skua__packet_close_fds(&packet);
-    }
+    struct skua__talk *talk = &talker->process->talk;
+    struct skua__packet early;
+    skua__talk_take_early(talk, talker->ticket, &early);
     skua__pool_lock(talker->pool);
     if (is_awaited(talker)) {
-        skua__packet_close_fds(&process->talk.early);
-        process->talk.early = early;
+        skua__packet_close_fds(&talk->early);
+        talk->early = early;
         early.count = 0;
     }
     skua__pool_unlock(talker->pool);
@@ -559,15 +460,6 @@ static void wait_elsewhere(const struct skua__talker *served)
     }
 }
 
-/* (L) The caller's fds, as a packet. They go under the lock, since they are the caller's (K2). */
-static int send_fds(struct skua__process *process)
-{
-    const struct skua__call *call = process->talk.call;
-    struct skua__packet packet = {.ticket = call->ticket, .count = call->opts->fd_count};
-    memcpy(packet.fds, call->opts->fds, packet.count * sizeof(int));
-    return skua__packet_send(process->talk.socket, &packet);
-}
-
 /* (L) The question is looked after from now on. False: it was answered at once. */
 static bool take_up(struct skua__process *process, struct skua__talker *talker,
                     struct skua__after *after)
@@ -576,7 +468,7 @@ static bool take_up(struct skua__process *process, struct skua__talker *talker,
     talk->state = SKUA__TALK_SERVED;
     const bool is_kept = talk->question == SKUA__QUESTION_RECEIVE && talk->has_kept;
     if (talk->question == SKUA__QUESTION_FDS || (is_kept && talk->kept_channel != talk->channel)) {
-        const int status = is_kept ? -ENOMEM : send_fds(process);
+        const int status = is_kept ? -ENOMEM : skua__talk_send_fds(talk);
         if (reply(process, &(struct skua__letter){.status = status}, NULL)) {
             skua__after_bell(after, process->arena.shared);
         }

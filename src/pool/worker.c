@@ -22,6 +22,7 @@
 #include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/job.h"
+#include "pool/strays.h"
 #include "pool/limits.h"
 #include "pool/ring.h"
 
@@ -254,6 +255,7 @@ static int set_up(const struct skua__worker_setup *setup, struct skua__worker *w
         return -ESRCH; /* too late: the zygote is gone */
     }
     setpgid(0, 0);
+    skua__strays_adopt();
     skua__child_set_name(setup->settings->name);
     int error = skua__cgroup_enter(setup->settings, setup->id);
     if (error < 0) {

@@ -62,9 +62,9 @@ struct skua__piece {
 int skua__worker_init(struct skua__worker *worker, uint32_t cores, uint32_t spinners);
 void skua__worker_fini(struct skua__worker *worker); /* the arena stays; for tests */
 
-/* Find memory for `bytes` bytes, at most payload_max, all of which count as used: a block of OUT, or the spare one, waiting until the
-   parent has given that back. False: the running job has the spare block already, or OUT cannot be
-   used. */
+/* Find memory for `bytes` bytes, at most payload_max, all of which count as used: a block of OUT,
+   or the spare one, waiting until the parent has given that back. False: the running job has the
+   spare block already. */
 bool skua__worker_find(struct skua__worker *worker, size_t bytes, struct skua__piece *piece);
 
 /* The piece is not needed after all. */
@@ -75,7 +75,7 @@ void skua__worker_drop(struct skua__worker *worker, struct skua__piece *piece);
 void skua__worker_say(struct skua__worker *worker, struct skua__response *response,
                       const void *bytes, size_t inline_bytes, struct skua__piece *piece);
 
-/* Ask the parent: a question, and its reply; *bytes are the letter's inline ones, in the mailbox. */
+/* Ask the parent: a question, and its reply; *bytes: the letter's inline ones, in the mailbox. */
 void skua__worker_ask(struct skua__worker *worker, struct skua__response *question,
                       const void *inline_data, size_t inline_bytes, struct skua__piece *piece,
                       struct skua__letter *letter, const char **bytes);

@@ -16,16 +16,21 @@
    (Y4) A client leaves when its socket ends. Its workers are killed; it is closed when the last one
         has been reported. So the pool reads DIED for all, and then the end.
 
-   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when its
-        client is closed: also when the program was killed.
+   (Y5) A worker's control group is removed when the worker has been reaped, that of the pool when
+        its client is closed: also when the program was killed.
+
+   (Y6) What jobs have left behind outside of their worker's process group becomes a child of the
+        zygote when the worker has ended, and is killed within SWEEP_EVERY_MS, or with the program.
 
    Nothing that fails here ends the zygote: a request that cannot be served is refused. */
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/message.h"
 #include "pool/place.h"
+#include "pool/strays.h"
 #include "pool/worker.h"
 #include "pool/zygote.h"
 
@@ -46,6 +51,8 @@ enum {
     POLL_CLIENTS, /* from here on */
     MESSAGES_PER_TURN = 16,
     EXIT_SETUP_FAILED = 70,
+    SWEEP_EVERY_MS = 1000,
+    SWEEPS_AT_THE_END = 100,
 };
 
 /* A pool. */
@@ -82,6 +89,8 @@ static struct {
     int parent;
     int signals;
     pid_t pid;
+    bool must_sweep;  /* a worker has died since the last look for strays, or there were some */
+    int64_t sweep_ns; /* when the next look may be */
 } self;
 
 static void child_free(struct child *child)
@@ -361,6 +370,7 @@ static bool reap(const struct client *client, struct child *child)
     kill(-child->pid, SIGKILL); /* what it has left behind (Y2) */
     while (waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR) {}
     child->ended = true;
+    self.must_sweep = true;
     child->is_oom = skua__cgroup_remove(client->settings, child->id);
     return true;
 }
@@ -375,6 +385,43 @@ static void reap_all(struct client *client)
             report(client, child);
         }
     }
+}
+
+/* --- what jobs have left behind (Y6) ---------------------------------------------------------- */
+
+static bool is_known(pid_t pid)
+{
+    for (struct skua__link *link = self.clients.head.next; link != &self.clients.head;
+         link = link->next) {
+        struct client *client = SKUA_CONTAINER(link, struct client, link);
+        for (struct skua__link *at = client->children.head.next; at != &client->children.head;
+             at = at->next) {
+            struct child *child = SKUA_CONTAINER(at, struct child, link);
+            if (child->pid == pid && !child->ended) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Kill the strays, if it is time. */
+static void sweep_strays(void)
+{
+    const int64_t now_ns = skua__clock_real_ns();
+    if (self.must_sweep && now_ns >= self.sweep_ns) {
+        self.must_sweep = skua__strays_kill(is_known) > 0; /* they may have children */
+        self.sweep_ns = skua__clock_real_ns() + (int64_t)SWEEP_EVERY_MS * 1000 * 1000;
+    }
+}
+
+static int until_sweep_ms(void)
+{
+    const int64_t left_ns = self.sweep_ns - skua__clock_real_ns();
+    if (!self.must_sweep) {
+        return -1;
+    }
+    return left_ns <= 0 ? 0 : (int)(left_ns / 1000 / 1000) + 1;
 }
 
 /* The program has ended: so does everything here. */
@@ -399,6 +446,11 @@ static SKUA_NORETURN void end(void)
         if (client->settings != NULL) {
             skua__cgroup_close(client->settings);
         }
+    }
+    skua__list_init(&self.clients); /* all are strays by now */
+    for (int i = 0; i < SWEEPS_AT_THE_END && skua__strays_kill(is_known) > 0; i++) {
+        while (waitpid(-1, NULL, WNOHANG) > 0) {}
+        poll(NULL, 0, 1);
     }
     _exit(0);
 }
@@ -481,11 +533,23 @@ static void serve_master(void)
     }
 }
 
+/* It cannot poll: memory is short, or its limit of fds is below the number that it has. Then it looks
+   now and then whether the program is there. */
+static void end_if_alone(void)
+{
+    struct pollfd parent = {.fd = self.parent, .events = POLLIN};
+    poll(NULL, 0, 10);
+    if (poll(&parent, 1, 0) > 0) {
+        end();
+    }
+}
+
 static void turn(void)
 {
-    const int timeout_ms = grow_polls() ? -1 : 100;
+    const int timeout_ms = grow_polls() ? until_sweep_ms() : 100;
     const size_t count = fill_polls();
     if (poll(self.polls, count, timeout_ms) < 0) {
+        end_if_alone();
         return;
     }
     if (self.polls[POLL_PARENT].revents != 0) {
@@ -497,9 +561,13 @@ static void turn(void)
         next = link->next;
         turn_client(SKUA_CONTAINER(link, struct client, link), children_died);
     }
+    if (children_died) {
+        skua__strays_reap(is_known);
+    }
     if (self.polls[POLL_MASTER].revents != 0) {
         serve_master();
     }
+    sweep_strays();
 }
 
 static bool set_up(int master, int parent)
@@ -507,6 +575,7 @@ static bool set_up(int master, int parent)
     skua__child_set_name("skua-zygote");
     setpgid(0, 0); /* ctrl-C is for the program */
     self.pid = getpid();
+    skua__strays_adopt();
     self.master = skua__child_lift_fd(master);
     self.parent = skua__child_lift_fd(parent);
     sigset_t children;

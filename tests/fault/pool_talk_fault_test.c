@@ -9,7 +9,7 @@
 
 enum { ITEMS = 12, BUDGET_MAX = 40 };
 
-/* Sends the items, those that there was no memory for again and again. Answers how many went out. */
+/* Sends the items, those that there was no memory for again and again. */
 static int insist(skua_bytes in, skua_reply *reply)
 {
     static char data[5000];

@@ -65,6 +65,14 @@ static int add(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(add);
 
+static int zygote(skua_bytes in, skua_reply *reply)
+{
+    (void)in;
+    (void)reply;
+    return getppid();
+}
+SKUA_JOB(zygote);
+
 __attribute__((constructor)) static void after(void)
 {
     constructors[2]++;
@@ -125,6 +133,21 @@ static void show(skua_pool *pool, const skua_job *job)
     skua_buf_release(&use.out);
 }
 
+#ifndef WITHOUT_JOBS
+/* Say who is there, and wait to be killed. */
+static int wait_for_death(skua_pool *pool)
+{
+    pid_t pids[8];
+    const size_t count = skua_pool_pids(pool, pids, 8);
+    printf("pids: %d", skua_pool_call(pool, &zygote_job, (skua_bytes){"", 0}, NULL, SKUA_FOREVER));
+    for (size_t i = 0; i < count && i < 8; i++) {
+        printf(" %d", (int)pids[i]);
+    }
+    printf("\n");
+    return skua_sleep(SKUA_FOREVER);
+}
+#endif
+
 /* The job of a library that is loaded now. */
 static const skua_job *load(const char *path)
 {
@@ -152,6 +175,9 @@ static int use(void *arg)
     }
     skua_pool *pool = creation.pool;
 #ifndef WITHOUT_JOBS
+    if (strcmp(argv[1], "die") == 0) {
+        return wait_for_death(pool);
+    }
     show(pool, &tell_job);
     show(pool, &add_job);
 #endif
