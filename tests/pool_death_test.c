@@ -613,6 +613,7 @@ static int threads(bool prepared)
     int expected = 0;
     CHECK_INT(skua_pool_prepare(), prepared ? 0 : -EBUSY);
     CHECK_INT(skua_run(NULL, create_main, &expected), 0);
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); /* it is nobody's child */
     return 0;
 }
 

@@ -1,6 +1,7 @@
-/* Where process pools are known to hang, this one does not: a worker killed while much data is under
-   way, queued, or with the pool's end near; failures while a worker is prepared; workers that are
-   replaced after so many jobs; a program that ends with jobs in it; workers that stand still. */
+/* Where process pools are known to hang, this one does not: a worker killed while much data is
+   under way, queued, or with the pool's end near; failures while a worker is prepared; workers that
+   are replaced after so many jobs; a program that ends with jobs in it; workers that stand still;
+   and nothing is left behind. */
 #include "pool_gate.h"
 
 #include <spawn.h>
@@ -147,7 +148,7 @@ static void a_kill_with_many_jobs_queued_fails_one(void **state)
     CHECK_INT(run_with(queued_main), 0);
 }
 
-/* --- who tells whom, when nobody listens ------------------------------------------------------- */
+/* --- who tells whom, when nobody listens ------------------------------------------------------ */
 
 /* Nobody but this task runs while it submits: whatever rings for the reactor rings unheard. */
 static int unheard_main(void *arg)
@@ -178,7 +179,7 @@ static void submits_never_wait_for_who_is_to_hear_them(void **state)
     CHECK_INT(skua_run(&config, unheard_main, NULL), 0);
 }
 
-/* --- near the end of the pool ------------------------------------------------------------------ */
+/* --- near the end of the pool ----------------------------------------------------------------- */
 
 static int die_in_drain_main(void *arg)
 {
@@ -244,6 +245,7 @@ static int after_the_end_main(void *arg)
     CHECK_INT(skua_pool_call(pool, &echo_job, none, &out, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_submit(pool, &task, &echo_job, none, NULL, &out, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_map(pool, &echo_job, &item, 1, FOREVER), -ESHUTDOWN);
+    CHECK_INT(item.status, -ESHUTDOWN);
     CHECK_INT(skua_pool_alloc(pool, &out, 1000, FOREVER), -ESHUTDOWN);
     CHECK_INT(skua_pool_resize(pool, 2), -ESHUTDOWN);
     CHECK_INT(skua_pool_drain(pool, FOREVER), 0);
@@ -281,7 +283,7 @@ static void destroy_ends_all_that_was_submitted(void **state)
     CHECK_INT(run_with(destroy_main), 0);
 }
 
-/* --- workers that cannot be prepared ----------------------------------------------------------- */
+/* --- workers that cannot be prepared ---------------------------------------------------------- */
 
 static int init_fails_main(void *arg)
 {
@@ -360,7 +362,7 @@ static void an_answer_that_cannot_be_sent_is_an_error_of_its_job(void **state)
     CHECK_INT(run_with(too_much_main), 0);
 }
 
-/* --- workers that are replaced ----------------------------------------------------------------- */
+/* --- workers that are replaced ---------------------------------------------------------------- */
 
 static int replaced_main(void *arg)
 {
@@ -404,7 +406,7 @@ static void workers_are_replaced_after_so_many_jobs(void **state)
     CHECK_INT(run_with(replaced_main), 0);
 }
 
-/* --- workers that stand still ------------------------------------------------------------------ */
+/* --- workers that stand still ----------------------------------------------------------------- */
 
 static int stopped_main(void *arg)
 {
@@ -468,7 +470,7 @@ static void jobs_of_a_stopped_idle_worker_go_to_others(void **state)
     CHECK_INT(run_with(stopped_idle_main), 0);
 }
 
-/* --- what jobs leave behind -------------------------------------------------------------------- */
+/* --- what jobs leave behind ------------------------------------------------------------------- */
 
 /* Leaves a process in a session of its own, whose parent is gone. */
 static int leave_daemon(skua_bytes in, skua_reply *reply)
@@ -515,7 +517,7 @@ static void what_a_job_leaves_in_a_session_of_its_own_is_killed(void **state)
     CHECK_INT(run_with(daemon_main), 0);
 }
 
-/* --- the end of the program -------------------------------------------------------------------- */
+/* --- the end of the program ------------------------------------------------------------------- */
 
 static int leave_main(void *scene)
 {

@@ -158,7 +158,7 @@ static int deny_main(void *arg)
     for (const char *kind = "sr"; *kind != '\0'; kind++) {
         reset_gate(true);
         struct call call = {.pool = pool, .job = &deny_job, .in = bytes_of(kind, 1)};
-        call.deadline = skua_after(SKUA_MS(500 * TEST_SCALE));
+        call.deadline = skua_after(SKUA_MS(150 * TEST_SCALE));
         start_call(&call);
         await_here(&jobs_gate->begun, 1);
         CHECK_INT(end_call(&call), -ETIMEDOUT);
@@ -210,7 +210,7 @@ static int claim_main(void *arg)
         }
         reset_gate(false);
         send_with(pool, &claimer, &claim_all_job, bytes_of(kind, 1), NULL,
-                  skua_after(SKUA_SEC(2) * TEST_SCALE));
+                  skua_after(SKUA_MS(400 * TEST_SCALE)));
         for (int i = 0; i < COUNT; i++) {
             send_job(pool, &all[i], &echo_job);
         }

@@ -26,7 +26,7 @@ static const char help[] =
     "  -f, --force           replace files; write to a terminal\n"
     "  -n, --no-name         put no name and time into the header\n"
     "  -p, --processes N     compress with N processes (default: one for each core)\n"
-    "  -b, --blocksize KIB   so much is compressed at a time (default 128)\n"
+    "  -b, --blocksize KIB   so much is compressed at a time (default 512)\n"
     "  -q, --quiet           no progress\n"
     "  -h, --help            print this\n"
     "\n"

@@ -37,7 +37,7 @@ typedef struct skua_cluster_stats {
     int64_t busy_ns;    /* time in jobs, summed over its processes */
 } skua_cluster_stats;
 
-/* Of rank `rank`, as far as the pool is concerned. Returns 0, -EINVAL (no such rank).
+/* Of rank `rank`, as far as the pool is concerned. Returns 0, -EINVAL (no such rank), -ESHUTDOWN.
    Call from anywhere. */
 int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_stats *stats)
     SKUA_MUST_CHECK;

@@ -1,9 +1,10 @@
 /* skua/cluster_transport.h: what carries a cluster's messages, as a plug-in.
 
    Programs need nothing of this. A transport is a shared library that exports
-   skua_cluster_transport_open(); libskua-mpi is one. Skua loads it at start-up (skua/cluster.h says
-   when) and makes all calls from one thread of its own, start to stop. The transport moves bytes
-   and tells who is there; jobs, batches, deadlines and statistics are Skua's affair.
+   skua_cluster_transport_open(); libskua-mpi is one. Skua loads it at start-up
+   (skua/cluster.h says when) and makes all calls from one thread of its own, start to stop. The
+   transport moves bytes and tells who is there; jobs, batches, deadlines and statistics are Skua's
+   affair.
 
    Packets arrive in the order in which they were sent to a rank. A payload is one large block under
    a number, which its receiver has asked for by a packet after it gave memory to the transport, so
@@ -68,8 +69,9 @@ typedef struct skua_cluster_transport {
     void (*abort)(void *self, int code);
 } skua_cluster_transport;
 
-/* What the library exports, under this name. Fills in *out. Returns 0 or a negative errno. */
-int skua_cluster_transport_open(skua_cluster_transport *out);
+/* What the library exports, under the name skua_cluster_transport_open. Fills in *out. Returns 0 or
+   a negative errno. */
+typedef int (*skua_cluster_opener)(skua_cluster_transport *out);
 
 SKUA_END_DECLS
 #endif

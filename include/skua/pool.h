@@ -24,7 +24,8 @@ struct skua_chan; /* skua/chan.h */
    that is the program executed anew: its constructors have run and main has not, so that what main
    had set up is missing there. Returns 0 (also if it is there already), -EBUSY (the process has
    several threads), -EAGAIN, -ENOMEM, -EMFILE, -ESHUTDOWN (in a forked child).
-   Call from: a foreign thread. */
+   Call from: a foreign thread. Cost: that of a fork, which copies the page tables of all memory in
+   use by then, as does each fork of a worker: call it before the program takes gigabytes. */
 int skua_pool_prepare(void) SKUA_MUST_CHECK;
 
 /* What each worker process may use; zero: no limit. A job that meets one fails alone, and its error

@@ -26,6 +26,7 @@
 #include "sched/task.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static void publish(skua_pool *pool, struct skua__after *after)
     while ((link = skua__list_pop_front(&pool->fresh)) != NULL) {
         struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, fresh);
         skua__jobring_set_sleeps(&process->ring, pool->sleep);
-        skua__jobring_set_core(&process->ring, skua__core_here());
+        skua__jobring_set_cpu(&process->ring, pool->cpu);
         if (skua__jobring_publish(&process->ring)) {
             skua__after_bell(after, process->arena.shared);
         }
@@ -247,17 +248,24 @@ static void stop_running(skua_pool *pool, struct skua__call *call, struct skua__
     }
 }
 
-/* It says that it has begun this job, and has not answered the one before it. */
-static void punish(skua_pool *pool, struct skua__call *call, struct skua__after *after)
+/* It says that it has begun this job, and has not answered the one before it. An honest worker's
+   answer may not be seen yet: then it is a moment later. */
+static void suspect(skua_pool *pool, struct skua__call *call, struct skua__after *after, int cause)
 {
     struct skua__process *process = call->process;
-    const int cause = call->status;
+    if (!call->is_stopping) {
+        call->is_stopping = true;
+        call->status = cause;
+        skua__call_set_timer(pool, call, skua__clock_real_ns() + AGAIN_NS);
+        return;
+    }
+    const int status = call->status;
     char story[SKUA__CALL_TEXT_BYTES];
     snprintf(story, sizeof story, "worker %d was killed for beginning jobs out of turn",
              (int)process->pid);
     skua__process_doom(process, after, -EPROTO, story);
     if (call->state != SKUA__CALL_DONE) { /* it waits again, or stands in another ring unseen */
-        skua__call_give_up(pool, call, after, cause);
+        skua__call_give_up(pool, call, after, status);
     }
 }
 
@@ -276,14 +284,10 @@ static void give_up_here(skua_pool *pool, struct skua__call *call, struct skua__
     }
     if (skua__jobring_oldest(&process->ring) == call->ticket) {
         stop_running(pool, call, after, cause);
-    } else if (!call->is_stopping || skua__after_is_full(after)) {
-        /* `after` is full, or the answer before it cannot be seen yet: again, soon. Never at once,
-           or whoever runs the timers would not get further. */
-        call->status = call->is_stopping ? call->status : cause;
-        call->is_stopping = true;
-        skua__call_set_timer(pool, call, skua__clock_real_ns() + AGAIN_NS);
-    } else {
-        punish(pool, call, after);
+    } else if (!skua__after_is_full(after)) {
+        suspect(pool, call, after, cause);
+    } else if (call->kind != SKUA__CALL_FRAME) { /* `after` is full: again, soon */
+        skua__call_set_timer(pool, call, 1);
     }
 }
 
@@ -433,15 +437,16 @@ static int wait(skua_pool *pool, struct skua__call *call, skua_time deadline,
     return cause;
 }
 
-/* Might the answer be here before a sleep and its wake would be over? Its worker is awake and has
-   nothing else to do, and its jobs are very short. */
+/* Might the answer be here before a sleep and its wake would be over? Its worker is awake, on
+   another processor, and has nothing else to do, and its jobs are very short. */
 static bool is_soon(const struct skua__call *call)
 {
     const struct skua__process *process = call->process;
     return call->state == SKUA__CALL_RUNNING && process != NULL && !call->is_stopping &&
            process->run_ns >= 0 && process->run_ns < SHORT_JOB_NS &&
            skua__jobring_live(&process->ring) == 1 &&
-           skua__load(&process->arena.shared->worker_sleeps, relaxed) == 0;
+           skua__load(&process->arena.shared->worker_sleeps, relaxed) == 0 &&
+           !skua__jobring_is_on(&process->ring, (uint32_t)sched_getcpu());
 }
 
 /* Look for the answer for a moment. The reactor may take it meanwhile. */

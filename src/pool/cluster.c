@@ -34,6 +34,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* In the environment of what members of a cluster start: that has the launcher's variables as well,
+   but is not one of its ranks. */
+#define MEMBER "SKUA_CLUSTER_MEMBER"
+
 #define LIBRARY "libskua-mpi.so.0"
 
 /* A rank that owes something may be silent for so long. */
@@ -41,7 +45,8 @@ enum { PATIENCE_MS = 10 * 1000 };
 
 static struct {
     _Atomic bool was_asked;
-    pid_t owner; /* who leads; a forked child does not */
+    bool is_outsider; /* a program that a member of a cluster has started */
+    pid_t owner;      /* who leads; a forked child does not */
     uint32_t rank;
 } self;
 
@@ -91,15 +96,21 @@ static uint32_t launched_rank(void)
     return number_in(ranks, SKUA_COUNT_OF(ranks), 0);
 }
 
+/* Workers have it from the environment, too. */
+static bool is_member(void)
+{
+    return !is_off() && !self.is_outsider && skua__job_count() != 0 && launched_size() > 1;
+}
+
 uint32_t skua_cluster_size(void)
 {
     uint32_t size = skua__lead_size();
-    return size != 0 ? size : is_off() ? 1 : launched_size();
+    return size != 0 ? size : is_member() ? launched_size() : 1;
 }
 
 uint32_t skua_cluster_rank(void)
 {
-    return self.rank != 0 ? self.rank : is_off() || launched_size() == 1 ? 0 : launched_rank();
+    return self.rank != 0 ? self.rank : is_member() ? launched_rank() : 0;
 }
 
 /* --- who we are ------------------------------------------------------------------------------- */
@@ -132,8 +143,6 @@ void skua__cluster_introduce(struct skua__record_hello *hello)
 }
 
 /* --- the transport ---------------------------------------------------------------------------- */
-
-typedef int opener(skua_cluster_transport *out);
 
 /* (U2) */
 static SKUA_NORETURN void end_program(const char *what, const char *why)
@@ -170,7 +179,7 @@ static void load(skua_cluster_transport *transport)
     if (library == NULL) {
         end_program("its transport cannot be loaded", dlerror());
     }
-    opener *open = NULL;
+    skua_cluster_opener open = NULL;
     void *symbol = dlsym(library, "skua_cluster_transport_open");
     memcpy(&open, &symbol, sizeof open);
     int status = open != NULL ? open(transport) : -ENOTSUP;
@@ -230,8 +239,11 @@ static void start(void)
 {
     skua_cluster_transport transport = {0};
     load(&transport);
+    if (setenv(MEMBER, "1", 1) < 0) {
+        end_program("there is no memory", NULL);
+    }
     int status = skua_pool_prepare();
-    if (status < 0) {
+    if (status < 0 && status != -EBUSY) { /* with threads pools see to themselves */
         end_program("no process can be made that makes workers", skua_error_text(status));
     }
     struct skua__cluster *cluster = NULL;
@@ -258,15 +270,17 @@ static void start_if_asked(void)
     if (skua__exchange(&self.was_asked, true, relaxed)) {
         return;
     }
-    bool is_launched = launched_size() > 1 || setting()[0] != '\0';
-    if (!is_off() && is_launched && skua__job_count() != 0) {
+    bool has_path = !is_off() && !self.is_outsider && setting()[0] != '\0';
+    if (is_member() || (has_path && skua__job_count() != 0)) {
         start();
     }
 }
 
 static struct skua__start_hook start_hook = {.run = start_if_asked};
 
+/* A zygote that is the program executed anew makes workers of a member. */
 __attribute__((constructor)) static void hook_into_start(void)
 {
+    self.is_outsider = getenv(MEMBER) != NULL && getenv("SKUA_ZYGOTE") == NULL;
     skua__runtime_on_start(&start_hook);
 }

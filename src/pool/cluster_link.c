@@ -565,8 +565,8 @@ static void rest(struct skua__cluster *cluster, uint32_t bell, int64_t now_ns)
     int64_t until = nap == SKUA__NEVER ? SKUA__NEVER : now_ns + nap;
     int64_t due = cluster->user.due_ns(cluster->user.arg);
     until = due < until ? due : until;
-    /* seq_cst: orders this before the kernel's look at the bell; pairs with skua__cluster_ring().
-       */
+    /* seq_cst: orders this before the kernel's look at the bell; pairs with
+       skua__cluster_ring(). */
     skua__store(&cluster->sleeps, true, seq_cst);
     skua__futex_wait(&cluster->bell, bell, until, false);
     skua__store(&cluster->sleeps, false, relaxed);

@@ -5,8 +5,8 @@
    that sends nonsense for lost.
 
        rank r -> 0     HELLO         once, first
-       0 -> r          OPEN          make a pool, `ticket` being its serial number; then OPENED
-       comes 0 -> r          JOB           then exactly one ANSWER comes, unless the pool is closed
+       0 -> r          OPEN          make a pool whose serial number is `ticket`; OPENED comes
+       0 -> r          JOB           then exactly one ANSWER comes, unless the pool is closed
        0 -> r          CANCEL        the job is to end; or it has ended
        to the sender   PULL          a piece of a large input or answer: the payload `id`
        0 -> r          DONE          the answer's memory is needed no more

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/job.h"
+#include "sched/service.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -554,35 +555,33 @@ void skua__lead_detach(skua_pool *pool)
 static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
                       skua_cluster_stats *stats)
 {
+    skua_pool *mutable = (skua_pool *)(uintptr_t)pool; /* only its lock changes */
     skua_pool_stats all;
-    skua_pool_stats_get(pool, &all);
     struct skua__record_hello self;
+    skua_pool_stats_get(pool, &all);
     skua__cluster_introduce(&self);
     memcpy(stats->host, self.host, sizeof stats->host);
     stats->workers = all.workers;
-    skua_pool *its = lanes != NULL ? lanes->pool : NULL;
-    uint64_t elsewhere = 0, failed_elsewhere = 0;
-    if (its != NULL) {
-        skua__pool_lock(its);
-    }
-    for (uint32_t rank = 1; its != NULL && rank < lanes->count; rank++) {
-        elsewhere += lanes->lane[rank].ended;
-        failed_elsewhere += lanes->lane[rank].stats.failed;
-    }
-    stats->failed = pool->failed - failed_elsewhere;
+    skua__pool_lock(mutable);
+    stats->answered = pool->stats.answered;
+    stats->failed = pool->failed;
     stats->busy_ns = pool->busy_ns;
-    if (its != NULL) {
-        skua__pool_unlock(its);
+    for (uint32_t rank = 1; lanes != NULL && rank < lanes->count; rank++) {
+        stats->answered -= lanes->lane[rank].ended;
+        stats->failed -= lanes->lane[rank].stats.failed;
     }
-    stats->answered = all.answered - elsewhere;
+    skua__pool_unlock(mutable);
     stats->sent = stats->answered + all.running;
 }
 
 int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_stats *stats)
 {
+    *stats = (skua_cluster_stats){0};
+    if (skua__forked()) {
+        return -ESHUTDOWN;
+    }
     struct skua__lead *lead = skua__lead_current();
     struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
-    *stats = (skua_cluster_stats){0};
     if (rank >= (lead != NULL ? lead->cluster->size : 1)) {
         return -EINVAL;
     }

@@ -360,6 +360,7 @@ static int wait_for_memory(skua_pool *pool, skua_time deadline, struct skua__aft
     skua__wait_begin_for(&wait, SKUA__SOFT, "memory of a process pool");
     skua__waiter_init(&self.waiter, &wait, 0, NULL);
     skua__list_push_back(&pool->memory_waiters, &self.waiter.link);
+    skua__pool_pass_memory(pool, after); /* it may be enough for the next one (L3) */
     skua__pool_unlock_after(pool, after);
     int cause = skua__wait_park(&wait, skua__deadline_ns(deadline));
     skua__pool_lock(pool);

@@ -20,11 +20,12 @@
 #include "pool/state.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <skua/io.h>
 #include <skua/scope.h>
 #include <unistd.h>
 
-enum { LOOK_NS = 100 * 1000 * 1000, LINGER_NS = 20 * 1000 };
+enum { LOOK_NS = 100 * 1000 * 1000, LINGER_NS = 20 * 1000, LINGER_LOOKS = 8 };
 
 void skua__pool_ring(skua_pool *pool)
 {
@@ -64,15 +65,6 @@ static int64_t next_look(const skua_pool *pool, int64_t balance_ns, bool was_idl
     return due_ns;
 }
 
-/* Whoever has had work for longest is to answer next. (L) */
-static bool is_in_the_way(const skua_pool *pool)
-{
-    const struct skua__link *link = pool->busy.head.next;
-    return link != &pool->busy.head &&
-           skua__jobring_is_beside(&SKUA_CONTAINER(link, struct skua__process, busy)->ring,
-                                   skua__core_here());
-}
-
 /* What is done at each look. Returns how many answers there were. (L) */
 static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *balance_ns)
 {
@@ -92,9 +84,24 @@ static size_t look_at_all(skua_pool *pool, struct skua__after *after, int64_t *b
     return count;
 }
 
+/* Is there a worker whose answer can come while we wait on this processor? (L) */
+static bool may_linger(skua_pool *pool)
+{
+    int looked = 0;
+    pool->cpu = (uint32_t)sched_getcpu();
+    for (struct skua__link *link = pool->busy.head.next;
+         link != &pool->busy.head && looked++ < LINGER_LOOKS; link = link->next) {
+        if (!skua__jobring_is_on(&SKUA_CONTAINER(link, struct skua__process, busy)->ring,
+                                 pool->cpu)) {
+            return true;
+        }
+    }
+    return looked == 0;
+}
+
 /* One look. `sleeps`: get ready to sleep if there was nothing: *due_ns says until when. Returns
    whether there was something. */
-static bool look_once(skua_pool *pool, bool sleeps, bool was_idle, int64_t *due_ns)
+static bool look_once(skua_pool *pool, bool sleeps, bool was_idle, int64_t *due_ns, bool *may_wait)
 {
     struct skua__after after;
     int64_t balance_ns;
@@ -108,27 +115,27 @@ static bool look_once(skua_pool *pool, bool sleeps, bool was_idle, int64_t *due_
         pool->reactor_due_ns = *due_ns = found ? 0 : next_look(pool, balance_ns, was_idle);
         pool->sleep = found ? 0 : pool->sleep;
     }
-    pool->is_in_the_way = is_in_the_way(pool);
+    *may_wait = may_linger(pool);
     skua__pool_unlock_after(pool, &after);
     return found;
 }
 
 /* After an answer the next one is awaited for a moment while others run: under load that saves the
-   bell, its system call in the worker and ours. Not if the worker would need this core for it. */
+   bell, its system call in the worker and ours. Not where that keeps the workers from running. */
 static void linger(skua_pool *pool)
 {
     int64_t due_ns;
     int64_t until_ns = skua__clock_real_ns() + LINGER_NS;
+    bool found, may_wait;
     do {
         int cancelled = skua_yield();
         (void)cancelled; /* never, in a shield */
-        const bool found = look_once(pool, false, false, &due_ns);
-        if (skua__talk_serve(pool) || found) {
+        found = look_once(pool, false, false, &due_ns, &may_wait);
+        found = skua__talk_serve(pool) || found;
+        if (found) {
             until_ns = skua__clock_real_ns() + LINGER_NS;
-        } else if (pool->is_in_the_way) {
-            return;
         }
-    } while (skua__clock_real_ns() < until_ns);
+    } while (found || (may_wait && skua__clock_real_ns() < until_ns));
 }
 
 /* Take answers until none has come for a moment, and get ready to sleep until *due_ns. True: there
@@ -137,7 +144,8 @@ static bool look(skua_pool *pool, bool was_idle, int64_t *due_ns)
 {
     bool found_any = false;
     for (;;) {
-        const bool found = look_once(pool, true, was_idle, due_ns);
+        bool may_wait;
+        const bool found = look_once(pool, true, was_idle, due_ns, &may_wait);
         if (!skua__talk_serve(pool) && !found) {
             return found_any;
         }

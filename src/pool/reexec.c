@@ -125,6 +125,24 @@ int skua__reexec_image_create(struct skua__reexec_image **out,
 
 /* --- inside ----------------------------------------------------------------------------------- */
 
+/* The process that a pidfd is of; -1: it is none. */
+static pid_t read_pidfd(int pidfd)
+{
+    char path[64], line[128];
+    int pid = -1;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && pid == -1 && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Pid: %d", &pid) != 1) {
+            pid = -1;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return pid;
+}
+
 bool skua__reexec_is_wanted(void)
 {
     if (!self.is_known) {
@@ -135,7 +153,7 @@ bool skua__reexec_is_wanted(void)
         self.is_wanted = text != NULL &&
                          sscanf(text, "%d:%d:%d:%u", &orders->master, &orders->parent, &parent_pid,
                                 &orders->expected) == 4 &&
-                         parent_pid == (int)getppid() && fcntl(orders->parent, F_GETFD) >= 0;
+                         parent_pid > 0 && parent_pid == (int)read_pidfd(orders->parent);
     }
     return self.is_wanted;
 }

@@ -19,9 +19,9 @@
    *Answers.* A small one is copied out of its packet, a large one is fetched to memory that
    becomes the caller's. If the caller is gone by then, it is dropped.
 
-   Rejected: taking back what waits at a rank when others have nothing to do (another round trip,
-   for jobs that are short by the rule above); letting ranks steal from each other (the same, and
-   rank 0 would not know where a job is). */
+   Rejected: taking back what waits at a rank when others have nothing to do (a round trip more, for
+   jobs that are short by the rule above); letting ranks steal from each other (the same, and rank 0
+   would not know where a job is). */
 #include "pool/remote_lane.h"
 
 #include "base/atomic.h"

@@ -321,6 +321,16 @@ void skua__jobring_set_sleeps(struct skua__jobring *ring, uint32_t sleep)
     skua__store(&ring->shared->parent_sleeps, sleep, relaxed);
 }
 
+void skua__jobring_set_cpu(struct skua__jobring *ring, uint32_t cpu)
+{
+    skua__store(&ring->shared->parent_cpu, cpu + 1, relaxed);
+}
+
+bool skua__jobring_is_on(const struct skua__jobring *ring, uint32_t cpu)
+{
+    return skua__load(&ring->shared->worker_cpu, relaxed) == cpu + 1;
+}
+
 void skua__jobring_fence(void)
 {
     /* seq_cst: pairs with the fence in wants_bell() of ring_worker.c (R4). */

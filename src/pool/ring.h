@@ -26,7 +26,6 @@
 #include "base/compiler.h"
 #include "pool/heap.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -140,7 +139,7 @@ struct skua__shared {
     SKUA_CACHE_ALIGNED _Atomic uint32_t request_write; /* the latest ticket */
     _Atomic uint32_t bell;                             /* the worker sleeps on this word */
     _Atomic uint32_t parent_sleeps; /* not 0: say it on the pool's bell, once for each value */
-    _Atomic uint32_t parent_core;   /* where it published last; see skua__core_here() */
+    _Atomic uint32_t parent_cpu;    /* where the parent waits for answers, plus one; 0: anywhere */
     SKUA_CACHE_ALIGNED _Atomic uint32_t return_write;
     _Atomic uint32_t letter_write;
     _Atomic uint64_t stop;
@@ -149,7 +148,7 @@ struct skua__shared {
         request_read; /* the latest ticket that is taken or passed */
     _Atomic uint32_t response_write;
     _Atomic uint32_t worker_sleeps; /* see skua__sleep_word() */
-    _Atomic uint32_t worker_core;   /* where it waited last */
+    _Atomic uint32_t worker_cpu;    /* where it took its latest request, plus one */
     SKUA_CACHE_ALIGNED _Atomic uint64_t progress_ticket;
     _Atomic uint64_t progress_done;
     _Atomic uint64_t progress_total;
@@ -171,15 +170,6 @@ enum skua__sleep {
     SKUA__SLEEPS_FOR_RETURN,
     SKUA__SLEEPS_FOR_LETTER,
 };
-
-/* The core that this thread is on, from 1; 0: not known. Who waits for somebody that was seen on
-   the same core keeps him from it by looking: then both sides sleep at once, else for a while they
-   look first. Only a hint: a worker that lies here is slow. */
-static inline uint32_t skua__core_here(void)
-{
-    const int core = sched_getcpu();
-    return core < 0 ? 0 : (uint32_t)core + 1;
-}
 
 /* worker_sleeps: for what, and at which bell; a bell that has been moved on need not be moved
    again. */
@@ -290,17 +280,13 @@ void skua__jobring_stop(struct skua__shared *shared, uint64_t ticket);
    0: need not. After turning it on, the parent looks into the ring once more before it sleeps. */
 void skua__jobring_set_sleeps(struct skua__jobring *ring, uint32_t sleep);
 
-/* The parent is on that core and publishes something. */
-static inline void skua__jobring_set_core(struct skua__jobring *ring, uint32_t core)
-{
-    skua__store(&ring->shared->parent_core, core, relaxed);
-}
+/* The parent waits for answers on that processor. A worker that runs on the same one does not keep
+   it from that by spinning. */
+void skua__jobring_set_cpu(struct skua__jobring *ring, uint32_t cpu);
 
-/* The worker was on that core when it waited last. */
-static inline bool skua__jobring_is_beside(const struct skua__jobring *ring, uint32_t core)
-{
-    return core != 0 && skua__load(&ring->shared->worker_core, relaxed) == core;
-}
+/* The worker has taken its latest request on that processor: to spin there is to keep it from its
+   work. */
+bool skua__jobring_is_on(const struct skua__jobring *ring, uint32_t cpu);
 
 /* Orders set_sleeps() before that last look. Once for any number of rings. */
 void skua__jobring_fence(void);

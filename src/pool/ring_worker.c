@@ -4,10 +4,8 @@
    looking, if the next message comes within that moment, and looking takes a processor away from
    somebody if it does not. So a wait looks for spin_ns at first; that is halved, down to nothing,
    whenever it was in vain, and is as much as there may be again after a wait that was short. Where
-   more want to spin than there are processors, the others are let run between two looks.
-
-   Nor does a worker look that is on the core of the parent: it would keep the parent from what it
-   waits for.
+   more want to spin than there are processors, the others are let run between two looks; and who
+   runs on the processor that the other side is seen on does not spin at all.
 
    Rejected: always the same time (idle workers of a large pool, each of which looks after every
    job); asking the parent to say when more comes (it does not know either). */
@@ -15,6 +13,7 @@
 #include "base/futex.h"
 #include "pool/ring.h"
 
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,29 +87,21 @@ static void sleep_for(struct skua__workring *ring, is_there_fn is_there, enum sk
     skua__store(&shared->worker_sleeps, SKUA__SLEEPS_NOT, relaxed);
 }
 
-/* The parent is not kept from this core by looking. */
-static bool may_spin(const struct skua__workring *ring)
+/* Would a spin keep the parent from what is waited for? */
+static bool is_in_the_way(const struct skua__workring *ring)
 {
-    if (ring->spin_max_ns == 0) {
-        return false;
-    }
-    const uint32_t core = skua__core_here();
-    skua__store(&ring->shared->worker_core, core, relaxed);
-    return core == 0 || skua__load(&ring->shared->parent_core, relaxed) != core;
+    return skua__load(&ring->shared->parent_cpu, relaxed) == (uint32_t)sched_getcpu() + 1;
 }
 
 /* Nothing was there at the first look. */
 static void wait_for(struct skua__workring *ring, is_there_fn is_there, enum skua__sleep sleep)
 {
     const int64_t start_ns = skua__clock_real_ns();
-    const bool spins = may_spin(ring);
-    if (spins && ring->spin_ns > 0 && spin_for(ring, is_there, start_ns + ring->spin_ns)) {
+    if (ring->spin_ns > 0 && !is_in_the_way(ring) &&
+        spin_for(ring, is_there, start_ns + ring->spin_ns)) {
         return;
     }
     sleep_for(ring, is_there, sleep);
-    if (!spins) {
-        return; /* which says nothing about how long to look elsewhere */
-    }
     if (skua__clock_real_ns() - start_ns <= ring->spin_max_ns) {
         ring->spin_ns = ring->spin_max_ns;
     } else {
@@ -154,6 +145,9 @@ uint64_t skua__workring_receive(struct skua__workring *ring, struct skua__reques
         }
         slot = take_next(ring);
     } while (slot == NULL);
+    if (ring->spin_max_ns > 0) {
+        skua__store(&ring->shared->worker_cpu, (uint32_t)sched_getcpu() + 1, relaxed);
+    }
     *request = slot->request;
     *bytes = slot->bytes;
     return ring->ticket;

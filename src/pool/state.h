@@ -178,9 +178,9 @@ struct skua_pool {
     /* (L) */
     enum skua__pool_state state;
     bool is_draining;      /* new calls fail with -ESHUTDOWN */
-    bool is_in_the_way;    /* the worker that answers next waits for the reactor's core */
     uint32_t sleep;        /* not 0: the reactor sleeps, for that time; requests ask for the bell */
     uint32_t sleeps;       /* the latest such number */
+    uint32_t cpu;          /* where the reactor has looked last */
     bool ended;            /* all processes are gone; the reactor may end */
     bool finished;         /* the supervisor is through: the pool may be freed when nobody calls */
     bool started;          /* all workers have been there once */

@@ -239,8 +239,13 @@ static int pull(skua_pool_stream *stream, struct skua__stream_item **out)
         put_spare(stream, item);
         return 0;
     }
+    const bool is_strange =
+        buf.owner != NULL && ((const struct skua__loan *)buf.owner)->pool != stream->pool;
+    if (is_strange) {
+        skua_buf_release(&buf); /* of another pool, which has it back */
+    }
     const bool is_buf = buf.owner != NULL;
-    const int error = is_buf ? 0 : keep_input(stream, item, &in);
+    const int error = is_strange ? -EINVAL : is_buf ? 0 : keep_input(stream, item, &in);
     skua__call_init(&item->call, stream->job, in,
                     &(skua_call_opts){.priority = stream->opts.priority,
                                       .attempts = stream->opts.attempts,
@@ -601,6 +606,9 @@ ssize_t skua_pool_map(skua_pool *pool, const skua_job *job, skua_pool_item items
     const skua_pool_stream_opts opts = {.unordered = true};
     int result = begin(&stream, pool, job, next_item, &map, &opts);
     if (result < 0) {
+        for (size_t i = 0; i < count; i++) {
+            items[i].status = result;
+        }
         return result;
     }
     stream.inputs_stay = true;

@@ -89,6 +89,10 @@ static void obey(skua_pool *pool, struct skua__submission *self, struct skua__af
     }
     if (skua__held_is_cancelled(&self->held)) {
         skua__call_give_up(pool, &self->call, after, -ECANCELED);
+        if (skua__after_is_full(after) && self->call.state == SKUA__CALL_RUNNING &&
+            !self->call.is_stopping && !skua__link_is_linked(&self->notice)) {
+            skua__list_push_back(&pool->notices, &self->notice); /* at the next look */
+        }
     } else {
         skua__call_set_timer(pool, &self->call, due_ns(self));
     }

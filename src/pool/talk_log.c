@@ -63,16 +63,20 @@ void skua__talk_look(struct skua__process *process)
     if (room->lines == NULL) {
         return;
     }
+    const uint32_t before = room->line_count;
     for (int i = 0; i < SKUA__LOG_SLOTS && room->line_count < SKUA__TALK_LINES; i++) {
         struct skua__talk_line *line = &room->lines[room->line_count];
         uint64_t ticket;
         if (skua__jobring_take_log(&process->ring, line->text, &ticket, &room->log_lost) == 0) {
-            return;
+            break;
         }
         make_harmless(line->text);
         line->job = process->talk.jobs[ticket % SKUA__REQUEST_SLOTS];
         line->pid = process->pid;
         room->line_count += line->job != NULL; /* (G2) else no job has had such a ticket */
+    }
+    if (room->line_count > before && process->pool->sleep != 0) {
+        skua__pool_ring(process->pool);
     }
 }
 

@@ -22,9 +22,9 @@
 #include "pool/cgroup.h"
 #include "pool/child.h"
 #include "pool/job.h"
-#include "pool/strays.h"
 #include "pool/limits.h"
 #include "pool/ring.h"
+#include "pool/strays.h"
 
 #include <errno.h>
 #include <signal.h>

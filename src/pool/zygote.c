@@ -69,6 +69,7 @@ static struct {
     pid_t owner; /* who has made it: a child that the user forks has not */
     int master;
     int pidfd;
+    bool is_child; /* to be reaped by us */
     uint32_t jobs;
 } zygote;
 
@@ -117,15 +118,22 @@ static bool is_readable(int fd, int timeout_ms)
     return poll(&ready, 1, timeout_ms) > 0;
 }
 
+/* (Z2), but a worker that was just being forked may hold the other end for a moment. */
+static bool is_dead(void)
+{
+    return is_readable(zygote.pidfd, 0) || is_readable(zygote.master, 0);
+}
+
 /* End the zygote, which may be dead already, and reap it. */
 static void bury(void)
 {
     shutdown(zygote.master, SHUT_RDWR);
     close(zygote.master);
     if (!is_readable(zygote.pidfd, END_MS)) {
-        kill(zygote.pid, SIGKILL); /* our child and not reaped, so the number is still its own */
+        syscall(SYS_pidfd_send_signal, zygote.pidfd, SIGKILL, NULL, 0);
+        is_readable(zygote.pidfd, END_MS);
     }
-    while (waitpid(zygote.pid, NULL, __WALL) < 0 && errno == EINTR) {}
+    while (zygote.is_child && waitpid(zygote.pid, NULL, __WALL) < 0 && errno == EINTR) {}
     close(zygote.pidfd);
     zygote.pid = 0;
 }
@@ -151,6 +159,16 @@ static pid_t clone_zygote(int master, int other_end)
     return pid < 0 ? -error : pid;
 }
 
+static void note_zygote(pid_t pid, int pidfd, int master, uint32_t jobs)
+{
+    zygote.pid = pid;
+    zygote.owner = getpid();
+    zygote.master = master;
+    zygote.pidfd = pidfd;
+    zygote.is_child = true;
+    zygote.jobs = jobs;
+}
+
 /* `pid`, if it is one, is the zygote from now on. */
 static int adopt(pid_t pid, int master, uint32_t jobs)
 {
@@ -163,11 +181,7 @@ static int adopt(pid_t pid, int master, uint32_t jobs)
         }
         return error;
     }
-    zygote.pid = pid;
-    zygote.owner = getpid();
-    zygote.master = master;
-    zygote.pidfd = pidfd;
-    zygote.jobs = jobs;
+    note_zygote(pid, pidfd, master, jobs);
     return 0;
 }
 
@@ -191,15 +205,21 @@ extern int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...)
 
 enum { STACK_BYTES = 64 * 1024, HELLO_MS = 30 * 1000 };
 
-/* What the child needs until it executes; it shares our memory, and we wait. */
+/* What the children need; they share our memory, and we wait. There are two: the kernel gives a
+   process that executes a program SIGCHLD for its end, however it was made, and shows it to
+   wait(-1). So the one that executes is the child of one that ends at once, and then of init. */
 struct launch {
     const struct skua__reexec_image *image;
     int master;
     int parent;
     int error;
-    SKUA_CACHE_ALIGNED char stack[STACK_BYTES];
+    pid_t pid; /* of the zygote */
+    int pidfd;
+    SKUA_CACHE_ALIGNED char first_stack[STACK_BYTES];
+    SKUA_CACHE_ALIGNED char second_stack[STACK_BYTES];
 };
 
+/* The second. */
 SKUA_NO_SANITIZE static int execute(void *arg)
 {
     struct launch *launch = arg;
@@ -212,23 +232,39 @@ SKUA_NO_SANITIZE static int execute(void *arg)
     return 0;
 }
 
-/* Returns the process id, or a negative errno. */
-static pid_t launch_child(struct launch *launch)
+/* The first, which has our fds. What it gets from the kernel is of its own child, which nobody has
+   reaped. */
+SKUA_NO_SANITIZE static int beget(void *arg)
+{
+    struct launch *launch = arg;
+    launch->pid = __clone(execute, launch->second_stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, arg);
+    if (launch->pid < 0) {
+        launch->error = errno;
+    } else if (launch->error == 0) {
+        launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
+        launch->error = launch->pidfd < 0 ? errno : 0; /* then the zygote sees its socket end */
+    }
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
+/* Returns 0 or a negative errno. */
+static int launch_children(struct launch *launch)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = __clone(execute, launch->stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, launch);
-    const int error = pid < 0 ? errno : launch->error;
+    pid_t first = __clone(beget, launch->first_stack + STACK_BYTES,
+                          CLONE_VM | CLONE_VFORK | CLONE_FILES, launch);
+    const int error = first < 0 ? errno : launch->error;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid > 0 && error != 0) {
-        while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {}
-    }
-    return error != 0 ? -error : pid;
+    while (first > 0 && waitpid(first, NULL, __WALL) < 0 && errno == EINTR) {}
+    return -error;
 }
 
-/* `other_end` of the master socket, and a pidfd of ours, go along. */
-static pid_t launch_zygote(int other_end, uint32_t expected)
+/* `other_end` of the master socket, and a pidfd of ours, go along. Returns the process id, or a
+   negative errno. */
+static pid_t launch_zygote(int other_end, uint32_t expected, int *pidfd)
 {
     const int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (parent < 0) {
@@ -244,7 +280,11 @@ static pid_t launch_zygote(int other_end, uint32_t expected)
         launch->master = other_end;
         launch->parent = parent;
         launch->error = 0;
-        pid = launch_child(launch);
+        pid = launch_children(launch);
+        if (pid == 0) {
+            pid = launch->pid;
+            *pidfd = launch->pidfd;
+        }
     }
     skua__free(image);
     skua__free(launch);
@@ -278,14 +318,18 @@ static int make_anew(void)
         return -errno;
     }
     fflush(stdout);
-    pid_t pid = launch_zygote(ends[1], expected);
+    int pidfd = -1;
+    pid_t pid = launch_zygote(ends[1], expected, &pidfd);
     close(ends[1]);
-    int error = adopt(pid, ends[0], expected);
-    if (error == 0) {
-        error = await_hello(expected);
-        if (error < 0) {
-            bury();
-        }
+    if (pid < 0) {
+        close(ends[0]);
+        return pid;
+    }
+    note_zygote(pid, pidfd, ends[0], expected);
+    zygote.is_child = false;
+    int error = await_hello(expected);
+    if (error < 0) {
+        bury();
     }
     return error;
 }
@@ -296,15 +340,15 @@ static int ensure(bool may_execute)
     if (is_child_of_zygote || skua__forked() || (zygote.pid != 0 && zygote.owner != getpid())) {
         return -ESHUTDOWN;
     }
-    const bool is_dead = zygote.pid != 0 && is_readable(zygote.master, 0); /* (Z2) */
-    if (zygote.pid != 0 && !is_dead) {
+    const bool was_dead = zygote.pid != 0 && is_dead();
+    if (zygote.pid != 0 && !was_dead) {
         return 0;
     }
-    const bool alone = is_dead && !may_execute ? becomes_alone() : skua__zygote_is_alone();
+    const bool alone = was_dead && !may_execute ? becomes_alone() : skua__zygote_is_alone();
     if (!alone && !may_execute) {
         return -EBUSY;
     }
-    if (is_dead) {
+    if (was_dead) {
         bury();
     }
     return alone ? make() : make_anew();
@@ -312,6 +356,9 @@ static int ensure(bool may_execute)
 
 int skua_pool_prepare(void)
 {
+    if (skua__forked()) { /* the mutex may be locked for ever */
+        return -ESHUTDOWN;
+    }
     pthread_mutex_lock(&mutex);
     int error = ensure(false);
     pthread_mutex_unlock(&mutex);
@@ -379,7 +426,7 @@ static int connect_at_once(void)
         return -EAGAIN;
     }
     const bool is_there =
-        zygote.pid != 0 && zygote.owner == getpid() && !is_readable(zygote.master, 0);
+        zygote.pid != 0 && zygote.owner == getpid() && !is_dead();
     int result = is_there ? connect_to(zygote.master) : -EAGAIN;
     pthread_mutex_unlock(&mutex);
     return result;

@@ -533,8 +533,8 @@ static void serve_master(void)
     }
 }
 
-/* It cannot poll: memory is short, or its limit of fds is below the number that it has. Then it looks
-   now and then whether the program is there. */
+/* It cannot poll: memory is short, or its limit of fds is below the number that it has. Then it
+   looks now and then whether the program is there. */
 static void end_if_alone(void)
 {
     struct pollfd parent = {.fd = self.parent, .events = POLLIN};

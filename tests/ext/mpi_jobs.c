@@ -200,7 +200,7 @@ static void sizes(skua_pool *pool, pid_t processes[])
         CHECK(skua_pool_map(pool, &echo_job, items, EACH, skua_after(SKUA_SEC(20))) == 0);
         for (size_t i = 0; i < EACH; i++) {
             CHECK(items[i].out.bytes == all[size]);
-            CHECK(memcmp(items[i].out.data, bytes, all[size]) == 0 || all[size] == 0);
+            CHECK(all[size] == 0 || memcmp(items[i].out.data, bytes, all[size]) == 0);
             skua_buf_release(&items[i].out);
         }
     }

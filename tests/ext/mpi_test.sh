@@ -77,6 +77,14 @@ SKUA_CLUSTER=off cluster 2 "$jobs" code
 SKUA_CLUSTER=/nowhere/lib.so cluster 2 "$jobs" code
 [ "$code" -eq 1 ] && grep -q 'its transport cannot be loaded' "$out/text" || fail 'no transport'
 
+# A program that a rank has started, with all that the launcher has put into the environment.
+cluster 2 sh -c 'case $OMPI_COMM_WORLD_RANK in
+    0) exec "$0" code ;;
+    *) SKUA_CLUSTER_MEMBER=1 "$0" code; exec "$0" code ;;
+    esac' "$jobs"
+[ "$code" -eq 23 ] && grep -q '^ok code on 1 ranks' "$out/text" &&
+    grep -q '^ok code on 2 ranks' "$out/text" || fail 'a program that a rank has started'
+
 # Nobody is left.
 left=$(pgrep -f "^$jobs" | wc -l)
 [ "$left" -eq 0 ] || { pgrep -af "^$jobs" >"$out/text"; fail "$left processes are left"; }

@@ -1,6 +1,5 @@
 # wordfreq under mpirun: sh cluster.sh WORDFREQ. Four ranks find what one process finds; the others have
 # unpacked some of the files, and one whose process crashes is lost alone.
-# covers: A70
 
 wordfreq=${1:?usage: cluster.sh WORDFREQ}
 command -v mpirun >/dev/null || { echo 'mpirun is not there'; exit 77; }

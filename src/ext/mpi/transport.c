@@ -288,6 +288,8 @@ static int poll_all(void *self, const skua_cluster_events *events)
     return count + end_flights(events);
 }
 
+__attribute__((visibility("default"))) int skua_cluster_transport_open(skua_cluster_transport *out);
+
 int skua_cluster_transport_open(skua_cluster_transport *out)
 {
     *out = (skua_cluster_transport){
