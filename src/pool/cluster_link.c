@@ -370,6 +370,14 @@ static bool pull(struct skua__cluster *cluster, struct skua__fetch *fetch)
     return true;
 }
 
+/* Its rank is lost. Who has nothing to do at the end may free it before. */
+static void keep_dead(struct skua__cluster *cluster, struct skua__fetch *fetch)
+{
+    if (fetch->dropped != NULL) {
+        skua__list_push_back(&cluster->dead, &fetch->link);
+    }
+}
+
 /* From the first fetch that has something left to ask for on. */
 static bool pull_all(struct skua__cluster *cluster)
 {
@@ -385,7 +393,7 @@ static bool pull_all(struct skua__cluster *cluster)
     while ((link = skua__list_pop_front(&todo)) != NULL) {
         struct skua__fetch *fetch = SKUA_CONTAINER(link, struct skua__fetch, link);
         if (skua__cluster_is_lost(cluster, fetch->from)) {
-            skua__list_push_back(&cluster->dead, link);
+            keep_dead(cluster, fetch);
             continue;
         }
         skua__list_push_back(&cluster->asked, link);
@@ -482,7 +490,7 @@ static void bury_fetches(struct skua__cluster *cluster, uint32_t rank)
         struct skua__link *next = link->next;
         if (SKUA_CONTAINER(link, struct skua__fetch, link)->from == rank) {
             skua__list_remove(link);
-            skua__list_push_back(&cluster->dead, link);
+            keep_dead(cluster, SKUA_CONTAINER(link, struct skua__fetch, link));
         }
         link = next;
     }

@@ -10,7 +10,8 @@
         task, each piece on its way.
    (V2) Every JOB is answered once, whatever becomes of it, unless its pool is closed before.
    (V3) A pool is destroyed when its table is empty, so that no answer is on loan.
-   (V4) Only the link's thread adds pools and nodes, looks them up and cancels tasks.
+   (V4) Only the link's thread adds pools and nodes and looks them up; who closes a pool cancels its
+        tasks as well, and that one cancels those that it adds meanwhile.
 
    Deadlines travel as what is left of them, since clocks differ; rank 0 watches them as well.
 
@@ -70,7 +71,7 @@ struct node {
     uint64_t ticket;
     struct skua__record_job job;
     int64_t due_ns;
-    skua_task *task; /* the table's reference; V4 */
+    skua_task *task; /* the node's reference; under the lock */
     skua_buf out;
     struct skua__fetch fetch;
     skua_event has_come; /* the input */
@@ -321,6 +322,18 @@ static int job_main(void *arg)
     return skua_scope_close(&scope, 0);
 }
 
+/* The job is to end; or its answer is not wanted. */
+static void give_up(struct node *node)
+{
+    struct skua__server *server = node->served->server;
+    lock(server);
+    skua_task *task = node->task;
+    unlock(server);
+    if (task != NULL) {
+        skua_task_cancel(task);
+    }
+}
+
 /* The answer to a job that cannot even begin. In the thread. */
 static bool refuse(struct served *served, uint64_t ticket, int status)
 {
@@ -365,17 +378,15 @@ static bool on_job(struct served *served, const struct skua__record *record)
         unref(node);
         return refuse(served, record->ticket, status);
     }
+    lock(server);
     node->task = task;
+    bool is_late = served->is_closing; /* then nobody else may have seen the task */
+    unlock(server);
+    if (is_late) {
+        give_up(node);
+    }
     unref(node);
     return true;
-}
-
-/* The job is to end; or its answer is not wanted. */
-static void give_up(struct node *node)
-{
-    if (node->task != NULL) {
-        skua_task_cancel(node->task);
-    }
 }
 
 static void on_cancel(struct served *served, const struct skua__record *record)
