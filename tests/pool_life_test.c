@@ -426,6 +426,24 @@ static void idle_processes_are_not_woken(void **state)
     CHECK_INT(run_with(idle_main), 0);
 }
 
+/* A worker that is only made ready holds nobody up. */
+static int drain_with_init_main(void *arg)
+{
+    const skua_pool_opts opts = {.workers = 1, .init = &prepare_job};
+    for (int round = 0; round < 20; round++) {
+        skua_pool *pool = open_with(&opts);
+        CHECK_INT(run_job(pool, &look_at_state_job), 0);
+        CHECK_INT(skua_pool_drain(pool, skua_after(SKUA_SEC(20))), 0);
+        skua_pool_destroy(pool);
+    }
+    return 0;
+}
+
+static void init_jobs_are_not_waited_for(void **state)
+{
+    CHECK_INT(run_with(drain_with_init_main), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +454,7 @@ int main(void)
         TEST(workers_are_replaced_after_so_many_jobs),
         TEST(pools_grow_and_shrink),
         TEST(pools_drain),
+        TEST(init_jobs_are_not_waited_for),
         TEST(foreign_threads_drain),
         TEST(idle_processes_are_not_woken),
     };

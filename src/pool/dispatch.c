@@ -129,7 +129,7 @@ void skua__call_detach(struct skua__call *call, struct skua__after *after)
 {
     struct skua__process *process = call->process;
     skua__talk_end(process, call, after);
-    process->pool->in_rings[call->priority]--;
+    process->pool->in_rings[call->priority] -= call->kind != SKUA__CALL_INIT;
     free_block(call, after);
     call->process = NULL;
     call->state = SKUA__CALL_NEW;
@@ -186,7 +186,7 @@ void skua__call_put(struct skua__call *call)
         .channel_count = (uint16_t)(opts != NULL ? opts->channel_count : 0),
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;
-    pool->in_rings[call->priority]++;
+    pool->in_rings[call->priority] += call->kind != SKUA__CALL_INIT;
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
     skua__talk_begin(process, call);

@@ -202,7 +202,7 @@ struct skua_pool {
     struct skua__list pending[SKUA__PRIORITIES];
     uint32_t pending_mask; /* a bit for each list that is not empty */
     uint32_t pending_count;
-    uint32_t in_rings[SKUA__PRIORITIES]; /* calls RUNNING here */
+    uint32_t in_rings[SKUA__PRIORITIES]; /* calls RUNNING here, but for init jobs */
     uint64_t sequence;
     uint32_t limit; /* of the process that answered last: how many jobs are good for one */
     struct skua__heap timers;         /* of calls; the earliest first */
