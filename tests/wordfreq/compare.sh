@@ -106,7 +106,7 @@ other_files() {
 pipeline() {
     find "$1" -type f -exec sh -c 'for file; do zcat -f -- "$file"; echo; done' sh {} + 2>/dev/null |
         tr -cs 'A-Za-z' '\n' | tr 'A-Z' 'a-z' | grep . | sort | uniq -c |
-        awk '{ print $1, $2 }' | sort -k1,1nr -k2,2
+        awk '{ print $1, $2 }' | sort -s -k1,1nr
 }
 
 # The files that zcat complains of, each with a zero byte.
