@@ -177,7 +177,7 @@ static void on_arrived(struct skua__cluster *cluster, struct skua__fetch *fetch)
     count(&sides[0].arrivals);
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void payloads_of_any_size_are_fetched(void **state)
 {
     (void)state;

@@ -142,7 +142,7 @@ static int sizes_body(void *arg)
     return 0;
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void answers_of_any_size_come_back(void **state)
 {
     for (size_t i = 0; i < ROOM; i++) {
@@ -174,7 +174,7 @@ static int spread_body(void *arg)
     return 0;
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void every_rank_gets_its_share(void **state)
 {
     all.payload_max = 0;
@@ -271,7 +271,7 @@ static int lost_body(void *arg)
     return 0;
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void jobs_of_a_lost_rank_fail(void **state)
 {
     all.payload_max = 0;
@@ -295,7 +295,7 @@ static int retried_body(void *arg)
     return 0;
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void jobs_of_a_lost_rank_are_begun_again_if_they_may(void **state)
 {
     all.payload_max = 0;
@@ -411,7 +411,7 @@ static int random_body(void *arg)
     return 0;
 }
 
-/* covers: A70 */
+/* covers: A67 */
 static void each_job_has_one_outcome(void **state)
 {
     all.payload_max = 1 << 20;

@@ -225,7 +225,7 @@ static int there_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void files_go_with_a_job_and_are_closed_after_it(void **state)
 {
     run_on_some(there_main);
@@ -250,7 +250,7 @@ static int bad_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void a_worker_without_room_fails_that_job(void **state)
 {
     run_on_workers(2, bad_main);
@@ -289,7 +289,7 @@ static int back_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void files_come_back_with_an_answer(void **state)
 {
     run_on_some(back_main);
@@ -326,7 +326,7 @@ static int no_room_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void a_program_without_room_fails_that_job(void **state)
 {
     run_on_workers(2, no_room_main);
@@ -366,7 +366,7 @@ static int sandbox_main(void *arg)
     return 0;
 }
 
-/* covers: A65 A67 */
+/* covers: A67 */
 static void a_job_in_a_sandbox_talks_as_well(void **state)
 {
     run_on_workers(2, sandbox_main);
@@ -402,7 +402,7 @@ static int liars_main(void *arg)
     return 0;
 }
 
-/* covers: A66 A67 */
+/* covers: A67 */
 static void a_hostile_worker_leaves_no_fd_here(void **state)
 {
     run_on_workers(2, liars_main);

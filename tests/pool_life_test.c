@@ -121,7 +121,7 @@ static int spare_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void a_spare_takes_the_place_of_a_lost_worker(void **state)
 {
     CHECK_INT(run_with(spare_main), 0);
@@ -161,7 +161,7 @@ static int init_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void init_jobs_run_before_all_others(void **state)
 {
     CHECK_INT(run_with(init_main), 0);
@@ -266,7 +266,7 @@ static int worn_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void workers_are_replaced_after_so_many_jobs(void **state)
 {
     CHECK_INT(run_with(worn_main), 0);

@@ -201,7 +201,7 @@ static int cpu_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void processor_time_is_limited_for_each_job(void **state)
 {
     CHECK_INT(run_with(cpu_main), 0);
@@ -221,7 +221,7 @@ static int files_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void files_and_fds_are_limited(void **state)
 {
     CHECK_INT(run_with(files_main), 0);
@@ -253,7 +253,7 @@ static int sandbox_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void a_sandbox_forbids_and_tells(void **state)
 {
     if (TEST_SCALE > 1) {
@@ -346,7 +346,7 @@ static int memory_main(void *arg)
     return result < 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void memory_is_limited_or_refused(void **state)
 {
     const int is_refused = run_with(memory_main);

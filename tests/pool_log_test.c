@@ -148,7 +148,7 @@ static int lines_main(void *arg)
     return 0;
 }
 
-/* covers: A64 */
+/* covers: A67 */
 static void lines_come_in_order(void **state)
 {
     run_on_some(lines_main);
@@ -182,7 +182,7 @@ static int while_main(void *arg)
     return 0;
 }
 
-/* covers: A64 */
+/* covers: A67 */
 static void lines_and_progress_are_there_while_the_job_runs(void **state)
 {
     run_on_some(while_main);
@@ -233,7 +233,7 @@ static int bad_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void hostile_lines_are_cut_and_harmless(void **state)
 {
     run_on_workers(2, bad_main);
@@ -257,7 +257,7 @@ static int last_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void the_last_line_is_in_the_obituary(void **state)
 {
     run_on_workers(2, last_main);
@@ -280,7 +280,7 @@ static int last_of_many_main(void *arg)
     return 0;
 }
 
-/* covers: A64 */
+/* covers: A67 */
 static void the_last_progress_comes_with_the_answer(void **state)
 {
     run_on_some(last_of_many_main);

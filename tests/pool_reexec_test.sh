@@ -1,7 +1,7 @@
 # Programs that have threads before they need a zygote: it is the program executed anew, with the
 # same jobs, and main does not run again. Libraries that are loaded later.
 #   sh pool_reexec_test.sh SOURCE_DIR BUILD_DIR
-# covers: A64 A69
+# covers: A67
 
 set -eu
 source=$(cd "$1" && pwd)

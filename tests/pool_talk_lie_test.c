@@ -66,7 +66,7 @@ static int lies_main(void *arg)
     return 0;
 }
 
-/* covers: A66 A67 */
+/* covers: A67 */
 static void questions_that_cannot_be_end_the_worker(void **state)
 {
     run_on_workers(2, lies_main);

@@ -200,7 +200,7 @@ static int produce_main(void *arg)
     return 0;
 }
 
-/* covers: A64 A65 */
+/* covers: A67 */
 static void results_are_streamed_from_a_job(void **state)
 {
     run_on_some(produce_main);
@@ -226,7 +226,7 @@ static int consume_main(void *arg)
     return 0;
 }
 
-/* covers: A64 A65 */
+/* covers: A67 */
 static void a_job_receives_items_of_all_sizes(void **state)
 {
     run_on_some(consume_main);
@@ -280,7 +280,7 @@ static int pipeline_main(void *arg)
     return 0;
 }
 
-/* covers: A64 */
+/* covers: A67 */
 static void three_jobs_in_three_processes_are_a_pipeline(void **state)
 {
     run_on_some(pipeline_main);
@@ -306,7 +306,7 @@ static int home_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void an_item_in_the_workers_memory_is_not_copied(void **state)
 {
     run_on_workers(2, home_main);
@@ -372,7 +372,7 @@ static int pressure_main(void *arg)
     return 0;
 }
 
-/* covers: A64 */
+/* covers: A67 */
 static void a_job_waits_while_the_channel_is_full(void **state)
 {
     run_on_some(pressure_main);
@@ -440,7 +440,7 @@ static int cancelled_main(void *arg)
     return 0;
 }
 
-/* covers: A64 A66 */
+/* covers: A67 */
 static void a_cancelled_job_leaves_its_channels(void **state)
 {
     run_on_some(cancelled_main);
@@ -486,7 +486,7 @@ static int grace_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void a_job_in_its_grace_is_not_kept_waiting(void **state)
 {
     run_on_some(grace_main);
@@ -509,7 +509,7 @@ static int killed_main(void *arg)
     return 0;
 }
 
-/* covers: A66 A67 */
+/* covers: A67 */
 static void so_does_one_whose_worker_dies(void **state)
 {
     run_on_some(killed_main);
@@ -595,7 +595,7 @@ static int random_main(void *arg)
     return 0;
 }
 
-/* covers: A66 A67 */
+/* covers: A67 */
 static void items_are_whole_and_in_order_whenever_the_worker_dies(void **state)
 {
     run_on_workers(2, random_main);
@@ -729,7 +729,7 @@ static int hoard_main(void *arg)
     return 0;
 }
 
-/* covers: A65 */
+/* covers: A67 */
 static void no_job_waits_for_items_to_be_released(void **state)
 {
     run_on_workers(2, hoard_main);

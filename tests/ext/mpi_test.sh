@@ -1,5 +1,5 @@
 # sh mpi_test.sh SOURCE_DIR BUILD_DIR: clusters under mpirun, here with several ranks on one machine.
-# covers: A70
+# covers: A67
 
 build=$2
 jobs=$build/tests/mpi_jobs

@@ -102,7 +102,7 @@ static int scarce_main(void *arg)
     return 0;
 }
 
-/* covers: A66 */
+/* covers: A67 */
 static void jobs_are_told_that_there_is_no_memory(void **state)
 {
     run_on_workers(2, scarce_main);
