@@ -75,7 +75,8 @@ void skua_job_commit_input(skua_reply *reply, size_t bytes);
 
 /* Fail with a text: `return skua_job_fail(reply, -EINVAL, "line %d: no number", line);` The caller
    gets `code` (< 0, which is what this returns) and the text as its error's message. Texts are cut
-   at 255 bytes. An answer that was committed is delivered as well. */
+   at 255 bytes, and control characters become '?'. An answer that was committed is delivered as
+   well. */
 int skua_job_fail(skua_reply *reply, int code, const char *format, ...) SKUA_PRINTF(3, 4)
     SKUA_MUST_CHECK;
 

@@ -122,7 +122,8 @@ enum { SKUA_POOL_CHANNELS_MAX = 8, SKUA_POOL_FDS_MAX = 8 };
 typedef struct skua_call_opts {
     int priority;      /* -4 to 3: a higher one is begun first */
     uint32_t attempts; /* > 1: the job may be begun again when its worker dies in it, so often in
-                          all. For jobs that do no harm twice */
+                          all. For jobs that do no harm twice; of an in_buf it sees what the one
+                          that died has made of it */
     int64_t grace_ns; /* after a cancel or the deadline: how long skua_job_stopping() says so before
                           the worker is killed */
     skua_buf *in_buf; /* the input is this buffer, and the pool's from now on; `in` is ignored */
@@ -140,7 +141,8 @@ typedef struct skua_call_opts {
 /* Run the job on `in` in a worker process and wait for its answer. Jobs of one priority are begun
    first come, first served. Returns the job's status with the answer in *out (also when the status
    is < 0: a job may fail and still answer); otherwise *out is empty and the result is
-     -EOWNERDEAD  the worker died in this very job, or the zygote died and all workers with it
+     -EOWNERDEAD  the worker died in this very job; or the zygote died and all workers with it; or
+                  nine workers died before they had begun it
      -EDQUOT      likewise, by a limit of the pool; the message names it
      -EPROTO      the worker wrote nonsense into the memory it shares with us, and was killed
      -ETIMEDOUT   the deadline passed (a job that had started was killed with its worker)
@@ -165,7 +167,7 @@ int skua_pool_call_with(skua_pool *pool, const skua_job *job, skua_bytes in,
    take like any other, and which a cancel ends. Its status is what skua_pool_call() would have
    returned; *out (which may be NULL) is written before the task ends and must stay until then. `in`
    is copied, `opts` (which may be NULL) as well. *task is an owned reference; NULL: nobody will
-   ask. While it waits a job holds some 512 bytes and no stack. Returns 0, -EAGAIN (queue_max, or
+   ask. While it waits a job holds some 700 bytes and no stack. Returns 0, -EAGAIN (queue_max, or
    the runtime's max_tasks), -EMSGSIZE, -EINVAL, -EPERM (a foreign thread), -ENOMEM, -ESHUTDOWN;
    then nothing was begun, and in_buf is still the caller's.
    Call from: a task of the pool's runtime. Never switches. */

@@ -497,11 +497,11 @@ static void copy_text(struct skua__call *call, const char *bytes, size_t length)
     call->text = skua__alloc(length + 1);
     if (call->text != NULL) {
         memcpy(call->text, bytes, length);
+        skua__talk_make_harmless(call->text);
     }
 }
 
-/* The oldest request is answered. */
-/* False: the worker has lied about what came with the answer. */
+/* The oldest request is answered. False: the worker has lied about what came with the answer. */
 static bool take_answer(struct skua__process *process, const struct skua__response *response,
                         struct skua__after *after)
 {

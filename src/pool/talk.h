@@ -132,6 +132,10 @@ void skua__talk_stop(struct skua__process *process, struct skua__call *call);
    answers, and when the process is dead. */
 void skua__talk_look(struct skua__process *process);
 
+/* Text of a worker's, with its final 0: control characters become question marks, so that it may be
+   printed on a terminal. */
+void skua__talk_make_harmless(char *line);
+
 /* The last line that the job wrote, made harmless; false: none. The process is dead. */
 bool skua__talk_last_line(const struct skua__process *process, uint64_t ticket,
                           char text[SKUA__TEXT_BYTES]);

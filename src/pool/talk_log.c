@@ -45,16 +45,21 @@ static size_t control_bytes(const unsigned char *text)
     return (text[0] < ' ' && text[0] != '\t') || text[0] == 0x7F;
 }
 
-/* (G1) */
-static void make_harmless(char line[SKUA__TEXT_BYTES])
+void skua__talk_make_harmless(char *line)
 {
-    line[SKUA__TEXT_BYTES - 1] = '\0';
     unsigned char *text = (unsigned char *)line;
     while (*text != '\0') {
         const size_t bytes = control_bytes(text);
         memset(text, '?', bytes);
         text += bytes > 0 ? bytes : 1;
     }
+}
+
+/* (G1) */
+static void make_harmless(char line[SKUA__TEXT_BYTES])
+{
+    line[SKUA__TEXT_BYTES - 1] = '\0';
+    skua__talk_make_harmless(line);
 }
 
 void skua__talk_look(struct skua__process *process)
