@@ -26,7 +26,7 @@ cluster()
 {
     ranks=$1
     shift
-    timeout -k 5 100 mpirun --oversubscribe --bind-to none --mca btl self,vader \
+    timeout -k 5 "${limit_s:-100}" mpirun --oversubscribe --bind-to none --mca btl self,vader \
         -n "$ranks" "$@" >"$out/text" 2>&1 </dev/null
     code=$?
 }
@@ -56,13 +56,15 @@ grep -q 'rank 2' "$out/text" || fail 'a killed rank is not named'
 [ $(($(date +%s) - from)) -le 15 ] || fail 'a killed rank: the end took too long'
 
 # A rank stands still: jobs end by their deadlines, and it is given up in the end.
+# The launcher has to end what stands still; now and then it crashes over that, or waits for ever.
 export SKUA_CLUSTER_PATIENCE_MS=1000
+limit_s=20
 cluster 4 "$jobs" stop
 grep -q '^ok stop on 4 ranks' "$out/text" || fail "a stopped rank: exit code $code"
 grep -q 'rank 1 (.*) of the cluster is lost' "$out/text" || fail 'a stopped rank is not named'
 cluster 4 "$jobs" retry
 grep -q '^ok retry on 4 ranks' "$out/text" || fail "retries: exit code $code"
-unset SKUA_CLUSTER_PATIENCE_MS
+unset SKUA_CLUSTER_PATIENCE_MS limit_s
 
 # Another program on one of the ranks.
 if timeout -k 5 60 mpirun --oversubscribe --mca btl self,vader -n 1 "$jobs" spread : \
