@@ -22,7 +22,8 @@ math(EXPR script_timeout "300 * ${time_scale}") # they run many programs, and co
 # Those that take longest are begun first, else one core would wait for the last of them.
 set(long_tests explore_plants explore_park_model explore_fork_model wordfreq_compare wordfreq_kill
     par_test sched_stress sort_test chan_ends_test chan_test patterns_test explore_chan_model
-    explore_wheel_model runtime_test pool_death_test fairness_test)
+    explore_wheel_model runtime_test pool_death_test fairness_test mpi_test pgzip_test thumbs_test
+    pool_ring_stress bench_test)
 
 # skua_ctest(<name> <label> <timeout> <command...>)
 function(skua_ctest name label timeout)
