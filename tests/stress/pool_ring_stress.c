@@ -1,4 +1,4 @@
-/* The parent's end of the wire against random inputs, half of which begin as a run of a well-behaved
+/* The parent's end of the wire against random inputs, half of which begin as a run of an orderly
    pool: a million (SKUA_FUZZ_INPUTS), in short runs fewer of them where a sanitizer slows it down;
    the thread sanitizer has nothing to see here. The same driver is an entry for libFuzzer:
    tests/fuzz. */
