@@ -26,9 +26,16 @@ static void complain(struct run *run, const char *path, const char *text)
     fprintf(stderr, "pgzip: %s: %s\n", path != NULL ? path : "standard input", text);
 }
 
+/* A program that is to end refuses what is new (-ESHUTDOWN), and cancels what is there. */
+static int settled(int status)
+{
+    return status == -ESHUTDOWN ? -ECANCELED : status;
+}
+
 /* Complain of a status, unless it only says that the program is to end. Returns it. */
 static int complain_of(struct run *run, const char *path, int status)
 {
+    status = settled(status);
     if (status != -ECANCELED) {
         complain(run, path, skua_error_text(status));
     }
@@ -86,7 +93,7 @@ static int add_member(struct run *run, const struct input *input, const struct o
         .modified = with_name && seconds > 0 && seconds <= UINT32_MAX ? (uint32_t)seconds : 0,
     };
     struct failure failure;
-    int status = compress_member(&member, &failure);
+    int status = settled(compress_member(&member, &failure));
     if (status < 0 && status != -ECANCELED) {
         const char *to = output->path != NULL ? output->path : "standard output";
         complain(run, failure.place == FAILED_WRITING ? to : input->path, failure.text);
@@ -224,10 +231,9 @@ int compress_files(void *arg)
         block_pool_opts(&settings->level, settings->block_bytes, settings->processes);
     int status = skua_pool_create(&run->pool, &opts);
     if (status < 0) {
-        complain(run, "worker processes", skua_error_text(status));
-        return status;
+        return complain_of(run, "worker processes", status);
     }
-    status = compress_in_pool(run);
+    status = settled(compress_in_pool(run));
     skua_pool_destroy(run->pool);
     return status == -ECANCELED ? status : 0; /* all else was told */
 }

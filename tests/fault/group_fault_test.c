@@ -176,7 +176,8 @@ static int limited_body(void *arg)
     CHECK_INT(status, -EAGAIN);
     CHECK_INT(spawned, 3); /* and the main task */
     skua_group_cancel(&group);
-    CHECK_INT(skua_group_spawn(&group, never_called, NULL), -EAGAIN);
+    status = skua_group_spawn(&group, never_called, NULL);
+    CHECK(status == -EAGAIN || status == -ECANCELED); /* some may have ended by now */
     CHECK_INT(skua_group_close(&group, 0), 0);
     CHECK_INT(cancelled, spawned);
     skua_group_open(&group, SKUA_FAIL_FAST, SKUA_FOREVER);
