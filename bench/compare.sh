@@ -198,9 +198,13 @@ build_skua() {
     programs=$(printf '%s' "$competitors" | awk '$1 == "Skua" { print $2 }' | sort -u)
     programs="$programs bench_io_skua"
     cmake -S "$project" -B "$skua" -DCMAKE_BUILD_TYPE=Release -DSKUA_BUILD_BENCH=ON >"$work/skua.log" 2>&1 &&
-        cmake --build "$skua" -j "$(nproc)" --target $programs >>"$work/skua.log" 2>&1 && return
-    tail -n 20 "$work/skua.log" >&2
-    die 'Skua does not build'
+        cmake --build "$skua" -j "$(nproc)" --target $programs >>"$work/skua.log" 2>&1 || {
+        tail -n 20 "$work/skua.log" >&2
+        die 'Skua does not build'
+    }
+    # What its programs load under mpirun; without Open MPI there is no such target, and no such row.
+    cmake --build "$skua" -j "$(nproc)" --target skua_mpi >>"$work/skua.log" 2>&1 || :
+    export LD_LIBRARY_PATH="$skua${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
 # build_peer NAME COMMAND...: the command leaves the program in $peers/NAME.
