@@ -61,10 +61,10 @@ static const int64_t SILENCE_NS = SKUA_SEC(10);
 /* How far the thread is. */
 enum { STARTING, STARTED, WORKING, ENDING, FAILED };
 
-struct skua__packet {
+struct skua__bundle {
     struct skua__parcel parcel;
     struct skua__link link;
-    struct skua__packet *next; /* kept ones */
+    struct skua__bundle *next; /* kept ones */
     struct skua__peer *peer;
     uint32_t bytes;
     _Alignas(16) char data[SKUA_CLUSTER_PACKET_MAX];
@@ -104,7 +104,7 @@ bool skua__cluster_is_lost(const struct skua__cluster *cluster, uint32_t rank)
 /* --- posting ---------------------------------------------------------------------------------- */
 
 /* (K) A packet with room for so many bytes, or NULL. */
-static struct skua__packet *packet_with_room(struct skua__cluster *cluster, struct skua__peer *peer,
+static struct skua__bundle *packet_with_room(struct skua__cluster *cluster, struct skua__peer *peer,
                                              size_t bytes)
 {
     if (peer->open != NULL && peer->open->bytes + bytes > sizeof peer->open->data) {
@@ -114,7 +114,7 @@ static struct skua__packet *packet_with_room(struct skua__cluster *cluster, stru
     if (peer->open != NULL) {
         return peer->open;
     }
-    struct skua__packet *packet = cluster->kept;
+    struct skua__bundle *packet = cluster->kept;
     if (packet != NULL) {
         cluster->kept = packet->next;
         cluster->kept_count--;
@@ -149,7 +149,7 @@ int skua__cluster_post(struct skua__cluster *cluster, uint32_t to, enum skua__re
         unlock(cluster);
         return -EOWNERDEAD;
     }
-    struct skua__packet *packet = packet_with_room(cluster, peer, aligned(record.bytes));
+    struct skua__bundle *packet = packet_with_room(cluster, peer, aligned(record.bytes));
     if (packet != NULL) {
         char *at = packet->data + packet->bytes;
         memcpy(at, &record, sizeof record);
@@ -193,7 +193,7 @@ void skua__cluster_ring(struct skua__cluster *cluster)
 
 static void end_packet(struct skua__cluster *cluster, struct skua__parcel *parcel)
 {
-    struct skua__packet *packet = SKUA_CONTAINER(parcel, struct skua__packet, parcel);
+    struct skua__bundle *packet = SKUA_CONTAINER(parcel, struct skua__bundle, parcel);
     lock(cluster);
     bool is_kept = cluster->kept_count < PACKETS_KEPT;
     if (is_kept) {
@@ -256,7 +256,7 @@ static void note_sending(struct skua__cluster *cluster, struct skua__parcel *par
     count_message(peer);
 }
 
-static void send_packet(struct skua__cluster *cluster, struct skua__packet *packet)
+static void send_packet(struct skua__cluster *cluster, struct skua__bundle *packet)
 {
     struct skua__peer *peer = packet->peer;
     uint32_t to = (uint32_t)(peer - cluster->peers);
@@ -288,7 +288,7 @@ static bool send_packets(struct skua__cluster *cluster)
         }
         struct skua__link *link;
         while ((link = skua__list_pop_front(&packets)) != NULL) {
-            send_packet(cluster, SKUA_CONTAINER(link, struct skua__packet, link));
+            send_packet(cluster, SKUA_CONTAINER(link, struct skua__bundle, link));
             has_sent = true;
         }
     }
@@ -724,7 +724,7 @@ static void drop_the_rest(struct skua__cluster *cluster)
         struct skua__peer *peer = &cluster->peers[rank];
         skua__free(peer->open);
         while ((link = skua__list_pop_front(&peer->full)) != NULL) {
-            skua__free(SKUA_CONTAINER(link, struct skua__packet, link));
+            skua__free(SKUA_CONTAINER(link, struct skua__bundle, link));
         }
     }
 }
@@ -738,7 +738,7 @@ void skua__cluster_end(struct skua__cluster *cluster, int code)
     pthread_join(cluster->thread, NULL);
     drop_the_rest(cluster);
     while (cluster->kept != NULL) {
-        struct skua__packet *packet = cluster->kept;
+        struct skua__bundle *packet = cluster->kept;
         cluster->kept = packet->next;
         skua__free(packet);
     }

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 struct skua__cluster;
-struct skua__packet;
+struct skua__bundle;
 
 /* What is under way in the transport; the token of its event. */
 struct skua__parcel {
@@ -70,7 +70,7 @@ struct skua__cluster_user {
 struct skua__peer {
     struct skua__link dirty;   /* (K) in cluster->dirty while there is something to send */
     struct skua__list full;    /* (K) packets */
-    struct skua__packet *open; /* (K) the one that is being filled, or NULL */
+    struct skua__bundle *open; /* (K) the one that is being filled, or NULL */
     _Atomic bool is_lost;      /* set once, by the thread */
     int64_t sent_ns;           /* the last packet */
     uint32_t missed;           /* looks since it was heard while it owed something */
@@ -82,7 +82,7 @@ struct skua__cluster {
     /* (K) */
     struct skua__list dirty;
     struct skua__list fetches; /* new ones */
-    struct skua__packet *kept; /* packets without use */
+    struct skua__bundle *kept; /* packets without use */
     uint32_t kept_count;
     /* Any thread. */
     _Atomic uint32_t bell; /* counts what was posted; the thread sleeps on it */

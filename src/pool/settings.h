@@ -22,7 +22,7 @@ struct skua__settings {
     int32_t nice;
     uint64_t payload_max;
     skua_pool_limits limits;
-    uint32_t cores;       /* this and the next: how long workers spin: pool/ring.h */
+    uint32_t cores; /* this and the next: how long workers spin: pool/ring.h */
     uint32_t spinners;
     uint32_t binding;     /* enum skua_pool_binding */
     uint32_t place_count; /* 0: unbound */

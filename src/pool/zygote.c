@@ -425,8 +425,7 @@ static int connect_at_once(void)
     if (is_child_of_zygote || skua__forked() || pthread_mutex_trylock(&mutex) != 0) {
         return -EAGAIN;
     }
-    const bool is_there =
-        zygote.pid != 0 && zygote.owner == getpid() && !is_dead();
+    const bool is_there = zygote.pid != 0 && zygote.owner == getpid() && !is_dead();
     int result = is_there ? connect_to(zygote.master) : -EAGAIN;
     pthread_mutex_unlock(&mutex);
     return result;

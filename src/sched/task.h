@@ -19,7 +19,7 @@ enum {
     SKUA__TASK_KEEP_FPENV = SKUA__SCOPE_TASK_BITS << 2,
     SKUA__TASK_ROOMY = SKUA__SCOPE_TASK_BITS << 3, /* it is a skua__roomy_task */
     SKUA__TASK_ARG_ALLOCATED = SKUA__SCOPE_TASK_BITS << 4,
-    SKUA__TASK_HELD = SKUA__SCOPE_TASK_BITS << 5, /* it waits to be let go; sched/held.h */
+    SKUA__TASK_HELD = SKUA__SCOPE_TASK_BITS << 5,   /* it waits to be let go; sched/held.h */
     SKUA__TASK_MEMBER = SKUA__SCOPE_TASK_BITS << 8, /* of a group, and roomy; sched/member.h */
 };
 
