@@ -65,12 +65,12 @@ static int meet_spinning(void *arg)
 /* The spawner does not suspend: a parked worker must come. */
 static int meet_body(void *arg)
 {
-    for (int i = 0; i < ROUNDS / 10; i++) {
+    for (int i = 0; i < ROUNDS / 40; i++) {
         gate here = 0;
         skua_task *other = spawn(meet_spinning, &here);
         meet_spinning(&here);
         CHECK_INT(finish(other), 0);
-        CHECK_INT(skua_sleep(skua_after(SKUA_US(i % 300))), 0); /* they park again, or nearly */
+        CHECK_INT(skua_sleep(skua_after(SKUA_US(6 * i % 300))), 0); /* they park again, or nearly */
     }
     return 0;
 }
@@ -189,7 +189,7 @@ static int start_spawners(void *arg)
 
 static void launches_that_meet_the_end_are_cancelled(void **state)
 {
-    for (int i = 0; i < ROUNDS / 20; i++) {
+    for (int i = 0; i < ROUNDS / 40; i++) {
         gate refused = 0;
         run_on_with(1 + (uint32_t)i % 4, start_spawners, &refused);
         CHECK_INT(atomic_load(&refused), 4);
