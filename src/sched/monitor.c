@@ -408,7 +408,9 @@ void *skua__monitor_main(void *arg)
             stay_away(runtime, bell);
             continue;
         }
-        bool are_idle = all_are_parked(runtime);
+        /* Who has just woken somebody is not through with it: that may be late, and the look for a
+           deadlock is not repeated. */
+        bool are_idle = all_are_parked(runtime) && skua__load(&runtime->outsiders, relaxed) == 0;
         view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
         if (view.idle_periods == IDLE_PERIODS_MAX) {
             skua__report_deadlock(runtime);
