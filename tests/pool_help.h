@@ -207,7 +207,8 @@ static inline int end_call(struct call *call)
     return result;
 }
 
-/* What /proc says of the process: the letter of its state, and its parent. False: it is not there. */
+/* What /proc says of the process: the letter of its state, and its parent. False: it is not
+   there. */
 static inline bool read_stat(pid_t pid, char *state, pid_t *parent)
 {
     char path[64], line[512];
@@ -251,7 +252,8 @@ static inline bool is_alive(pid_t pid)
     return parent_of(pid) != 0;
 }
 
-/* "Soon" is when a busy machine comes to it; the bound is there so that a failure names its line. */
+/* "Soon" is when a busy machine comes to it; the bound is there so that a failure names its
+   line. */
 enum { SOON_LOOKS = 3000, SOON_LOOK_MS = 10 };
 
 static inline bool is_gone_soon(pid_t pid)

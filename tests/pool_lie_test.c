@@ -83,8 +83,8 @@ static int lies_main(void *arg)
     skua_pool *pool = open_pool(2, 4096);
     for (const char *kind = "ibtkwlospTnx"; *kind != '\0'; kind++) {
         struct call call = {.pool = pool, .job = &liar_job, .in = bytes_of(kind, 1)};
-        /* On a worker of its own: what another job has answered there is not looked at any more once
-           a lie was seen, and the job that is the oldest then fails in the liar's stead. */
+        /* On a worker of its own: what another job has answered there is not looked at any more
+           once a lie was seen, and the job that is the oldest then fails in the liar's stead. */
         await_idle(pool, 2);
         start_call(&call);
         check_echo(pool, kind, 1); /* others do not notice */
