@@ -5,7 +5,7 @@
 
 /* --- much and many ---------------------------------------------------------------------------- */
 
-enum { MUCH_BYTES = 1000 * 1000, CONNECTIONS = 24, MESSAGES = 40 };
+enum { MUCH_BYTES = 1000 * 1000 / TEST_SCALE, CONNECTIONS = 24, MESSAGES = 40 / TEST_SCALE };
 
 struct much {
     skua_tls *tls;
@@ -161,7 +161,7 @@ static void many_connections_share_a_configuration(void **state)
 
 /* --- in pieces -------------------------------------------------------------------------------- */
 
-enum { CHOPPED_BYTES = 60000 };
+enum { CHOPPED_BYTES = 60000 / TEST_SCALE };
 
 /* An fd that moves a few bytes at a time. */
 struct chopped {
