@@ -136,7 +136,6 @@ static int spawn_fresh(void *arg)
     return 0;
 }
 
-/* covers: A12 A91 */
 static void a_dump_tells_what_has_not_started(void **state)
 {
     run_on(1, spawn_fresh);
