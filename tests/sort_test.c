@@ -296,7 +296,7 @@ static int cancel_body(void *arg)
         for (uint32_t k = 0; k < COUNT; k++) {
             one.items[k] = (uint32_t)(k * UINT64_C(7919) % COUNT);
         }
-        const skua_time end = skua_after(SKUA_MS(2 + (int64_t)(test_random(&random) % 200)));
+        const skua_time end = skua_after(SKUA_MS(2 + (int64_t)(test_random(&random) % 40)));
         CHECK_INT(skua_within(end, sort_slowly, &one), -ETIMEDOUT);
         for (uint32_t k = 0; k < COUNT; k++) {
             CHECK_INT(seen[one.items[k]]++, 0);
