@@ -204,7 +204,7 @@ static int tell_pid(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(tell_pid);
 
-enum { CHUNKED = 640, CHUNK = 32, CHUNKS_TRIED = 20 };
+enum { CHUNKED = 640, CHUNK = 32, CHUNKS_TRIED = 6 };
 
 /* How often the worker changes from one item to the next. */
 static int count_changes(skua_pool *pool)
