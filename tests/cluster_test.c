@@ -3,7 +3,7 @@
 #include "cluster_mock.h"
 #include "pool_help.h"
 
-#include "pool/cluster.h"
+#include "cluster/cluster.h"
 
 enum { RANKS = 3, EVERY_MS = 1 };
 

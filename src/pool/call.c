@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/job.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/director.h"
 #include "sched/runtime.h"

@@ -20,7 +20,7 @@
    and somebody (its caller, or a task of the pool) copies and comes back to send it. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 
 #include <errno.h>

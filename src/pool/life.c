@@ -14,7 +14,7 @@
 #include "base/panic.h"
 #include "pool/job.h"
 #include "pool/limits.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "pool/zygote.h"
 #include "sched/service.h"

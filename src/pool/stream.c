@@ -20,7 +20,7 @@
    The reader waits for one thing: the next item that it could give. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/service.h"
 

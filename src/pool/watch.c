@@ -1,6 +1,6 @@
 /* What a pool is doing, for display: numbers that are counted as it works, and those that are found
    by looking. */
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/service.h"
 

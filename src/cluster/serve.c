@@ -17,7 +17,7 @@
 
    Rejected: threads or tasks that wait for work (a task for each job costs less than the packet
    that brings it, and is cancelled like any other). */
-#include "pool/cluster.h"
+#include "cluster/cluster.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"

@@ -1,9 +1,9 @@
-/* pool/remote_lane.h: the lanes of rank 0's pools, and who leads the cluster. */
-#ifndef SKUA_POOL_REMOTE_LANE_H
-#define SKUA_POOL_REMOTE_LANE_H
+/* cluster/remote.h: the lanes of rank 0's pools, and who leads the cluster. */
+#ifndef SKUA_CLUSTER_REMOTE_H
+#define SKUA_CLUSTER_REMOTE_H
 
-#include "pool/cluster.h"
-#include "pool/remote.h"
+#include "cluster/cluster.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 
 enum skua__place_state {

@@ -1,4 +1,4 @@
-/* pool/remote.h: lanes of a pool that lead to other ranks of a cluster.
+/* pool/lane.h: who runs jobs of a pool besides its own processes.
 
    A lane takes calls that are bytes in and bytes out, as many as it has credits. Everything here is
    called under the pool's lock unless it says otherwise, and must not wait.
@@ -6,11 +6,18 @@
    A call that a lane has is RUNNING with `remote` set, and linked in remote->calls. Its input stays
    where it is (call->in, or its in_loan) until the call is answered or given back: so a transport
    may read it later, without the lock. */
-#ifndef SKUA_POOL_REMOTE_H
-#define SKUA_POOL_REMOTE_H
+#ifndef SKUA_POOL_LANE_H
+#define SKUA_POOL_LANE_H
 
-#include "pool/state.h"
+#include "base/list.h"
 
+#include <skua/pool.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct skua__after;
+struct skua__call;
+struct skua__loan;
 struct skua__remote;
 
 struct skua__remote_ops {
@@ -56,5 +63,26 @@ void skua__remote_answered(struct skua__remote *remote, struct skua__call *call,
    and else waits again. True: `after` is full; unlock before the next one. */
 bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
                        struct skua__after *after, const char *story);
+
+/* --- the room above --------------------------------------------------------------------------- */
+
+/* What the pool asks of the one who makes lanes. That is cluster/, a floor higher, which defines
+   this: a constant instead of something to register, so that a linker which takes the pool out of
+   the static library takes that as well. */
+struct skua__elsewhere {
+    /* A runtime starts, and the zygote was made, if there are jobs; there is no thread yet. May not
+       return. */
+    void (*begin)(void);
+    /* How many processes of a pool are this process's, of the `cores` that it may use. */
+    uint32_t (*share)(uint32_t cores);
+    /* The pool has started: give it lanes, if there are any for it. Returns 0 or -ENOMEM. */
+    int (*attach)(skua_pool *pool, const skua_pool_opts *opts);
+    /* The pool closes: the calls in its lanes end with -ESHUTDOWN, soon. The lock is not held. */
+    void (*stop)(const skua_pool *pool);
+    /* The pool, which has no calls in lanes any more, goes. The lock is not held. */
+    void (*detach)(skua_pool *pool);
+};
+
+extern const struct skua__elsewhere skua__elsewhere;
 
 #endif

@@ -1,8 +1,8 @@
-/* pool/cluster.h: the cluster that this process is part of, as pools see it. */
-#ifndef SKUA_POOL_CLUSTER_H
-#define SKUA_POOL_CLUSTER_H
+/* cluster/cluster.h: the cluster that this process is part of: rank 0 leads, the others serve. */
+#ifndef SKUA_CLUSTER_CLUSTER_H
+#define SKUA_CLUSTER_CLUSTER_H
 
-#include "pool/cluster_link.h"
+#include "cluster/link.h"
 
 #include <skua/cluster.h>
 
@@ -11,7 +11,7 @@
 /* What there is to say of this process in a HELLO. */
 void skua__cluster_introduce(struct skua__record_hello *hello);
 
-/* --- remote.c: rank 0 --- */
+/* --- lead.c: rank 0 --- */
 
 struct skua__lead;
 
@@ -46,7 +46,7 @@ void skua__lead_detach(skua_pool *pool);
    them. */
 uint32_t skua__lead_share(uint32_t cores);
 
-/* --- cluster_serve.c: the others --- */
+/* --- serve.c: the others --- */
 
 /* A rank at work. */
 struct skua__server;

@@ -8,7 +8,7 @@
         what comes late for an earlier pool is not taken for a later one's.
 
    The lock is held for some instructions at a time, and no other is taken under it. */
-#include "pool/remote_lane.h"
+#include "cluster/remote.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"

@@ -22,7 +22,7 @@
    Rejected: taking back what waits at a rank when others have nothing to do (a round trip more, for
    jobs that are short by the rule above); letting ranks steal from each other (the same, and rank 0
    would not know where a job is). */
-#include "pool/remote_lane.h"
+#include "cluster/remote.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"
