@@ -19,6 +19,9 @@
 
 #include "base/atomic.h"
 #include "base/panic.h"
+#include "cluster/lead.h"
+#include "cluster/link.h"
+#include "cluster/serve.h"
 #include "pool/job.h"
 #include "pool/lane.h"
 #include "pool/object.h"

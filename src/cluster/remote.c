@@ -1,15 +1,16 @@
-/* The lanes of a pool to the other ranks of a cluster.
+/* The other ranks of a cluster, as a pool of rank 0 sees them: what is in its lanes, and where.
 
        pool: post, revoke --(L)--> places <--(L)-- the cluster's thread: sends, is answered
 
    Invariants
-   (L1) A call that a lane has is in exactly one place, and its ticket names it; a place that is
+   (L1) A call that a remote has is in exactly one place, and its ticket names it; a place that is
         free or used again has another ticket.
    (L2) Only the cluster's thread ends calls that have left (SENT, STOPPING). It reads their input
         without the lock, since that stays until the end.
    (L3) A call whose caller has given up is answered when its grace is over, by the rank or by us,
         so that no deadline depends on another machine.
-   (L4) A lane's places are made once, for the most that it may ever have; credits are at most that.
+   (L4) A remote's places are made once, for the most that it may ever have; credits are at most
+        that.
 
    *How many jobs a rank has.* One for each of its processes, and as many more as keep them busy
    while an answer and the next job are on their way, which takes up to a millisecond: that many
@@ -28,6 +29,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "cluster/lead.h"
+#include "cluster/link.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +40,7 @@ enum {
     WORKERS_MAX = 1024,          /* of a pool */
     BATCH = 64,                  /* jobs that leave in one turn under the lock */
     AHEAD_MAX = 255,             /* jobs behind the one that runs, for each process */
-    PLACES_MAX = 2048,           /* of a lane, unless it has more than half as many processes */
+    PLACES_MAX = 2048,           /* of a remote, unless it has more than half as many processes */
     ROUND_TRIP_NS = 1000 * 1000, /* what they have to bridge */
     STORY_BYTES = 128,
     WEIGHT = 8, /* of what is known against what is new */
@@ -46,129 +49,129 @@ enum {
 /* Behind a job that takes so long nothing waits. */
 static const int64_t LONG_NS = SKUA_MS(50);
 
-static struct skua__lane *lane_of(struct skua__remote *remote)
+static struct skua__remote *remote_of(struct skua__lane *lane)
 {
-    return SKUA_CONTAINER(remote, struct skua__lane, remote);
+    return SKUA_CONTAINER(lane, struct skua__remote, lane);
 }
 
-/* (L) The thread is to look at the lane. The hint is set and cleared under the lock, and read
+/* (L) The thread is to look at the remote. The hint is set and cleared under the lock, and read
    without it. */
-static void note_work(struct skua__lane *lane)
+static void note_work(struct skua__remote *remote)
 {
-    struct skua__lanes *lanes = lane->lanes;
-    if (!lane->is_active) {
-        lane->is_active = true;
-        lane->next_active = lanes->active;
-        lanes->active = lane;
-        skua__store(&lanes->has_work, true, relaxed);
+    struct skua__remotes *remotes = remote->remotes;
+    if (!remote->is_active) {
+        remote->is_active = true;
+        remote->next_active = remotes->active;
+        remotes->active = remote;
+        skua__store(&remotes->has_work, true, relaxed);
     }
 }
 
 /* (L) */
-static struct skua__lane *next_active(struct skua__lanes *lanes)
+static struct skua__remote *next_active(struct skua__remotes *remotes)
 {
-    struct skua__lane *lane = lanes->active;
-    if (lane != NULL) {
-        lanes->active = lane->next_active;
-        lane->is_active = false;
+    struct skua__remote *remote = remotes->active;
+    if (remote != NULL) {
+        remotes->active = remote->next_active;
+        remote->is_active = false;
     } else {
-        skua__store(&lanes->has_work, false, relaxed);
+        skua__store(&remotes->has_work, false, relaxed);
     }
-    return lane;
+    return remote;
 }
 
 /* --- (L) places ------------------------------------------------------------------------------- */
 
-static uint32_t number_of(const struct skua__lane *lane, const struct skua__place *place)
+static uint32_t number_of(const struct skua__remote *remote, const struct skua__place *place)
 {
-    return (uint32_t)(place - lane->places);
+    return (uint32_t)(place - remote->places);
 }
 
-static struct skua__place *place_of(struct skua__lane *lane, uint64_t ticket)
+static struct skua__place *place_of(struct skua__remote *remote, uint64_t ticket)
 {
     uint32_t number = (uint32_t)ticket;
-    if (number >= lane->place_count || lane->places[number].ticket != ticket ||
-        lane->places[number].state == SKUA__PLACE_FREE) {
+    if (number >= remote->place_count || remote->places[number].ticket != ticket ||
+        remote->places[number].state == SKUA__PLACE_FREE) {
         return NULL;
     }
-    return &lane->places[number];
+    return &remote->places[number];
 }
 
-static void free_place(struct skua__lane *lane, struct skua__place *place)
+static void free_place(struct skua__remote *remote, struct skua__place *place)
 {
     if (place->state == SKUA__PLACE_STOPPING) {
-        lane->stopping--;
-        lane->lanes->stopping--;
+        remote->stopping--;
+        remote->remotes->stopping--;
     }
     place->state = SKUA__PLACE_FREE;
     place->call = NULL;
-    place->next = lane->free;
-    lane->free = number_of(lane, place);
+    place->next = remote->free;
+    remote->free = number_of(remote, place);
 }
 
-static void queue_place(struct skua__lane *lane, struct skua__place *place)
+static void queue_place(struct skua__remote *remote, struct skua__place *place)
 {
     place->next = SKUA__PLACE_NONE;
-    if (lane->first_posted == SKUA__PLACE_NONE) {
-        lane->first_posted = number_of(lane, place);
+    if (remote->first_posted == SKUA__PLACE_NONE) {
+        remote->first_posted = number_of(remote, place);
     } else {
-        lane->places[lane->last_posted].next = number_of(lane, place);
+        remote->places[remote->last_posted].next = number_of(remote, place);
     }
-    lane->last_posted = number_of(lane, place);
+    remote->last_posted = number_of(remote, place);
 }
 
 /* The next one that is to leave, out of the queue; or NULL. */
-static struct skua__place *next_posted(struct skua__lane *lane)
+static struct skua__place *next_posted(struct skua__remote *remote)
 {
-    while (lane->first_posted != SKUA__PLACE_NONE) {
-        struct skua__place *place = &lane->places[lane->first_posted];
-        lane->first_posted = place->next;
+    while (remote->first_posted != SKUA__PLACE_NONE) {
+        struct skua__place *place = &remote->places[remote->first_posted];
+        remote->first_posted = place->next;
         if (place->state == SKUA__PLACE_POSTED) {
             return place;
         }
-        free_place(lane, place); /* REVOKED */
+        free_place(remote, place); /* REVOKED */
     }
     return NULL;
 }
 
 /* --- (L) what the pool asks for --------------------------------------------------------------- */
 
-static void post(struct skua__remote *remote, struct skua__call *call)
+static void post(struct skua__lane *lane, struct skua__call *call)
 {
-    struct skua__lane *lane = lane_of(remote);
-    skua_require(lane->free != SKUA__PLACE_NONE); /* L4 */
-    struct skua__place *place = &lane->places[lane->free];
-    lane->free = place->next;
-    place->ticket = (skua__lead_serial(lane->lanes->lead) << 32) | number_of(lane, place);
+    struct skua__remote *remote = remote_of(lane);
+    skua_require(remote->free != SKUA__PLACE_NONE); /* L4 */
+    struct skua__place *place = &remote->places[remote->free];
+    remote->free = place->next;
+    place->ticket = (skua__lead_serial(remote->remotes->lead) << 32) | number_of(remote, place);
     place->state = SKUA__PLACE_POSTED;
     place->call = call;
     call->ticket = place->ticket;
-    queue_place(lane, place);
-    note_work(lane);
+    queue_place(remote, place);
+    note_work(remote);
 }
 
-static int revoke(struct skua__remote *remote, struct skua__call *call, int status)
+static bool revoke(struct skua__lane *lane, struct skua__call *call, int status)
 {
-    struct skua__lane *lane = lane_of(remote);
-    struct skua__place *place = place_of(lane, call->ticket);
+    struct skua__remote *remote = remote_of(lane);
+    struct skua__place *place = place_of(remote, call->ticket);
     skua_require(place != NULL && place->call == call);
     if (place->state == SKUA__PLACE_POSTED) {
         place->state = SKUA__PLACE_REVOKED;
         place->call = NULL;
-        return 1;
+        return true;
     }
     if (place->state == SKUA__PLACE_SENT) {
         place->state = SKUA__PLACE_STOPPING;
         place->must_cancel = true;
         place->status = status;
         place->due_ns = call->grace_ns > 0 ? skua__clock_real_ns() + call->grace_ns : 0;
-        lane->lanes->stopping++;
-        lane->due_ns =
-            lane->stopping++ == 0 || place->due_ns < lane->due_ns ? place->due_ns : lane->due_ns;
-        note_work(lane);
-        skua__cluster_ring(skua__lead_cluster(lane->lanes->lead));
+        remote->remotes->stopping++;
+        remote->due_ns = remote->stopping++ == 0 || place->due_ns < remote->due_ns ? place->due_ns
+                                                                                   : remote->due_ns;
+        note_work(remote);
+        skua__cluster_ring(skua__lead_cluster(remote->remotes->lead));
     }
-    return 0;
+    return false;
 }
 
 /* Without the lock. */
@@ -180,7 +183,7 @@ static void flush(void)
     }
 }
 
-static const struct skua__remote_ops operations = {post, revoke, flush};
+static const struct skua__lane_ops operations = {post, revoke, flush};
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
@@ -203,21 +206,22 @@ static int64_t left_ns(const struct skua__call *call)
 }
 
 /* (L) */
-static size_t take_departures(struct skua__lane *lane, struct departure departures[], size_t count)
+static size_t take_departures(struct skua__remote *remote, struct departure departures[],
+                              size_t count)
 {
     size_t taken = 0;
     struct skua__place *place;
-    while (taken < count && (place = next_posted(lane)) != NULL) {
+    while (taken < count && (place = next_posted(remote)) != NULL) {
         place->state = SKUA__PLACE_SENT;
-        lane->stats.sent++;
-        lane->stats.bytes_in += place->call->in.bytes;
+        remote->stats.sent++;
+        remote->stats.bytes_in += place->call->in.bytes;
         departures[taken++] = (struct departure){place->call, place->ticket, left_ns(place->call)};
     }
     return taken;
 }
 
 /* By L2. */
-static int send_job(const struct skua__lane *lane, const struct departure *departure)
+static int send_job(const struct skua__remote *remote, const struct departure *departure)
 {
     const struct skua__call *call = departure->call;
     const struct skua__record_job job = {
@@ -232,41 +236,42 @@ static int send_job(const struct skua__lane *lane, const struct departure *depar
         {&job, sizeof job},
         {input_of(call), call->in.bytes <= SKUA__EAGER_BYTES ? call->in.bytes : 0},
     };
-    return skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank, SKUA__RECORD_JOB,
-                              lane->lanes->number, departure->ticket, parts, SKUA_COUNT_OF(parts));
+    return skua__cluster_post(skua__lead_cluster(remote->remotes->lead), remote->rank,
+                              SKUA__RECORD_JOB, remote->remotes->number, departure->ticket, parts,
+                              SKUA_COUNT_OF(parts));
 }
 
 /* The call in the place ends with what we have. */
-static void end_here(struct skua__lane *lane, uint64_t ticket, int status)
+static void end_here(struct skua__remote *remote, uint64_t ticket, int status)
 {
-    skua_pool *pool = lane->lanes->pool;
+    skua_pool *pool = remote->remotes->pool;
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(pool);
-    struct skua__place *place = place_of(lane, ticket);
+    struct skua__place *place = place_of(remote, ticket);
     if (place != NULL && place->call != NULL) {
         struct skua__call *call = place->call;
-        free_place(lane, place);
-        lane->ended++;
-        lane->stats.failed++;
-        skua__remote_answered(&lane->remote, call, status, NULL, NULL, &after);
+        free_place(remote, place);
+        remote->ended++;
+        remote->stats.failed++;
+        skua__lane_answered(&remote->lane, call, status, NULL, NULL, &after);
     }
     skua__pool_unlock_after(pool, &after);
 }
 
-static bool send_posted(struct skua__lane *lane)
+static bool send_posted(struct skua__remote *remote)
 {
-    skua_pool *pool = lane->lanes->pool;
+    skua_pool *pool = remote->remotes->pool;
     struct departure departures[BATCH];
     bool has_sent = false;
     size_t count;
     do {
         skua__pool_lock(pool);
-        count = lane->is_lost ? 0 : take_departures(lane, departures, BATCH);
+        count = remote->is_lost ? 0 : take_departures(remote, departures, BATCH);
         skua__pool_unlock(pool);
         for (size_t i = 0; i < count; i++) {
-            if (send_job(lane, &departures[i]) == -ENOMEM) {
-                end_here(lane, departures[i].ticket, -ENOMEM);
+            if (send_job(remote, &departures[i]) == -ENOMEM) {
+                end_here(remote, departures[i].ticket, -ENOMEM);
             }
         }
         has_sent |= count > 0;
@@ -276,49 +281,49 @@ static bool send_posted(struct skua__lane *lane)
 
 /* --- those whose callers have given up -------------------------------------------------------- */
 
-static void cancel_there(const struct skua__lane *lane, uint64_t ticket)
+static void cancel_there(const struct skua__remote *remote, uint64_t ticket)
 {
     /* Without memory the job runs on there, and its answer is dropped. */
-    int status = skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank,
-                                    SKUA__RECORD_CANCEL, lane->lanes->number, ticket, NULL, 0);
+    int status = skua__cluster_post(skua__lead_cluster(remote->remotes->lead), remote->rank,
+                                    SKUA__RECORD_CANCEL, remote->remotes->number, ticket, NULL, 0);
     (void)status;
 }
 
 /* (L) The next place from `from` on that has to be seen to, and what is the earliest later on. */
-static struct skua__place *next_stopping(struct skua__lane *lane, uint32_t from, int64_t now_ns)
+static struct skua__place *next_stopping(struct skua__remote *remote, uint32_t from, int64_t now_ns)
 {
-    for (uint32_t i = from; i < lane->place_count; i++) {
-        struct skua__place *place = &lane->places[i];
+    for (uint32_t i = from; i < remote->place_count; i++) {
+        struct skua__place *place = &remote->places[i];
         if (place->state == SKUA__PLACE_STOPPING) {
             if (place->must_cancel || place->due_ns <= now_ns) {
                 return place;
             }
-            lane->due_ns = place->due_ns < lane->due_ns ? place->due_ns : lane->due_ns;
+            remote->due_ns = place->due_ns < remote->due_ns ? place->due_ns : remote->due_ns;
         }
     }
     return NULL;
 }
 
-static bool stop_overdue(struct skua__lane *lane, int64_t now_ns)
+static bool stop_overdue(struct skua__remote *remote, int64_t now_ns)
 {
-    skua_pool *pool = lane->lanes->pool;
+    skua_pool *pool = remote->remotes->pool;
     bool has_stopped = false;
     uint32_t from = 0;
     skua__pool_lock(pool);
-    lane->due_ns = SKUA__NEVER;
+    remote->due_ns = SKUA__NEVER;
     struct skua__place *place;
-    while ((place = next_stopping(lane, from, now_ns)) != NULL) {
+    while ((place = next_stopping(remote, from, now_ns)) != NULL) {
         uint64_t ticket = place->ticket;
         int status = place->status;
         bool must_cancel = place->must_cancel, is_due = place->due_ns <= now_ns;
         place->must_cancel = false;
-        from = number_of(lane, place) + is_due; /* or look at it again, for its moment */
+        from = number_of(remote, place) + is_due; /* or look at it again, for its moment */
         skua__pool_unlock(pool);
         if (must_cancel) {
-            cancel_there(lane, ticket);
+            cancel_there(remote, ticket);
         }
         if (is_due) {
-            end_here(lane, ticket, status);
+            end_here(remote, ticket, status);
         }
         has_stopped = true;
         skua__pool_lock(pool);
@@ -328,23 +333,23 @@ static bool stop_overdue(struct skua__lane *lane, int64_t now_ns)
 }
 
 /* The pool closes: nobody waits for other machines. */
-static bool stop_all(struct skua__lane *lane)
+static bool stop_all(struct skua__remote *remote)
 {
-    skua_pool *pool = lane->lanes->pool;
+    skua_pool *pool = remote->remotes->pool;
     bool has_stopped = false;
     for (;;) {
         skua__pool_lock(pool);
-        struct skua__link *first = skua__list_first(&lane->remote.calls);
+        struct skua__link *first = skua__list_first(&remote->lane.calls);
         struct skua__call *call =
             first != NULL ? SKUA_CONTAINER(first, struct skua__call, link) : NULL;
         uint64_t ticket = call != NULL ? call->ticket : 0;
-        struct skua__place *place = call != NULL ? place_of(lane, ticket) : NULL;
+        struct skua__place *place = call != NULL ? place_of(remote, ticket) : NULL;
         if (place != NULL && place->state == SKUA__PLACE_POSTED) {
-            int status = revoke(&lane->remote, call, -ESHUTDOWN);
-            skua_require(status == 1);
+            bool is_ours = revoke(&remote->lane, call, -ESHUTDOWN);
+            skua_require(is_ours);
             struct skua__after after;
             skua__after_init(&after);
-            skua__remote_answered(&lane->remote, call, -ESHUTDOWN, NULL, NULL, &after);
+            skua__lane_answered(&remote->lane, call, -ESHUTDOWN, NULL, NULL, &after);
             skua__pool_unlock_after(pool, &after);
             has_stopped = true;
             continue;
@@ -353,116 +358,117 @@ static bool stop_all(struct skua__lane *lane)
         if (place == NULL) {
             return has_stopped;
         }
-        end_here(lane, ticket, -ESHUTDOWN);
+        end_here(remote, ticket, -ESHUTDOWN);
         has_stopped = true;
     }
 }
 
-void skua__lanes_stop(struct skua__lanes *lanes)
+void skua__remotes_stop(struct skua__remotes *remotes)
 {
-    skua__pool_lock(lanes->pool);
-    skua__store(&lanes->is_closing, true, relaxed);
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
-        note_work(&lanes->lane[rank]);
+    skua__pool_lock(remotes->pool);
+    skua__store(&remotes->is_closing, true, relaxed);
+    for (uint32_t rank = 1; rank < remotes->count; rank++) {
+        note_work(&remotes->remote[rank]);
     }
-    skua__pool_unlock(lanes->pool);
-    skua__cluster_ring(skua__lead_cluster(lanes->lead));
+    skua__pool_unlock(remotes->pool);
+    skua__cluster_ring(skua__lead_cluster(remotes->lead));
 }
 
 /* --- the thread's turn ------------------------------------------------------------------------ */
 
-static bool look_at_lane(struct skua__lane *lane, int64_t now_ns)
+static bool look_at_remote(struct skua__remote *remote, int64_t now_ns)
 {
     bool has_moved = false;
-    if (skua__load(&lane->lanes->is_closing, relaxed)) {
-        has_moved = stop_all(lane);
+    if (skua__load(&remote->remotes->is_closing, relaxed)) {
+        has_moved = stop_all(remote);
     }
-    has_moved |= send_posted(lane);
-    return stop_overdue(lane, now_ns) || has_moved;
+    has_moved |= send_posted(remote);
+    return stop_overdue(remote, now_ns) || has_moved;
 }
 
 /* (L) Those whose moment has come are looked at as well. */
-static void note_overdue(struct skua__lanes *lanes, int64_t now_ns)
+static void note_overdue(struct skua__remotes *remotes, int64_t now_ns)
 {
-    for (uint32_t rank = 1; rank < lanes->count && lanes->stopping > 0; rank++) {
-        struct skua__lane *lane = &lanes->lane[rank];
-        if (lane->stopping > 0 && lane->due_ns <= now_ns) {
-            note_work(lane);
+    for (uint32_t rank = 1; rank < remotes->count && remotes->stopping > 0; rank++) {
+        struct skua__remote *remote = &remotes->remote[rank];
+        if (remote->stopping > 0 && remote->due_ns <= now_ns) {
+            note_work(remote);
         }
     }
 }
 
-bool skua__lanes_work(struct skua__lanes *lanes)
+bool skua__remotes_work(struct skua__remotes *remotes)
 {
     int64_t now_ns = skua__clock_real_ns();
-    bool is_due = skua__lanes_due_ns(lanes) <= now_ns;
-    if (!skua__load(&lanes->has_work, relaxed) && !is_due) {
+    bool is_due = skua__remotes_due_ns(remotes) <= now_ns;
+    if (!skua__load(&remotes->has_work, relaxed) && !is_due) {
         return false;
     }
     bool has_moved = false;
-    struct skua__lane *lane;
-    skua__pool_lock(lanes->pool);
-    note_overdue(lanes, now_ns);
-    while ((lane = next_active(lanes)) != NULL) {
-        skua__pool_unlock(lanes->pool);
-        has_moved |= look_at_lane(lane, now_ns);
-        skua__pool_lock(lanes->pool);
+    struct skua__remote *remote;
+    skua__pool_lock(remotes->pool);
+    note_overdue(remotes, now_ns);
+    while ((remote = next_active(remotes)) != NULL) {
+        skua__pool_unlock(remotes->pool);
+        has_moved |= look_at_remote(remote, now_ns);
+        skua__pool_lock(remotes->pool);
     }
-    skua__pool_unlock(lanes->pool);
+    skua__pool_unlock(remotes->pool);
     return has_moved;
 }
 
 /* (L) Something may come from there: answers, or word that it is open. */
-static bool lane_expects(const struct skua__lane *lane)
+static bool remote_expects(const struct skua__remote *remote)
 {
-    return !lane->is_lost && (lane->remote.load > 0 || lane->places == NULL);
+    return !remote->is_lost && (remote->lane.load > 0 || remote->places == NULL);
 }
 
-bool skua__lanes_expect(struct skua__lanes *lanes, uint32_t rank)
+bool skua__remotes_expect(struct skua__remotes *remotes, uint32_t rank)
 {
     uint32_t first = rank != 0 ? rank : 1;
-    uint32_t last = rank != 0 ? rank : lanes->count - 1;
+    uint32_t last = rank != 0 ? rank : remotes->count - 1;
     bool expects = false;
-    skua__pool_lock(lanes->pool);
+    skua__pool_lock(remotes->pool);
     for (uint32_t i = first; i <= last && !expects; i++) {
-        expects = lane_expects(&lanes->lane[i]);
+        expects = remote_expects(&remotes->remote[i]);
     }
-    skua__pool_unlock(lanes->pool);
+    skua__pool_unlock(remotes->pool);
     return expects;
 }
 
-int64_t skua__lanes_due_ns(struct skua__lanes *lanes)
+int64_t skua__remotes_due_ns(struct skua__remotes *remotes)
 {
     int64_t due = SKUA__NEVER;
-    skua__pool_lock(lanes->pool);
-    for (uint32_t i = 1; i < lanes->count && lanes->stopping > 0; i++) {
-        const struct skua__lane *lane = &lanes->lane[i];
-        due = lane->stopping > 0 && lane->due_ns < due ? lane->due_ns : due;
+    skua__pool_lock(remotes->pool);
+    for (uint32_t i = 1; i < remotes->count && remotes->stopping > 0; i++) {
+        const struct skua__remote *remote = &remotes->remote[i];
+        due = remote->stopping > 0 && remote->due_ns < due ? remote->due_ns : due;
     }
-    skua__pool_unlock(lanes->pool);
+    skua__pool_unlock(remotes->pool);
     return due;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* (L) How much the rank gets from now on. */
-static void adapt(struct skua__lane *lane, int64_t run_ns)
+static void adapt(struct skua__remote *remote, int64_t run_ns)
 {
     if (run_ns > 0) {
-        lane->run_ns = lane->run_ns == 0 ? run_ns : (lane->run_ns * (WEIGHT - 1) + run_ns) / WEIGHT;
+        remote->run_ns =
+            remote->run_ns == 0 ? run_ns : (remote->run_ns * (WEIGHT - 1) + run_ns) / WEIGHT;
     }
-    int64_t ahead = lane->run_ns == 0         ? 1
-                    : lane->run_ns >= LONG_NS ? 0
-                                              : 1 + ROUND_TRIP_NS / lane->run_ns;
+    int64_t ahead = remote->run_ns == 0         ? 1
+                    : remote->run_ns >= LONG_NS ? 0
+                                                : 1 + ROUND_TRIP_NS / remote->run_ns;
     ahead = ahead > AHEAD_MAX ? AHEAD_MAX : ahead;
-    uint32_t credits = lane->remote.workers * (1 + (uint32_t)ahead);
-    lane->remote.credits = credits < lane->place_count ? credits : lane->place_count;
+    uint32_t credits = remote->lane.workers * (1 + (uint32_t)ahead);
+    remote->lane.credits = credits < remote->place_count ? credits : remote->place_count;
 }
 
 /* An answer, as far as it has come. */
 struct arrival {
     struct skua__fetch fetch; /* of a large one */
-    struct skua__lane *lane;
+    struct skua__remote *remote;
     struct skua__record_answer head;
     char *text;   /* or NULL */
     char *memory; /* of the answer if it is long; else `inside` */
@@ -471,10 +477,10 @@ struct arrival {
     char inside[SKUA__OUT_INLINE_BYTES];
 };
 
-static void release_there(const struct skua__lane *lane, uint64_t ticket)
+static void release_there(const struct skua__remote *remote, uint64_t ticket)
 {
-    int status = skua__cluster_post(skua__lead_cluster(lane->lanes->lead), lane->rank,
-                                    SKUA__RECORD_DONE, lane->lanes->number, ticket, NULL, 0);
+    int status = skua__cluster_post(skua__lead_cluster(remote->remotes->lead), remote->rank,
+                                    SKUA__RECORD_DONE, remote->remotes->number, ticket, NULL, 0);
     (void)status;
 }
 
@@ -489,7 +495,7 @@ static struct skua__loan *loan_of(struct arrival *arrival, int *status)
         return NULL;
     }
     struct skua__loan *loan = skua__loan_make(
-        arrival->lane->lanes->pool, arrival->is_short ? SKUA__LOAN_SHORT : SKUA__LOAN_PRIVATE);
+        arrival->remote->remotes->pool, arrival->is_short ? SKUA__LOAN_SHORT : SKUA__LOAN_PRIVATE);
     if (loan == NULL) {
         *status = -ENOMEM;
         return NULL;
@@ -514,24 +520,24 @@ static int status_in(const struct skua__place *place, int status)
 /* All of it is here. */
 static void settle(struct arrival *arrival, uint64_t ticket)
 {
-    struct skua__lane *lane = arrival->lane;
-    skua_pool *pool = lane->lanes->pool;
+    struct skua__remote *remote = arrival->remote;
+    skua_pool *pool = remote->remotes->pool;
     struct skua__after after;
     skua__after_init(&after);
     skua__pool_lock(pool);
-    struct skua__place *place = place_of(lane, ticket);
+    struct skua__place *place = place_of(remote, ticket);
     if (place != NULL && place->call != NULL) {
         struct skua__call *call = place->call;
         int status = status_in(place, arrival->head.status);
-        free_place(lane, place);
-        lane->ended++;
-        lane->stats.answered++;
-        lane->stats.failed += status < 0;
-        lane->stats.bytes_out += arrival->head.bytes;
-        lane->stats.busy_ns = arrival->head.busy_ns;
-        adapt(lane, arrival->head.run_ns);
+        free_place(remote, place);
+        remote->ended++;
+        remote->stats.answered++;
+        remote->stats.failed += status < 0;
+        remote->stats.bytes_out += arrival->head.bytes;
+        remote->stats.busy_ns = arrival->head.busy_ns;
+        adapt(remote, arrival->head.run_ns);
         struct skua__loan *loan = loan_of(arrival, &status);
-        skua__remote_answered(&lane->remote, call, status, loan, arrival->text, &after);
+        skua__lane_answered(&remote->lane, call, status, loan, arrival->text, &after);
         arrival->text = NULL;
     }
     skua__pool_unlock_after(pool, &after);
@@ -546,7 +552,7 @@ static void on_dropped(struct skua__cluster *cluster, struct skua__fetch *fetch)
     struct arrival *arrival = SKUA_CONTAINER(fetch, struct arrival, fetch);
     skua__free(arrival->text);
     skua__free(arrival->memory);
-    skua__lanes_unref(arrival->lane->lanes);
+    skua__remotes_unref(arrival->remote->remotes);
     skua__free(arrival);
 }
 
@@ -554,32 +560,32 @@ static void on_arrived(struct skua__cluster *cluster, struct skua__fetch *fetch)
 {
     (void)cluster;
     struct arrival *arrival = SKUA_CONTAINER(fetch, struct arrival, fetch);
-    struct skua__lanes *lanes = arrival->lane->lanes;
-    release_there(arrival->lane, fetch->ticket);
-    if (skua__lanes_visit(lanes)) {
+    struct skua__remotes *remotes = arrival->remote->remotes;
+    release_there(arrival->remote, fetch->ticket);
+    if (skua__remotes_visit(remotes)) {
         settle(arrival, fetch->ticket);
-        skua__lanes_leave(lanes);
+        skua__remotes_leave(remotes);
     } else { /* the pool is gone */
         skua__free(arrival->text);
         skua__free(arrival->memory);
     }
-    skua__lanes_unref(lanes);
+    skua__remotes_unref(remotes);
     skua__free(arrival);
 }
 
 /* Does somebody wait for it? */
-static bool is_wanted(struct skua__lane *lane, uint64_t ticket)
+static bool is_wanted(struct skua__remote *remote, uint64_t ticket)
 {
-    skua__pool_lock(lane->lanes->pool);
-    const struct skua__place *place = place_of(lane, ticket);
+    skua__pool_lock(remote->remotes->pool);
+    const struct skua__place *place = place_of(remote, ticket);
     bool wanted = place != NULL && place->call != NULL;
-    skua__pool_unlock(lane->lanes->pool);
+    skua__pool_unlock(remote->remotes->pool);
     return wanted;
 }
 
 static bool fetch_answer(const struct arrival *start, uint64_t ticket)
 {
-    struct skua__lane *lane = start->lane;
+    struct skua__remote *remote = start->remote;
     struct arrival *arrival = skua__alloc(sizeof *arrival);
     char *memory = arrival != NULL ? skua__alloc_dirty(start->head.bytes) : NULL;
     if (memory == NULL) {
@@ -589,16 +595,16 @@ static bool fetch_answer(const struct arrival *start, uint64_t ticket)
     *arrival = *start;
     arrival->memory = memory;
     arrival->fetch = (struct skua__fetch){
-        .from = lane->rank,
-        .pool = lane->lanes->number,
+        .from = remote->rank,
+        .pool = remote->remotes->number,
         .ticket = ticket,
         .data = memory,
         .bytes = start->head.bytes,
         .arrived = on_arrived,
         .dropped = on_dropped,
     };
-    skua__lanes_ref(lane->lanes);
-    skua__cluster_fetch(skua__lead_cluster(lane->lanes->lead), &arrival->fetch);
+    skua__remotes_ref(remote->remotes);
+    skua__cluster_fetch(skua__lead_cluster(remote->remotes->lead), &arrival->fetch);
     return true;
 }
 
@@ -626,11 +632,12 @@ static char *copy_text(const char *text, size_t bytes)
     return copy;
 }
 
-bool skua__lanes_answer(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record)
+bool skua__remotes_answer(struct skua__remotes *remotes, uint32_t rank,
+                          const struct skua__record *record)
 {
-    struct skua__lane *lane = &lanes->lane[rank];
+    struct skua__remote *remote = &remotes->remote[rank];
     const struct skua__record_answer *head = skua__record_body(record, sizeof *head);
-    if (head == NULL || head->bytes > lanes->payload_max) {
+    if (head == NULL || head->bytes > remotes->payload_max) {
         return false;
     }
     const char *text = (const char *)(head + 1);
@@ -639,18 +646,18 @@ bool skua__lanes_answer(struct skua__lanes *lanes, uint32_t rank, const struct s
     if (head->text_bytes > left || (is_eager && head->bytes > left - head->text_bytes)) {
         return false;
     }
-    if (!is_wanted(lane, record->ticket)) {
+    if (!is_wanted(remote, record->ticket)) {
         if (!is_eager) {
-            release_there(lane, record->ticket);
+            release_there(remote, record->ticket);
         }
         return true;
     }
     struct arrival arrival = {
-        .lane = lane, .head = *head, .text = copy_text(text, head->text_bytes)};
+        .remote = remote, .head = *head, .text = copy_text(text, head->text_bytes)};
     if (is_eager) {
         take_small(&arrival, text + head->text_bytes, record->ticket);
     } else if (!fetch_answer(&arrival, record->ticket)) {
-        release_there(lane, record->ticket);
+        release_there(remote, record->ticket);
         settle(&arrival, record->ticket); /* without its memory: -ENOMEM */
     }
     return true;
@@ -658,37 +665,38 @@ bool skua__lanes_answer(struct skua__lanes *lanes, uint32_t rank, const struct s
 
 /* --- inputs ----------------------------------------------------------------------------------- */
 
-bool skua__lanes_piece(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record,
-                       const void **data)
+bool skua__remotes_piece(struct skua__remotes *remotes, uint32_t rank,
+                         const struct skua__record *record, const void **data)
 {
-    struct skua__lane *lane = &lanes->lane[rank];
+    struct skua__remote *remote = &remotes->remote[rank];
     const struct skua__record_pull *pull = skua__record_body(record, sizeof *pull);
     *data = NULL;
     bool is_sense = true;
-    skua__pool_lock(lanes->pool);
-    const struct skua__place *place = place_of(lane, record->ticket);
+    skua__pool_lock(remotes->pool);
+    const struct skua__place *place = place_of(remote, record->ticket);
     if (place != NULL && place->call != NULL) {
         const struct skua__call *call = place->call;
         is_sense = pull->offset <= call->in.bytes && pull->bytes <= call->in.bytes - pull->offset;
         *data = is_sense ? (const char *)input_of(call) + pull->offset : NULL;
     }
-    skua__pool_unlock(lanes->pool);
+    skua__pool_unlock(remotes->pool);
     return is_sense;
 }
 
-/* --- lanes come and go ------------------------------------------------------------------------ */
+/* --- remotes come and go ---------------------------------------------------------------------- */
 
-bool skua__lanes_opened(struct skua__lanes *lanes, uint32_t rank, const struct skua__record *record)
+bool skua__remotes_opened(struct skua__remotes *remotes, uint32_t rank,
+                          const struct skua__record *record)
 {
-    struct skua__lane *lane = &lanes->lane[rank];
+    struct skua__remote *remote = &remotes->remote[rank];
     const struct skua__record_opened *opened = skua__record_body(record, sizeof *opened);
-    if (opened == NULL || opened->workers > WORKERS_MAX || lane->places != NULL) {
+    if (opened == NULL || opened->workers > WORKERS_MAX || remote->places != NULL) {
         return false;
     }
     if (opened->status < 0) {
-        lane->is_lost = true;
+        remote->is_lost = true;
         skua__report("rank %u (%s) of the cluster has no processes for a pool: %s", rank,
-                     skua__lead_host(lanes->lead, rank), skua_error_text(opened->status));
+                     skua__lead_host(remotes->lead, rank), skua_error_text(opened->status));
         return true;
     }
     uint32_t count = opened->workers * (1 + AHEAD_MAX);
@@ -696,94 +704,95 @@ bool skua__lanes_opened(struct skua__lanes *lanes, uint32_t rank, const struct s
     count = count < count_max ? count : count_max;
     struct skua__place *places = skua__alloc(count * sizeof *places);
     if (places == NULL) {
-        lane->is_lost = true;
+        remote->is_lost = true;
         return true;
     }
     struct skua__after after;
     skua__after_init(&after);
-    skua__pool_lock(lanes->pool);
-    lane->places = places;
-    lane->place_count = count;
-    lane->free = SKUA__PLACE_NONE;
+    skua__pool_lock(remotes->pool);
+    remote->places = places;
+    remote->place_count = count;
+    remote->free = SKUA__PLACE_NONE;
     for (uint32_t i = count; i > 0; i--) {
-        free_place(lane, &places[i - 1]);
+        free_place(remote, &places[i - 1]);
     }
-    lane->remote.workers = lane->stats.workers = opened->workers;
-    adapt(lane, 0);
-    lane->is_attached = true;
-    skua__remote_attach(&lane->remote, &after);
-    skua__pool_unlock_after(lanes->pool, &after);
+    remote->lane.workers = remote->stats.workers = opened->workers;
+    adapt(remote, 0);
+    remote->is_attached = true;
+    skua__lane_attach(&remote->lane, &after);
+    skua__pool_unlock_after(remotes->pool, &after);
     return true;
 }
 
-/* (L) The next call that the lane had, which has begun for all that is known if it has left. */
-static struct skua__call *next_call(struct skua__lane *lane, bool *has_begun)
+/* (L) The next call that the remote had, which has begun for all that is known if it has left. */
+static struct skua__call *next_call(struct skua__remote *remote, bool *has_begun)
 {
-    struct skua__link *first = skua__list_first(&lane->remote.calls);
+    struct skua__link *first = skua__list_first(&remote->lane.calls);
     if (first == NULL) {
         return NULL;
     }
     struct skua__call *call = SKUA_CONTAINER(first, struct skua__call, link);
-    const struct skua__place *place = place_of(lane, call->ticket);
+    const struct skua__place *place = place_of(remote, call->ticket);
     *has_begun = place == NULL || place->state != SKUA__PLACE_POSTED;
     return call;
 }
 
-void skua__lanes_lost(struct skua__lanes *lanes, uint32_t rank)
+void skua__remotes_lost(struct skua__remotes *remotes, uint32_t rank)
 {
-    struct skua__lane *lane = &lanes->lane[rank];
+    struct skua__remote *remote = &remotes->remote[rank];
     char story[STORY_BYTES];
     snprintf(story, sizeof story, "rank %u (%s) of the cluster was lost", rank,
-             skua__lead_host(lanes->lead, rank));
+             skua__lead_host(remotes->lead, rank));
     struct skua__after after;
     skua__after_init(&after);
-    skua__pool_lock(lanes->pool);
-    lane->is_lost = true;
-    lane->stats.workers = lane->remote.workers = lane->remote.credits = 0;
-    lane->stats.lost += lane->remote.load;
+    skua__pool_lock(remotes->pool);
+    remote->is_lost = true;
+    remote->stats.workers = remote->lane.workers = remote->lane.credits = 0;
+    remote->stats.lost += remote->lane.load;
     struct skua__call *call;
     bool has_begun;
-    while ((call = next_call(lane, &has_begun)) != NULL) {
-        if (skua__remote_lost(&lane->remote, call, has_begun, &after, story)) {
-            skua__pool_unlock_after(lanes->pool, &after);
+    while ((call = next_call(remote, &has_begun)) != NULL) {
+        if (skua__lane_lost(&remote->lane, call, has_begun, &after, story)) {
+            skua__pool_unlock_after(remotes->pool, &after);
             skua__after_init(&after);
-            skua__pool_lock(lanes->pool);
+            skua__pool_lock(remotes->pool);
         }
     }
-    lane->first_posted = SKUA__PLACE_NONE;
-    lanes->stopping -= lane->stopping;
-    lane->stopping = 0;
-    lane->place_count = 0; /* whoever comes with a ticket finds nothing */
-    skua__pool_unlock_after(lanes->pool, &after);
+    remote->first_posted = SKUA__PLACE_NONE;
+    remotes->stopping -= remote->stopping;
+    remote->stopping = 0;
+    remote->place_count = 0; /* whoever comes with a ticket finds nothing */
+    skua__pool_unlock_after(remotes->pool, &after);
 }
 
-struct skua__lanes *skua__lanes_create(struct skua__lead *lead, skua_pool *pool, uint32_t count)
+struct skua__remotes *skua__remotes_create(struct skua__lead *lead, skua_pool *pool, uint32_t count)
 {
-    struct skua__lanes *lanes = skua__alloc(sizeof *lanes + count * sizeof lanes->lane[0]);
-    if (lanes == NULL) {
+    struct skua__remotes *remotes =
+        skua__alloc(sizeof *remotes + count * sizeof remotes->remote[0]);
+    if (remotes == NULL) {
         return NULL;
     }
-    lanes->lead = lead;
-    lanes->pool = pool;
-    lanes->count = count;
-    lanes->payload_max = pool->payload_max;
+    remotes->lead = lead;
+    remotes->pool = pool;
+    remotes->count = count;
+    remotes->payload_max = pool->payload_max;
     for (uint32_t rank = 1; rank < count; rank++) {
-        struct skua__lane *lane = &lanes->lane[rank];
-        lane->lanes = lanes;
-        lane->rank = rank;
-        lane->first_posted = lane->free = SKUA__PLACE_NONE;
-        lane->due_ns = SKUA__NEVER;
-        lane->remote.pool = pool;
-        lane->remote.ops = &operations;
-        skua__list_init(&lane->remote.calls);
+        struct skua__remote *remote = &remotes->remote[rank];
+        remote->remotes = remotes;
+        remote->rank = rank;
+        remote->first_posted = remote->free = SKUA__PLACE_NONE;
+        remote->due_ns = SKUA__NEVER;
+        remote->lane.pool = pool;
+        remote->lane.ops = &operations;
+        skua__list_init(&remote->lane.calls);
     }
-    return lanes;
+    return remotes;
 }
 
-void skua__lanes_free(struct skua__lanes *lanes)
+void skua__remotes_free(struct skua__remotes *remotes)
 {
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
-        skua__free(lanes->lane[rank].places);
+    for (uint32_t rank = 1; rank < remotes->count; rank++) {
+        skua__free(remotes->remote[rank].places);
     }
-    skua__free(lanes);
+    skua__free(remotes);
 }

@@ -3,9 +3,9 @@
    A lane takes calls that are bytes in and bytes out, as many as it has credits. Everything here is
    called under the pool's lock unless it says otherwise, and must not wait.
 
-   A call that a lane has is RUNNING with `remote` set, and linked in remote->calls. Its input stays
-   where it is (call->in, or its in_loan) until the call is answered or given back: so a transport
-   may read it later, without the lock. */
+   A call that a lane has is RUNNING with `lane` set, and linked in lane->calls. Its input stays
+   where it is (call->in, or its in_loan) until the call is answered or given back: so who owns the
+   lane may read it later, without the lock. */
 #ifndef SKUA_POOL_LANE_H
 #define SKUA_POOL_LANE_H
 
@@ -17,52 +17,69 @@
 
 struct skua__after;
 struct skua__call;
+struct skua__lane;
 struct skua__loan;
-struct skua__remote;
 
-struct skua__remote_ops {
-    /* Take the call; flush() follows soon. Cannot fail: a lane whose transport breaks gives its
-       calls back with skua__remote_lost(). */
-    void (*post)(struct skua__remote *remote, struct skua__call *call);
-    /* The caller has given up. 1: it had not left, and nobody will speak of it again. 0: it will be
-       answered in any case, and soon: with `status` if it was stopped in time. */
-    int (*revoke)(struct skua__remote *remote, struct skua__call *call, int status);
-    /* Send what was posted, to whichever rank. Called without the lock, by anybody, several at a
+struct skua__lane_ops {
+    /* Take the call; flush() follows soon. Cannot fail: a lane that breaks gives its calls back
+       with skua__lane_lost(). */
+    void (*post)(struct skua__lane *lane, struct skua__call *call);
+    /* The caller has given up. True: it had not left, and nobody will speak of it again. False: it
+       will be answered in any case, and soon: with `status` if it was stopped in time. */
+    bool (*revoke)(struct skua__lane *lane, struct skua__call *call, int status);
+    /* Send what was posted, in whichever lane. Called without the lock, by anybody, several at a
        time, perhaps after the pool is gone. */
     void (*flush)(void);
 };
 
-struct skua__remote {
-    struct skua__link link; /* in pool->remotes */
+struct skua__lane {
+    struct skua__link link; /* in pool->lanes */
     skua_pool *pool;
-    const struct skua__remote_ops *ops;
+    const struct skua__lane_ops *ops;
     struct skua__list calls;
     uint32_t workers; /* processes over there */
     uint32_t credits; /* calls that it may have at a time; 0: it is lost */
     uint32_t load;    /* calls that it has */
 };
 
-/* dispatch.c, all (L) */
+/* --- lane.c: what the pool asks --------------------------------------------------------------- */
+
+/* Give the call to the next lane that has room, or an idle process. False: there is none, or the
+   call is more than bytes. */
+bool skua__lanes_offer(skua_pool *pool, struct skua__call *call, bool is_idle_only,
+                       struct skua__after *after);
+
+/* Has some lane a process with nothing to do? */
+bool skua__lanes_have_idle(const skua_pool *pool);
+
+/* How many calls the lanes of the pool have, and may have at a time. */
+uint32_t skua__lanes_load(const skua_pool *pool);
+uint64_t skua__lanes_credits(const skua_pool *pool);
+
+/* The caller has given up. True: the call is NEW again. False: it will be answered, by revoke(). */
+bool skua__lane_take_back(struct skua__call *call, int status);
+
+/* --- lane.c: what a lane tells ---------------------------------------------------------------- */
 
 /* From now on the pool uses it; no more. */
-void skua__remote_attach(struct skua__remote *remote, struct skua__after *after);
-void skua__remote_detach(struct skua__remote *remote);
-
-/* How many calls the lanes of the pool may have at a time. */
-uint64_t skua__remote_credits(const skua_pool *pool);
-
-/* The lane has given the call up: revoke() has returned 1. */
-void skua__remote_withdraw(struct skua__call *call);
+void skua__lane_attach(struct skua__lane *lane, struct skua__after *after);
+void skua__lane_detach(struct skua__lane *lane);
 
 /* The call has ended there: `answer` (a PRIVATE or SHORT loan, or NULL) and `text` (of
    skua__alloc(), or NULL) are the call's from now on. */
-void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
-                           struct skua__loan *answer, char *text, struct skua__after *after);
+void skua__lane_answered(struct skua__lane *lane, struct skua__call *call, int status,
+                         struct skua__loan *answer, char *text, struct skua__after *after);
 
 /* The lane has lost the call: it fails with that story (or is begun again) if it may have begun,
    and else waits again. True: `after` is full; unlock before the next one. */
-bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
-                       struct skua__after *after, const char *story);
+bool skua__lane_lost(struct skua__lane *lane, struct skua__call *call, bool has_begun,
+                     struct skua__after *after, const char *story);
+
+/* --- watch.c: for a pool that runs what is in another one's lane ------------------------------ */
+
+/* How long jobs take in it at present (0: not known), and how long all of them took. It takes the
+   lock itself. */
+void skua__pool_times(skua_pool *pool, int64_t *run_ns, int64_t *busy_ns);
 
 /* --- the room above --------------------------------------------------------------------------- */
 

@@ -236,7 +236,7 @@ static void init_lists(skua_pool *pool)
 {
     struct skua__list *const lists[] = {&pool->processes, &pool->idle,          &pool->open,
                                         &pool->busy,      &pool->fresh,         &pool->copies,
-                                        &pool->remotes,   &pool->notices,       &pool->memory,
+                                        &pool->lanes,     &pool->notices,       &pool->memory,
                                         &pool->watchers,  &pool->memory_waiters};
     for (size_t i = 0; i < SKUA_COUNT_OF(lists); i++) {
         skua__list_init(lists[i]);
