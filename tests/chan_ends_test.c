@@ -365,9 +365,10 @@ static int look_in_child(skua_chan *chan)
 /* The fork may catch the channel locked: nothing in the child may wait for that lock. */
 static void forked_child(void **state)
 {
+    enum { FORKS = TEST_SCALE > 1 ? 20 : 100 }; /* a sanitizer's process takes long to copy */
     skua_chan *chan = make_chan(sizeof(int), 1);
     pthread_t thread = start_thread(hammer, chan);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {

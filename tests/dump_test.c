@@ -2,7 +2,9 @@
 #include "tasks.h"
 
 #include "mem/forked.h"
+#include "sched/runtime.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <skua/chan.h>
 #include <skua/control.h>
@@ -108,11 +110,6 @@ static int act_all(void *arg)
     skua_task *sender = spawn_named("sender", send_one, &own);
     await_line("'sender' waits for a channel, to send");
     cancel_and_finish(sender);
-    skua_task *fresh = spawn_named("fresh", return_zero, NULL);
-    if (skua_worker_count(skua_runtime_current()) == 1) {
-        CHECK(strstr(dump_text(NULL), "'fresh' is ready, and has not started") != NULL);
-    }
-    CHECK_INT(finish(fresh), 0);
     cancel_and_finish(locker);
     cancel_and_finish(joiner);
     cancel_and_finish(own.sleeper);
@@ -125,6 +122,24 @@ static int act_all(void *arg)
 static void a_dump_tells_what_each_task_does(void **state)
 {
     run_on_1_2_4(act_all);
+}
+
+/* On one worker, unless it is late and a stand-in has started the task: then another one. */
+static int spawn_fresh(void *arg)
+{
+    bool was_seen = false;
+    while (!was_seen) {
+        skua_task *fresh = spawn_named("fresh", return_zero, NULL);
+        was_seen = strstr(dump_text(NULL), "'fresh' is ready, and has not started") != NULL;
+        CHECK_INT(finish(fresh), 0);
+    }
+    return 0;
+}
+
+/* covers: A12 A91 */
+static void a_dump_tells_what_has_not_started(void **state)
+{
+    run_on(1, spawn_fresh);
 }
 
 /* From a thread, while tasks come and go. */
@@ -255,7 +270,7 @@ static void *end_it_when_reported(void *arg)
     return NULL;
 }
 
-static void run_deadlock(bool is_debug)
+static void run_deadlock(bool is_debug, skua_fn fn)
 {
     stage own = {.text = ""};
     pthread_t thread;
@@ -264,7 +279,7 @@ static void run_deadlock(bool is_debug)
         setenv("SKUA_DEBUG", "1", 1);
     }
     CHECK_INT(pthread_create(&thread, NULL, end_it_when_reported, &own), 0);
-    CHECK_INT(skua_run(&config, deadlock, &own), -EINTR);
+    CHECK_INT(skua_run(&config, fn, &own), -EINTR);
     CHECK_INT(pthread_join(thread, NULL), 0);
     unsetenv("SKUA_DEBUG");
     CHECK_INT(atomic_load(&own.reported), 1);
@@ -277,7 +292,34 @@ static void run_deadlock(bool is_debug)
 /* covers: B39 */
 static void a_deadlock_is_reported_in_a_debug_run(void **state)
 {
-    run_deadlock(true);
+    run_deadlock(true, deadlock);
+}
+
+/* A thread is late to leave the call in which it has woken somebody, until all wait for each other.
+   The moment at which that would have been reported is over then. */
+static void *leave_late(void *arg)
+{
+    skua_runtime *runtime = arg;
+    poll(NULL, 0, 300);
+    atomic_fetch_sub(&runtime->outsiders, 1);
+    return NULL;
+}
+
+static int deadlock_beside_outsider(void *arg)
+{
+    skua_runtime *runtime = skua_runtime_current();
+    pthread_t thread;
+    atomic_fetch_add(&runtime->outsiders, 1);
+    CHECK_INT(pthread_create(&thread, NULL, leave_late, runtime), 0);
+    const int status = deadlock(arg);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    return status;
+}
+
+/* covers: B39 */
+static void a_deadlock_is_reported_when_the_last_waker_is_late(void **state)
+{
+    run_deadlock(true, deadlock_beside_outsider);
 }
 
 static void abort_when_reported(skua_report_kind kind, const char *text, void *arg)
@@ -330,10 +372,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_dump_tells_what_each_task_does),
+        TEST(a_dump_tells_what_has_not_started),
         TEST(a_dump_from_outside_disturbs_nobody),
         TEST(a_dump_tells_who_runs_and_who_is_cancelled),
         TEST(a_debug_run_knows_since_when),
         TEST(a_deadlock_is_reported_in_a_debug_run),
+        TEST(a_deadlock_is_reported_when_the_last_waker_is_late),
         TEST(a_deadlock_is_reported_when_nothing_can_wake),
         TEST(who_sleeps_is_no_deadlock),
     };

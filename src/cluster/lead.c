@@ -156,7 +156,8 @@ static void complain(struct skua__lead *lead, uint32_t rank, const char *host, c
     if (!skua__load(&lead->is_wrong, relaxed)) {
         snprintf(lead->why, sizeof lead->why, "rank %u%s%s%s %s", rank, host[0] != '\0' ? " (" : "",
                  host, host[0] != '\0' ? ")" : "", what);
-        skua__store(&lead->is_wrong, true, relaxed);
+        /* release: publishes `why`; pairs with the acquire in is_wrong(). */
+        skua__store(&lead->is_wrong, true, release);
         note_change(lead);
     }
 }
@@ -174,7 +175,9 @@ static bool on_hello(struct skua__lead *lead, uint32_t from, const struct skua__
     if (hello->version != own->version || hello->build != own->build) {
         complain(lead, from, member->hello.host, "runs another build of the program");
     }
-    skua__fetch_add(&lead->hellos, 1, relaxed);
+    /* release: publishes the member; pairs with the acquire in await(), which may see this count
+       before the change that follows. */
+    skua__fetch_add(&lead->hellos, 1, release);
     note_change(lead);
     return true;
 }
@@ -318,6 +321,12 @@ static void on_lost(void *arg, uint32_t rank, const char *why)
 
 /* --- begin and end ---------------------------------------------------------------------------- */
 
+static bool is_wrong(struct skua__lead *lead)
+{
+    /* acquire: pairs with the release in complain(). */
+    return skua__load(&lead->is_wrong, acquire);
+}
+
 /* Until the count is there, something is wrong, or the time is over. */
 static bool await(struct skua__lead *lead, _Atomic uint32_t *count, uint32_t wanted,
                   bool must_be_right, int64_t until_ns)
@@ -325,10 +334,11 @@ static bool await(struct skua__lead *lead, _Atomic uint32_t *count, uint32_t wan
     for (;;) {
         /* acquire: pairs with the release in note_change(). */
         uint32_t changes = skua__load(&lead->changes, acquire);
-        if (must_be_right && skua__load(&lead->is_wrong, relaxed)) {
+        if (must_be_right && is_wrong(lead)) {
             return false;
         }
-        if (skua__load(count, relaxed) >= wanted) {
+        /* acquire: pairs with the release in on_hello(). */
+        if (skua__load(count, acquire) >= wanted) {
             return true;
         }
         if (skua__clock_real_ns() >= until_ns) {
@@ -366,7 +376,7 @@ int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, con
     skua__cluster_go(cluster, &user);
     int64_t until_ns = skua__clock_real_ns() + START_NS;
     if (!await(lead, &lead->hellos, cluster->size - 1, true, until_ns)) {
-        if (skua__load(&lead->is_wrong, relaxed)) {
+        if (is_wrong(lead)) {
             memcpy(text, lead->why, sizeof text);
         } else {
             snprintf(text, sizeof text, "only %u of %u ranks have said hello",

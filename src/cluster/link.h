@@ -136,8 +136,9 @@ int skua__cluster_post(struct skua__cluster *cluster, uint32_t to, enum skua__re
                        uint16_t pool, uint64_t ticket, const struct skua__part parts[],
                        size_t count);
 
-/* Get the payload that `fetch` describes. Ring afterwards, unless in the thread. */
-void skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch);
+/* Get the payload that `fetch` describes. Returns 0 or -EOWNERDEAD: the rank is lost. Ring
+   afterwards, unless in the thread. */
+int skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch);
 
 /* Something was posted. Cheap when the thread is awake. */
 void skua__cluster_ring(struct skua__cluster *cluster);

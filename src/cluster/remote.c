@@ -604,7 +604,8 @@ static bool fetch_answer(const struct arrival *start, uint64_t ticket)
         .dropped = on_dropped,
     };
     skua__remotes_ref(remote->remotes);
-    skua__cluster_fetch(skua__lead_cluster(remote->remotes->lead), &arrival->fetch);
+    int status = skua__cluster_fetch(skua__lead_cluster(remote->remotes->lead), &arrival->fetch);
+    skua_require(status == 0); /* by the thread, which has just heard of the rank */
     return true;
 }
 

@@ -252,7 +252,10 @@ static int fetch_input(struct node *node, skua_buf *in, skua_time deadline)
         .bytes = in->bytes,
         .arrived = on_input,
     };
-    skua__cluster_fetch(served->server->cluster, &node->fetch);
+    status = skua__cluster_fetch(served->server->cluster, &node->fetch);
+    if (status < 0) {
+        return status; /* without rank 0 nobody sets the event any more */
+    }
     skua__cluster_ring(served->server->cluster);
     SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);

@@ -327,11 +327,15 @@ static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int
         if (is_new && view->was_stuck[i] && harm->since_ns == 0 &&
             !skua__worker_is_blocked(worker)) {
             *harm = (struct harm){.since_ns = now, .cpu_ns = cpu_ns_of(worker)};
+        } else if (skua__worker_is_blocked(worker) && harm->since_ns != SKUA__NEVER) {
+            harm->since_ns = 0; /* it was late to say so, and has said so */
         } else if (harm->since_ns > 0 && now - harm->since_ns >= SKUA_MS(BLOCKED_MS_MAX)) {
             int64_t used_ns = cpu_ns_of(worker) - harm->cpu_ns;
             bool is_computing = used_ns >= SKUA_MS(COMPUTED_MS_MAX);
-            /* Who has computed at times, and sleeps just now, has met a lock or a missing page. */
-            bool is_blocked = used_ns < (now - harm->since_ns) / BLOCKED_PART && is_asleep(worker);
+            /* Who has computed at times, and sleeps just now, has met a lock or a missing page. Who
+               sleeps because it has said that it blocks has said so before. */
+            bool is_blocked = used_ns < (now - harm->since_ns) / BLOCKED_PART &&
+                              is_asleep(worker) && !skua__worker_is_blocked(worker);
             if (is_computing || is_blocked) {
                 harm->since_ns = SKUA__NEVER;
                 if (!is_computing || !view->was_computing_named) {
@@ -404,7 +408,9 @@ void *skua__monitor_main(void *arg)
             stay_away(runtime, bell);
             continue;
         }
-        bool are_idle = all_are_parked(runtime);
+        /* Who has just woken somebody is not through with it: that may be late, and the look for a
+           deadlock is not repeated. */
+        bool are_idle = all_are_parked(runtime) && skua__load(&runtime->outsiders, relaxed) == 0;
         view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
         if (view.idle_periods == IDLE_PERIODS_MAX) {
             skua__report_deadlock(runtime);

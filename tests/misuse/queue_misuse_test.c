@@ -6,6 +6,7 @@
 #include <skua/queue.h>
 #include <skua/select.h>
 #include <skua/share.h>
+#include <skua/testing.h>
 
 /* The test forks; the library takes that for a fork by the user and answers nothing, so the child
    is told that it is a process of its own. */
@@ -96,9 +97,9 @@ static int destroy_under_getter(void *arg)
 
 static void run_it(void *arg)
 {
-    const skua_config config = {.workers = 1};
+    const skua_test_opts opts = {.allow_leaks = true, .timeout_ns = -1};
     skua__process_is_origin();
-    ignore(skua_run(&config, *(skua_fn *)arg, NULL));
+    ignore(skua_test_run(&opts, *(skua_fn *)arg, NULL));
 }
 
 static void destroyed_in_use(void **state)
@@ -218,7 +219,7 @@ static int destroy_under_watcher(void *arg)
     skua_watch *watch = NULL;
     ignore(skua_watch_create(&watch, SKUA_ITEM(value)));
     ignore(skua_spawn(NULL, wait_for_change, watch, NULL));
-    skua_yield(); /* one worker: it waits when we are back */
+    CHECK_INT(skua_test_settle(), 0); /* it waits */
     skua_watch_destroy(watch);
     return 0;
 }
@@ -230,7 +231,7 @@ static int release_under_listener(void *arg)
     ignore(skua_broadcast_create(&broadcast, sizeof(int), 1));
     ignore(skua_broadcast_subscribe(broadcast, &subscriber));
     ignore(skua_spawn(NULL, wait_for_news, subscriber, NULL));
-    skua_yield();
+    CHECK_INT(skua_test_settle(), 0);
     skua_subscriber_release(subscriber);
     return 0;
 }
