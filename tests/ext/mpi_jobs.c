@@ -118,10 +118,6 @@ SKUA_JOB(prepared);
 
 enum { MANY = 600, WORKERS = 2 }; /* of each rank, so that many jobs at once are for all */
 
-#ifdef IS_OTHER
-const char other_build[] = "this makes it another program";
-#endif
-
 static skua_cluster_stats stats_of(skua_pool *pool, uint32_t rank)
 {
     skua_cluster_stats stats;
