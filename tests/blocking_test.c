@@ -114,11 +114,10 @@ struct crowd {
 static int join_crowd(void *arg)
 {
     struct crowd *crowd = arg;
-    int running = atomic_fetch_add(&crowd->running, 1) + 1;
+    const int running = atomic_fetch_add(&crowd->running, 1) + 1;
+    int most = atomic_load(&crowd->peak);
     CHECK(running <= CROWD_THREADS);
-    if (running > atomic_load(&crowd->peak)) {
-        atomic_store(&crowd->peak, running);
-    }
+    while (most < running && !atomic_compare_exchange_weak(&crowd->peak, &most, running)) {}
     while (atomic_load(&crowd->peak) < CROWD_THREADS) {
         sched_yield();
     }

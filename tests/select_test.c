@@ -197,7 +197,7 @@ static void tasks_end_meanwhile(void **state)
 
 /* --- choosing --- */
 
-enum { TURNS = 10000 };
+enum { TURNS = 10000 / TEST_SCALE };
 
 static void count_choices(skua_case cases[], size_t count, int flags, int chosen[])
 {
@@ -355,7 +355,7 @@ static int wait_for_both(void *arg)
 static void exactly_one_happens(void **state)
 {
     CHECK_INT(wait_for_both(state), 0);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20 / TEST_SCALE; i++) {
         run_all(wait_for_both, NULL);
         run_all(wait_for_both, state);
     }

@@ -230,7 +230,7 @@ CASES = {
     "pool-1m-copies": (copies, [("pool-1m-copies", "us")], 200, True),
     "pool-crash": (None, [("pool-crash-told", "us"), ("pool-crash-next", "us")], 10, False),
     "pool-start-4": (None, [("pool-start-4", "ms")], 2048, False),
-    "pool-idle": (idle, [("pool-idle", "ms")], 5000, False),
+    "pool-idle": (idle, [("pool-idle", "ms")], 2000, False),
 }
 
 

@@ -10,13 +10,18 @@
 
 /* The test forks; the library takes that for a fork by the user and answers nothing, so the child
    is told that it is a process of its own. */
-static skua_queue *fresh_queue(void)
+static skua_queue *make_queue(void)
 {
     const skua_queue_opts opts = {.item_bytes = sizeof(int), .capacity = 1, .name = "mine"};
     skua_queue *queue = NULL;
-    skua__process_is_origin();
     CHECK_INT(skua_queue_create(&queue, &opts), 0);
     return queue;
+}
+
+static skua_queue *fresh_queue(void)
+{
+    skua__process_is_origin();
+    return make_queue();
 }
 
 static void ignore(int status)
@@ -84,7 +89,7 @@ static int get_for_ever(void *arg)
 
 static int destroy_under_getter(void *arg)
 {
-    skua_queue *queue = fresh_queue();
+    skua_queue *queue = make_queue();
     skua_queue_statistics now = {0};
     ignore(skua_spawn(NULL, get_for_ever, queue, NULL));
     while (now.getters == 0) {
