@@ -126,7 +126,7 @@ static void nor_does_the_common_class(void **state)
 
 /* --- many classes at once --------------------------------------------------------------------- */
 
-enum { CLASSES = 4, CLASS_TASKS = 12, CLASS_CALLS = 200 };
+enum { CLASSES = 4, CLASS_TASKS = 12, CLASS_CALLS = 200 / TEST_SCALE };
 
 static struct load {
     skua_blocking_class *class;

@@ -319,7 +319,7 @@ static int runs_and_is_cancelled(void *arg)
 
 static int is_cut_off(void *arg)
 {
-    enum { ROUNDS = 40 };
+    enum { ROUNDS = 12 };
     uint64_t seed = test_seed();
     for (int i = 0; i < ROUNDS; i++) {
         skua_task *task = spawn(runs_and_is_cancelled, NULL);
@@ -337,7 +337,7 @@ static void a_run_is_cut_off_at_any_moment(void **state)
     run_clean(is_cut_off);
 }
 
-enum { MUCH_BYTES = 10 << 20 };
+enum { MUCH_BYTES = 3 << 20 };
 
 static int exchanges_much(void *arg)
 {
@@ -457,7 +457,7 @@ static void a_group_is_ended_as_a_whole(void **state)
 
 /* --- many ------------------------------------------------------------------------------------- */
 
-enum { MANY = 200 };
+enum { MANY = 80 };
 
 static gate many_ended;
 

@@ -67,12 +67,36 @@ void skua__process_settle(struct skua__process *process)
     }
 }
 
-/* Another request is the oldest of the process. */
-static void note_head(struct skua__process *process, int64_t now_ns)
+void skua__process_note_head(struct skua__process *process, int64_t since_ns)
 {
-    process->since_ns = now_ns;
+    struct skua__list *busy = &process->pool->busy;
+    process->since_ns = since_ns;
     unlink_if_linked(&process->busy);
-    skua__list_push_back(&process->pool->busy, &process->busy);
+    struct skua__link *before = busy->head.prev;
+    while (before != &busy->head &&
+           SKUA_CONTAINER(before, struct skua__process, busy)->since_ns > since_ns) {
+        before = before->prev; /* a few steps, and only for one that has ignored requests */
+    }
+    skua__list_insert_behind(before, &process->busy);
+}
+
+/* What is put into an empty ring. One that was given others, and let them be until they were taken
+   back, is as late as it is with the first of them (P5). */
+static void note_first(struct skua__process *process, uint64_t latest)
+{
+    const uint32_t read = skua__load(&process->arena.shared->request_read, relaxed);
+    if (read == (uint32_t)latest) {
+        process->ignored_ns = 0; /* it has looked at all of them */
+    }
+    skua__process_note_head(process, skua__clock_real_ns() - process->ignored_ns);
+}
+
+/* It had something until now, and does not any more; it has not begun it. */
+static void note_ignored(struct skua__process *process)
+{
+    if (skua__jobring_live(&process->ring) == 0) {
+        process->ignored_ns = skua__clock_real_ns() - process->since_ns;
+    }
 }
 
 void skua__pool_enqueue(skua_pool *pool, struct skua__call *call)
@@ -141,6 +165,7 @@ bool skua__call_revoke(struct skua__call *call, struct skua__after *after)
     if (!skua__jobring_revoke(&process->ring, call->ticket)) {
         return false;
     }
+    note_ignored(process);
     skua__call_detach(call, after);
     skua__process_settle(process);
     return true;
@@ -187,11 +212,12 @@ void skua__call_put(struct skua__call *call)
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;
     pool->in_rings[call->priority] += call->kind != SKUA__CALL_INIT;
+    const uint64_t latest = process->ring.last;
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
     skua__talk_begin(process, call);
     if (!skua__link_is_linked(&process->busy)) {
-        note_head(process, skua__clock_real_ns());
+        note_first(process, latest);
     }
     if (!skua__link_is_linked(&process->fresh)) {
         skua__list_push_back(&pool->fresh, &process->fresh);
@@ -527,8 +553,9 @@ size_t skua__process_drain(struct skua__process *process, struct skua__after *af
         punish(process, after, "nonsense into the memory that it shares with us");
         count++;
     } else if (answers > 0) {
+        process->ignored_ns = 0;
         if (skua__jobring_live(&process->ring) > 0) {
-            note_head(process, skua__clock_real_ns());
+            skua__process_note_head(process, skua__clock_real_ns());
         }
         skua__process_settle(process);
     }

@@ -145,7 +145,8 @@ struct skua__process {
     uint32_t granted;          /* GRANTED calls; with the requests in the ring they are its load */
     uint32_t limit;            /* so many calls are good for it */
     bool is_retiring;          /* gets no more calls */
-    int64_t since_ns;          /* when its present job became the first in the ring */
+    int64_t since_ns;          /* when its present job became the first in the ring, less: */
+    int64_t ignored_ns;        /* how long it has let others be that were taken back again */
     int64_t run_ns;            /* how long its jobs take: a moving average; -1: none has ended */
     uint64_t completed;        /* jobs that it has answered */
     struct skua__jobring ring; /* owners are calls */
@@ -304,7 +305,8 @@ void skua__process_doom(struct skua__process *process, struct skua__after *after
                         const char *story);
 /* (L) The same because of its job, which was seen to have begun, and ends with `status`. */
 void skua__process_stop_job(struct skua__process *process, struct skua__after *after, int status);
-/* (L) Doom processes that do not begin what they were given, a second after they got it. */
+/* (L) Doom processes that do not begin what they were given, a second after they got it. To be
+   called often while there are calls: what it does not see does not count. */
 void skua__pool_unstick(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
@@ -334,6 +336,8 @@ bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 size_t skua__process_drain(struct skua__process *process, struct skua__after *after);
 /* The process's place in the pool's lists, after its load, limit or state changed. */
 void skua__process_settle(struct skua__process *process);
+/* Its place in pool->busy: another request is its oldest, or was so for another time. */
+void skua__process_note_head(struct skua__process *process, int64_t since_ns);
 /* Take the answers of all, and hand out what waits. Returns how many there were. */
 size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
 /* The GRANTED call gives its place up; it is NEW again. */
