@@ -1,5 +1,5 @@
 # Builds Skua's benchmarks and its peers; compare.sh reads this file. What cannot be built is said once and is missing
-# afterwards. A program that is newer than everything in bench/ is not built again.
+# afterwards. A program that is newer than all sources in bench/ is not built again.
 #
 # Given: $project, $bench, $build, $peers (where programs go), $work (logs and sources), $skua (Skua's build), $python,
 # $competitors, say and die.
@@ -20,9 +20,10 @@ build_skua() {
     export LD_LIBRARY_PATH="$skua${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
-# is_current PROGRAM: it is there, and nothing in bench/ is newer.
+# is_current PROGRAM: it is there, and nothing that programs are built from is newer.
 is_current() {
-    [ -x "$1" ] && [ -z "$(find "$bench" -type f -newer "$1" -print -quit)" ]
+    [ -x "$1" ] && [ -z "$(find "$bench" -type f ! -name '*.tsv' ! -name compare.sh ! -name report.py -newer "$1" \
+        -print -quit)" ]
 }
 
 # build_peer NAME COMMAND...: the command leaves the program in $peers/NAME.

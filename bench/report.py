@@ -257,8 +257,8 @@ def far_behind(targets, results, remarks):
 
 LEGEND = (
     "Less is better in every row. \"1w / 2w\": with one / two workers. A ratio is Skua's value divided by the best peer's "
-    "with as many workers, measured in the same rounds: below 1 Skua is ahead (bold). \"-\": not measured, or it does not apply. \u2020: its tasks cannot "
-    "block. \u2021: shown but not compared, because most of the tasks are run on the spot instead of being spawned. Targets "
+    "with as many workers, measured in the same rounds: below 1 Skua is ahead (bold). \"-\": not measured, or it does not "
+    "apply. \u2020: its tasks cannot block. \u2021: shown but not compared, because most of the tasks are run on the spot instead of being spawned. Targets "
     "and limits are those of the machine they were set on, but for limits that are serial twins: these were measured in "
     "this run and are divided by the number of workers. The limits are:")
 

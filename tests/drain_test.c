@@ -348,7 +348,7 @@ static int make_chan(void *arg)
 /* covers: D74 */
 static void hundreds_of_runtimes_with_a_task_that_never_is_ready(void **state)
 {
-    enum { ROUNDS = 400 / TEST_SCALE / TEST_SCALE };
+    enum { ROUNDS = 200 / TEST_SCALE / TEST_SCALE };
     const int threads = test_threads(); /* some of which may just be going */
     for (int round = 0; round < ROUNDS; round++) {
         never own = {0};

@@ -136,7 +136,6 @@ static int spawn_fresh(void *arg)
     return 0;
 }
 
-/* covers: A12 A91 */
 static void a_dump_tells_what_has_not_started(void **state)
 {
     run_on(1, spawn_fresh);
@@ -221,6 +220,7 @@ typedef struct stage {
     skua_mutex first, second;
     gate reported, lines;
     char text[4096];
+    void *arg;
 } stage;
 
 static void note_report(skua_report_kind kind, const char *text, void *arg)
@@ -270,9 +270,9 @@ static void *end_it_when_reported(void *arg)
     return NULL;
 }
 
-static void run_deadlock(bool is_debug, skua_fn fn)
+static void run_deadlock(bool is_debug, skua_fn fn, void *arg)
 {
-    stage own = {.text = ""};
+    stage own = {.text = "", .arg = arg};
     pthread_t thread;
     const skua_config config = {.workers = 2, .on_report = note_report, .hook_arg = &own};
     if (is_debug) {
@@ -292,7 +292,7 @@ static void run_deadlock(bool is_debug, skua_fn fn)
 /* covers: B39 */
 static void a_deadlock_is_reported_in_a_debug_run(void **state)
 {
-    run_deadlock(true, deadlock);
+    run_deadlock(true, deadlock, NULL);
 }
 
 /* A thread is late to leave the call in which it has woken somebody, until all wait for each other.
@@ -319,7 +319,23 @@ static int deadlock_beside_outsider(void *arg)
 /* covers: B39 */
 static void a_deadlock_is_reported_when_the_last_waker_is_late(void **state)
 {
-    run_deadlock(true, deadlock_beside_outsider);
+    run_deadlock(true, deadlock_beside_outsider, NULL);
+}
+
+/* All have been idle for about as long as the monitor waits, and then run for a moment only, which
+   it does not see. */
+static int deadlock_after_a_while(void *arg)
+{
+    CHECK_INT(skua_sleep(skua_after(*(int64_t *)((stage *)arg)->arg)), 0);
+    return deadlock(arg);
+}
+
+/* covers: B39 */
+static void a_deadlock_after_a_quiet_while_is_reported(void **state)
+{
+    for (int64_t ns = SKUA_MS(90); ns <= SKUA_MS(125); ns += SKUA_MS(5)) {
+        run_deadlock(true, deadlock_after_a_while, &ns);
+    }
 }
 
 static void abort_when_reported(skua_report_kind kind, const char *text, void *arg)
@@ -378,6 +394,7 @@ int main(void)
         TEST(a_debug_run_knows_since_when),
         TEST(a_deadlock_is_reported_in_a_debug_run),
         TEST(a_deadlock_is_reported_when_the_last_waker_is_late),
+        TEST(a_deadlock_after_a_quiet_while_is_reported),
         TEST(a_deadlock_is_reported_when_nothing_can_wake),
         TEST(who_sleeps_is_no_deadlock),
     };

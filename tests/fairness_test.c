@@ -1,14 +1,10 @@
 /* Runtimes: who gets to run, long computations, and what it costs. */
-#include "tasks.h"
+#include "idle_help.h"
 
 #include "base/futex.h"
-#include "sched/runtime.h"
 #include "sched/waiter.h"
 
-#include <dirent.h>
 #include <pthread.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 /* --- fairness --------------------------------------------------------------------------------- */
 
@@ -366,34 +362,7 @@ static void events_of_one_poll_wake_all_their_tasks(void **state)
 
 /* --- cost ------------------------------------------------------------------------------------- */
 
-/* How often the kernel has given a processor to the threads of runtimes, which it did each time
-   after one of them had waited. */
-static uint64_t wake_ups(void)
-{
-    uint64_t count = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    CHECK(tasks != NULL);
-    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
-        char path[300], line[256];
-        bool is_of_runtime = false;
-        unsigned long long waits = 0;
-        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
-        FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
-        while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-            is_of_runtime = is_of_runtime || strncmp(line, "Name:\tskua-", 11) == 0;
-            (void)!sscanf(line, "voluntary_ctxt_switches: %llu", &waits);
-        }
-        if (file != NULL) {
-            fclose(file);
-        }
-        count += is_of_runtime ? waits : 0;
-    }
-    closedir(tasks);
-    return count;
-}
-
-/* This one really waits: half a second, or SKUA_IDLE_SECONDS. No thread does anything meanwhile,
-   once it has fallen asleep: each of them waits without a limit. */
+/* This one really waits: half a second, or SKUA_IDLE_SECONDS. */
 static void an_idle_runtime_uses_no_processor(void **state)
 {
     enum { WORKERS = 4 };
@@ -403,13 +372,7 @@ static void an_idle_runtime_uses_no_processor(void **state)
     CHECK_INT(skua_runtime_create(&runtime, &config), 0);
     CHECK_INT(skua_submit(runtime, NULL, sleep_forever, NULL, NULL), 0);
     CHECK_INT(skua_call(runtime, use_a_little, NULL, SKUA_FOREVER), 0);
-    while (atomic_load(&runtime->monitor_sleeps) == 0) { /* it goes last */
-        CHECK_INT(skua_sleep(skua_after(SKUA_MS(10))), 0);
-    }
-    const uint64_t before = wake_ups();
-    CHECK(before > 0);
-    CHECK_INT(skua_sleep(skua_after(seconds > 0 ? SKUA_SEC(seconds) : SKUA_MS(500))), 0);
-    CHECK(wake_ups() - before <= WORKERS + 1); /* each may have been about to wait */
+    check_idle_for(runtime, WORKERS, seconds > 0 ? SKUA_SEC(seconds) : SKUA_MS(500));
     skua_runtime_destroy(runtime);
 }
 
@@ -423,7 +386,7 @@ static int64_t resident_bytes(void)
 }
 
 /* The margin is for stacks that were not needed in the first round: a stand-in's, for instance. */
-enum { BATCH = 1000, BATCHES = 1000 / TEST_SCALE / TEST_SCALE, MARGIN_BYTES = 4 << 20 };
+enum { BATCH = 1000, BATCHES = 200 / TEST_SCALE / TEST_SCALE, MARGIN_BYTES = 4 << 20 };
 
 static int million_body(void *arg)
 {
@@ -446,7 +409,7 @@ static int million_body(void *arg)
     return 0;
 }
 
-static void five_million_tasks_do_not_let_memory_grow(void **state)
+static void a_million_tasks_do_not_let_memory_grow(void **state)
 {
     run_on(2, million_body);
 }
@@ -463,7 +426,7 @@ static int join_under_deadline(void *arg)
 
 static int timers_body(void *arg)
 {
-    enum { TASKS = 1000 / TEST_SCALE };
+    enum { TASKS = 150 / TEST_SCALE };
     skua_runtime *runtime = skua_runtime_current();
     for (int i = 0; i < TASKS; i += 10) {
         skua_task *tasks[10];
@@ -485,7 +448,7 @@ static int timers_body(void *arg)
     return 0;
 }
 
-static void a_million_long_deadlines_leave_the_wheels_small(void **state)
+static void long_deadlines_leave_the_wheels_small(void **state)
 {
     run_on(2, timers_body);
 }
@@ -499,8 +462,8 @@ int main(void)
         TEST(a_ready_task_does_not_wait_for_long_computations),
         TEST(a_woken_task_does_not_wait_for_who_woke_it),
         TEST(an_idle_runtime_uses_no_processor),
-        TEST(five_million_tasks_do_not_let_memory_grow),
-        TEST(a_million_long_deadlines_leave_the_wheels_small),
+        TEST(a_million_tasks_do_not_let_memory_grow),
+        TEST(long_deadlines_leave_the_wheels_small),
         TEST(a_timer_of_a_stand_in_fires),
         TEST(a_woken_task_does_not_wait_on_a_large_machine_either),
         TEST(events_of_one_poll_wake_all_their_tasks),

@@ -176,6 +176,36 @@ static void a_job_that_denies_to_have_begun_does_not_keep_its_worker(void **stat
     CHECK_INT(run_with(deny_main), 0);
 }
 
+/* Nor does it when all that comes after it is given up sooner than its worker would be. */
+static int deny_for_long_main(void *arg)
+{
+    enum { TRIES_MAX = 500 };
+    skua_pool_stats stats = {.replaced = 0};
+    skua_pool *pool = open_pool(1, 4096);
+    reset_gate(true);
+    struct call call = {.pool = pool, .job = &deny_job, .in = bytes_of("s", 1)};
+    start_call(&call);
+    await_here(&jobs_gate->begun, 1);
+    skua_task_cancel(call.task);
+    CHECK_INT(end_call(&call), -ECANCELED);
+    for (int tries = 0; stats.replaced == 0; tries++) {
+        const int status =
+            skua_pool_call(pool, &echo_job, bytes_of("x", 1), NULL, skua_after(SKUA_MS(40)));
+        CHECK(status == -ETIMEDOUT || status == 0);
+        CHECK(tries < TRIES_MAX);
+        skua_pool_stats_get(pool, &stats);
+    }
+    check_echo(pool, "next", 4);
+    skua_pool_destroy(pool);
+    return 0;
+}
+
+/* covers: A67 */
+static void jobs_with_short_deadlines_do_not_keep_a_worker_that_denies(void **state)
+{
+    CHECK_INT(run_with(deny_for_long_main), 0);
+}
+
 /* Says that all the jobs behind it have begun, too, and dies, or hangs. */
 static int claim_all(skua_bytes in, skua_reply *reply)
 {
@@ -324,6 +354,7 @@ int main(void)
         TEST(each_lie_is_found_out),
         TEST(a_worker_shares_one_memory_with_nobody_but_the_program),
         TEST(a_job_that_denies_to_have_begun_does_not_keep_its_worker),
+        TEST(jobs_with_short_deadlines_do_not_keep_a_worker_that_denies),
         TEST(jobs_behind_a_liar_are_not_lost_with_it),
         TEST(a_flood_of_log_lines_holds_nobody_up),
         TEST(a_worker_that_closed_its_bell_is_heard_all_the_same),

@@ -172,6 +172,7 @@ def crash_of(start_pool, count):
     told, following = [], []
     for _ in range(count):
         pool = start_pool()
+        time.sleep(IDLE_SECONDS)
         pool.result(pool.submit(nothing))
         start = now()
         try:
@@ -185,7 +186,7 @@ def crash_of(start_pool, count):
         following.append((now() - middle) * 1e6)
         told.append((middle - start) * 1e6)
         pool.stop()
-    return [statistics.mean(told), statistics.mean(following)]
+    return [statistics.median(told), statistics.median(following)]
 
 
 def start_of(kind, mebibytes):
