@@ -337,7 +337,7 @@ static void a_run_is_cut_off_at_any_moment(void **state)
     run_clean(is_cut_off);
 }
 
-enum { MUCH_BYTES = 3 << 20 };
+enum { MUCH_BYTES = (3 << 20) / TEST_SCALE };
 
 static int exchanges_much(void *arg)
 {
@@ -457,7 +457,7 @@ static void a_group_is_ended_as_a_whole(void **state)
 
 /* --- many ------------------------------------------------------------------------------------- */
 
-enum { MANY = 80 };
+enum { MANY = 80 / TEST_SCALE };
 
 static gate many_ended;
 
