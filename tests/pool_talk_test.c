@@ -183,7 +183,7 @@ static void receive_all(skua_chan *chan, int count)
 
 static int produce_main(void *arg)
 {
-    const int count = 2 * SIZES;
+    const int count = (TEST_SCALE > 1 ? 1 : 2) * SIZES;
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t capacity = 0; capacity <= 4; capacity += 2) { /* 0: a rendezvous */
         struct talking talking = {.pool = pool,
@@ -208,7 +208,7 @@ static void results_are_streamed_from_a_job(void **state)
 
 static int consume_main(void *arg)
 {
-    const int count = 2 * SIZES;
+    const int count = (TEST_SCALE > 1 ? 1 : 2) * SIZES;
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t capacity = 0; capacity <= 4; capacity += 2) {
         struct talking talking = {
