@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,6 +110,13 @@ static inline double bench_rss_bytes(void)
         fclose(statm);
     }
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* The most that ever was, for each of `count`. */
+static inline double bench_peak_bytes_each(size_t count)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024 / (double)count : 0;
 }
 
 /* The sleeps of the timer rows: 1 to 1000 ms in an order that is scattered and always the same. */

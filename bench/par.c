@@ -182,7 +182,7 @@ static int run_sort_record_stable(const bench_job *job, double values[BENCH_ROWS
     return sort_records(job, skua_sort_stable, values);
 }
 
-enum { ITEMS = 10000000, RECORDS = 2000000 };
+enum { ITEMS = 10000000, HEAVY = 2000000, INTS = 4000000, RECORDS = 1000000 };
 
 #define ON_SKUA(id, items, fn)                                                                     \
     {                                                                                              \
@@ -191,12 +191,12 @@ enum { ITEMS = 10000000, RECORDS = 2000000 };
 
 static const bench_case cases[] = {
     ON_SKUA("for-light", ITEMS, run_light),
-    ON_SKUA("for-heavy", ITEMS, run_heavy),
+    ON_SKUA("for-heavy", HEAVY, run_heavy),
     ON_SKUA("for-piece", ITEMS, run_piece),
     ON_SKUA("reduce", ITEMS, run_reduce),
     ON_SKUA("scan", ITEMS, run_scan),
-    ON_SKUA("sort-int", ITEMS, run_sort_int),
-    ON_SKUA("sort-int-stable", ITEMS, run_sort_int_stable),
+    ON_SKUA("sort-int", INTS, run_sort_int),
+    ON_SKUA("sort-int-stable", INTS, run_sort_int_stable),
     ON_SKUA("sort-record", RECORDS, run_sort_record),
     ON_SKUA("sort-record-stable", RECORDS, run_sort_record_stable),
 };

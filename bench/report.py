@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Turns the records of a comparison into bench.json, a page with tables, and two charts.
+"""Turns the results of comparisons into bench.json, a page with tables, and two charts.
 
-Records are lines as bench.h prints them; several of one row, competitor and number of workers are
-rounds of the same measurement. Only the standard library is needed.
+Results are folders, one a case, as compare.sh keeps them: `records`, lines as bench.h prints them, of which several
+with one row, competitor and number of workers are rounds of the same measurement; `failures`, lines of who, case and
+reason; `date`. Beside them, in `machines`, is a description of the machine for each date. Only the standard library is
+needed.
 """
 
 import argparse
@@ -56,16 +58,32 @@ def read_targets(path):
     return targets
 
 
-def read_records(path):
+def read_text(path):
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def read_records(folder):
+    """The records of a case, each with its date."""
+    date = read_text(folder / "date").strip()
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(folder / "records").splitlines():
         try:
             record = json.loads(line)
-            records.append({key: record[key] for key in
-                            ("row", "who", "workers", "unit", "median", "min", "max", "runs")})
+            record = {key: record[key] for key in ("row", "who", "workers", "unit", "median", "min", "max", "runs")}
+            records.append({**record, "date": date})
         except (ValueError, KeyError, TypeError):
             print(f"report: not a record, left out: {line}")
     return records
+
+
+def read_results(results):
+    """All records, and all failures as columns of text, the last one the date."""
+    records, failures = [], []
+    for folder in sorted(path.parent for path in results.glob("*/records")):
+        records += read_records(folder)
+        date = read_text(folder / "date").strip()
+        failures += [[*row, date] for row in read_table(folder / "failures")]
+    return records, failures
 
 
 def merge_rounds(records):
@@ -91,6 +109,10 @@ class Results:
 
     def __init__(self, records):
         self.medians = {(r["row"], r["who"], r["workers"]): r["median"] for r in records}
+        self.dates = {r["row"]: r["date"] for r in records}
+        self.runs = {}
+        for r in records:
+            self.runs[r["row"]] = max(r["runs"], self.runs.get(r["row"], 0))
         self.peers = sorted({r["who"] for r in records} - {SKUA}, key=str.lower)
 
     def value(self, row, who, workers):
@@ -235,8 +257,8 @@ def far_behind(targets, results, remarks):
 
 LEGEND = (
     "Less is better in every row. \"1w / 2w\": with one / two workers. A ratio is Skua's value divided by the best peer's "
-    "with as many workers: below 1 Skua is ahead (bold). \"-\": not measured, or it does not apply. \u2020: its tasks cannot "
-    "block. \u2021: shown but not compared, because most of the tasks are run on the spot instead of being spawned. Targets "
+    "with as many workers, measured in the same rounds: below 1 Skua is ahead (bold). \"-\": not measured, or it does not "
+    "apply. \u2020: its tasks cannot block. \u2021: shown but not compared, because most of the tasks are run on the spot instead of being spawned. Targets "
     "and limits are those of the machine they were set on, but for limits that are serial twins: these were measured in "
     "this run and are divided by the number of workers. The limits are:")
 
@@ -254,31 +276,55 @@ def sections(targets):
     return [(name, [target for target in targets if target.section == name]) for name in names]
 
 
-def page(targets, results, args, rounds):
+def when(rows, results):
+    """On which days the rows of a section were measured, and how often."""
+    moments = collections.defaultdict(list)
+    for target in rows:
+        moments[results.dates[target.row], results.runs[target.row]].append(f"`{target.row}`")
+    if len(moments) == 1:
+        (date, runs), = moments
+        return f"Medians of {runs} runs on {date}.\n"
+    return "".join(f"- medians of {runs} runs on {date}: {', '.join(names)}\n"
+                   for (date, runs), names in sorted(moments.items(), reverse=True))
+
+
+def machines(results, args):
+    """What the figures were measured on; several if it was not the same on all days."""
+    dates_of = collections.defaultdict(list)
+    for date in sorted(set(results.dates.values()), reverse=True):
+        words = [" ".join(row) for row in read_table(args.results / "machines" / date)]
+        if words:
+            dates_of["; ".join(words)].append(date)
+    lines = [f"Measured on: {words}." if len(dates_of) == 1 else f"Measured on {', '.join(dates)}: {words}."
+             for words, dates in dates_of.items()]
+    return "\n\n".join(lines) + "\n" if lines else ""
+
+
+def failures_list(failures):
+    return "".join(f"- {who}: {case}: {reason} ({date})\n" for who, case, reason, date in
+                   ([*row[:2], " ".join(row[2:-1]), row[-1]] for row in failures))
+
+
+def page(targets, results, failures, args):
     measured = [target for target in targets if results.is_known(target)]
     compared = [target for target in measured if not target.row.startswith(COUNTED)]
     parts = ["# Benchmarks\n",
              "Written by `bench/compare.sh`; do not edit. [bench.md](bench.md) says what each row is and how it is "
              "measured; [bench.json](bench.json) has all records.\n",
-             score(measured, results)]
-    machine = [" ".join(row) for row in read_table(args.machine)]
-    if machine:
-        parts.append("Measured on: " + "; ".join(machine) + f". Medians of {rounds} runs, in which all competitors "
-                     "took turns.\n")
-    parts += [f"![Skua divided by the best peer, row by row]({args.ratios.name})\n", LEGEND + "\n",
-              limits_list(compared, results)]
+             score(measured, results), machines(results, args),
+             f"![Skua divided by the best peer, row by row]({args.ratios.name})\n", LEGEND + "\n",
+             limits_list(compared, results)]
     for name, rows in sections(measured):
         table = counted_table if rows[0].row.startswith(COUNTED) else summary_table
-        parts += [f"## {name}\n", table(rows, results)]
+        parts += [f"## {name}\n", when(rows, results), table(rows, results)]
     behind = far_behind(measured, results, dict(row[:2] for row in read_table(args.remarks)))
     if behind:
         parts += ["## Further than three times from the target\n", behind]
     parts += ["## Everybody\n", f"![All rows as bars on logarithmic scales]({args.svg.name})\n",
               everybody_table(compared, results)]
-    failures = read_table(args.failures)
     if failures:
-        parts += ["## What failed\n", "".join(f"- {': '.join(row)}\n" for row in failures)]
-    return "\n".join(parts)
+        parts += ["## What failed\n", failures_list(failures)]
+    return "\n".join(part for part in parts if part)
 
 
 # The chart.
@@ -491,21 +537,20 @@ def write_json(path, records):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("records", "targets", "json", "page", "svg", "ratios"):
+    for name in ("results", "targets", "json", "page", "svg", "ratios"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
-    for name in ("machine", "failures", "remarks"):
-        parser.add_argument(f"--{name}", type=pathlib.Path)
+    parser.add_argument("--remarks", type=pathlib.Path)
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
     targets = read_targets(args.targets)
-    records = merge_rounds(read_records(args.records))
+    records, failures = read_results(args.results)
+    records = merge_rounds(records)
     results = Results(records)
-    rounds = max((record["runs"] for record in records), default=0)
     write_json(args.json, records)
-    args.page.write_text(page(targets, results, args, rounds), encoding="utf-8")
+    args.page.write_text(page(targets, results, failures, args), encoding="utf-8")
     args.svg.write_text(chart(targets, results), encoding="utf-8")
     args.ratios.write_text(ratio_chart(targets, results), encoding="utf-8")
 

@@ -58,6 +58,7 @@ static int run_million(const bench_job *job, double values[BENCH_ROWS_MAX],
     const double start = bench_now_ns();
     const int error = work(tasks, job->count);
     values[0] = bench_ns_each(start, job->count);
+    values[1] = bench_peak_bytes_each(job->count);
     free(tasks);
     return error;
 }
@@ -74,7 +75,12 @@ static int run_spawn_many(const bench_job *job, double values[BENCH_ROWS_MAX])
 
 static const bench_case cases[] = {
     {.name = "spawn-join", .count = 1000000, .run = run_spawn_join, .enter = bench_enter_skua},
-    {.name = "spawn-1m", .count = 1000000, .run = run_spawn_all, .enter = bench_enter_skua},
+    {.name = "spawn-1m",
+     .rows = {"spawn-1m", "spawn-1m-bytes"},
+     .units = {"ns", "bytes"},
+     .count = 1000000,
+     .run = run_spawn_all,
+     .enter = bench_enter_skua},
     {.name = "spawn-many-1m", .count = 1000000, .run = run_spawn_many, .enter = bench_enter_skua},
 };
 

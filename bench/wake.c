@@ -28,7 +28,7 @@ static const bench_case cases[] = {
     {.name = "foreign-wake",
      .rows = {"foreign-wake-p50", "foreign-wake-p99"},
      .units = {"us", "us"},
-     .count = 1000,
+     .count = 500,
      .cold = true,
      .run = run_foreign_wake},
 };

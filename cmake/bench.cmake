@@ -34,7 +34,6 @@ target_include_directories(bench_io_load PRIVATE ${bench})
 skua_program(bench_io_epoll ${io}/serve_epoll.c)
 target_link_libraries(bench_io_epoll PRIVATE Threads::Threads)
 bench_program(bench_io_skua ${io}/skua.c skua::skua_static)
-bench_program(bench_io_offload ${io}/offload.c skua::skua_static)
 foreach(target bench_io_load bench_io_epoll)
     set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)

@@ -55,7 +55,7 @@ compare() {
     done
     expected=$scratch/theirs/$1
     [ -s "$expected" ] || complain "$1: Python printed nothing"
-    if [ -z "$sanitizer" ]; then
+    if [ -z "$sanitizer" ]; then # one has more to see where there are several
         ours "$1" 1
         same "$1" 'Python (-) and one worker (+)' "$expected" "$scratch/ours"
     fi

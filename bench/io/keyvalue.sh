@@ -12,7 +12,7 @@ cases=${1:-keyvalue-1 keyvalue-16}
 workers=${2:-${BENCH_WORKERS:-1}}
 command -v redis-benchmark >/dev/null || { echo 'redis-benchmark is not there' >&2; exit 77; }
 
-requests=$(awk -v scale="${BENCH_SCALE:-1}" 'BEGIN { n = 200000 * scale; printf "%d", (n < 1000 ? 1000 : n) }')
+requests=$(awk -v scale="${BENCH_SCALE:-1}" 'BEGIN { n = 100000 * scale; printf "%d", (n < 1000 ? 1000 : n) }')
 there= here=
 if [ "$workers" = 1 ] && taskset -c 0,1 true 2>/dev/null; then
     there='taskset -c 0' here='taskset -c 1'

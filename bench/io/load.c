@@ -9,7 +9,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { RUN_MS = 700, IDLE_MS = 3000, IDLE_CONNECTIONS = 10000, SHORT_WIDTH = 32, UDP_SOCKETS = 64 };
+enum {
+    RUN_MS = 350,
+    CROWDED_MS = 700,
+    IDLE_MS = 1500,
+    MOST_CONNECTIONS = 10000,
+    SHORT_WIDTH = 32,
+    UDP_SOCKETS = 64
+};
 
 static void put_request(const load_result *result, double values[BENCH_ROWS_MAX])
 {
@@ -37,6 +44,13 @@ static int run_crowd(const bench_job *job, int type, const char *mode, size_t co
     return error;
 }
 
+/* A crowd shrinks with the scale, but not to a few. */
+static size_t crowd_of(size_t connections)
+{
+    const size_t scaled = bench_scaled(connections);
+    return scaled > UDP_SOCKETS ? scaled : UDP_SOCKETS;
+}
+
 static int run_echo_1(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
     return run_crowd(job, SOCK_STREAM, "echo", 1, values);
@@ -49,12 +63,12 @@ static int run_echo_64(const bench_job *job, double values[BENCH_ROWS_MAX])
 
 static int run_echo_1k(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
-    return run_crowd(job, SOCK_STREAM, "echo", 1000, values);
+    return run_crowd(job, SOCK_STREAM, "echo", crowd_of(1000), values);
 }
 
 static int run_echo_10k(const bench_job *job, double values[BENCH_ROWS_MAX])
 {
-    return run_crowd(job, SOCK_STREAM, "echo", 10000, values);
+    return run_crowd(job, SOCK_STREAM, "echo", crowd_of(MOST_CONNECTIONS), values);
 }
 
 static int run_udp(const bench_job *job, double values[BENCH_ROWS_MAX])
@@ -104,7 +118,7 @@ static int run_idle(const bench_job *job, double values[BENCH_ROWS_MAX])
     if (load_server_start(&server, "echo", job->workers, SOCK_STREAM, 0) != 0) {
         return -1;
     }
-    int error = load_crowd_open(&crowd, IDLE_CONNECTIONS, SOCK_STREAM, server.port);
+    int error = load_crowd_open(&crowd, crowd_of(MOST_CONNECTIONS), SOCK_STREAM, server.port);
     if (error == 0 && (error = load_echo(&server, &crowd, once, &result)) == 0) {
         bench_pause_us(500 * 1000);
         const double cpu_ns = load_server_cpu_ns(&server);
@@ -117,19 +131,19 @@ static int run_idle(const bench_job *job, double values[BENCH_ROWS_MAX])
     return error;
 }
 
-#define REQUESTS(name_, run_)                                                                      \
+#define REQUESTS(name_, run_, ms_)                                                                 \
     {                                                                                              \
         .name = name_, .rows = {name_ "-cpu", name_ "-time", name_ "-p50", name_ "-p99"},          \
-        .units = {"us", "us", "us", "us"}, .count = RUN_MS, .cold = true, .run = run_              \
+        .units = {"us", "us", "us", "us"}, .count = ms_, .cold = true, .run = run_                 \
     }
 
 static const bench_case cases[] = {
-    REQUESTS("echo-1", run_echo_1),
-    REQUESTS("echo-64", run_echo_64),
-    REQUESTS("echo-1k", run_echo_1k),
-    REQUESTS("echo-10k", run_echo_10k),
-    REQUESTS("short-connections", run_short),
-    REQUESTS("udp-64", run_udp),
+    REQUESTS("echo-1", run_echo_1, RUN_MS),
+    REQUESTS("echo-64", run_echo_64, RUN_MS),
+    REQUESTS("echo-1k", run_echo_1k, RUN_MS),
+    REQUESTS("echo-10k", run_echo_10k, CROWDED_MS),
+    REQUESTS("short-connections", run_short, RUN_MS),
+    REQUESTS("udp-64", run_udp, RUN_MS),
     {.name = "proxy",
      .rows = {"proxy-cpu", "proxy-time"},
      .units = {"ms", "ms"},

@@ -190,7 +190,7 @@ CASES = [
     ("chan-1p1c-128", ONE_NS, 200_000, True, None, move_items(1)),
     ("chan-4p4c-128", ONE_NS, 200_000, True, None, move_items(4)),
     ("sleep-20k-p99", [("sleep-20k-p99", "us")], 20_000, False, None, sleep_late),
-    ("foreign-wake", [("foreign-wake-p50", "us"), ("foreign-wake-p99", "us")], 1_000, False, None, foreign_wake),
+    ("foreign-wake", [("foreign-wake-p50", "us"), ("foreign-wake-p99", "us")], 500, False, None, foreign_wake),
     ("parked-1m", [("parked-1m-bytes", "bytes"), ("parked-1m-ns", "ns")], 200_000, False, 1, parked),
 ]
 

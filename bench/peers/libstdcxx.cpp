@@ -67,10 +67,10 @@ static int run_sort_record_stable(const bench_job *job, double values[BENCH_ROWS
 }
 
 static const bench_case cases[] = {
-    {.name = "sort-int", .count = 10000000, .run = run_sort_int},
-    {.name = "sort-int-stable", .count = 10000000, .run = run_sort_int_stable},
-    {.name = "sort-record", .count = 2000000, .run = run_sort_record},
-    {.name = "sort-record-stable", .count = 2000000, .run = run_sort_record_stable},
+    {.name = "sort-int", .count = 4000000, .run = run_sort_int},
+    {.name = "sort-int-stable", .count = 4000000, .run = run_sort_int_stable},
+    {.name = "sort-record", .count = 1000000, .run = run_sort_record},
+    {.name = "sort-record-stable", .count = 1000000, .run = run_sort_record_stable},
 };
 
 int main(int argc, char **argv)

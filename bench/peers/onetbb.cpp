@@ -42,6 +42,7 @@ static int run_spawn_all(const bench_job *job, double values[BENCH_ROWS_MAX])
     }
     group.wait();
     values[0] = bench_ns_each(start, job->count);
+    values[1] = bench_peak_bytes_each(job->count);
     return 0;
 }
 
@@ -182,7 +183,12 @@ static int run_foreign_wake(const bench_job *job, double values[BENCH_ROWS_MAX])
 
 static const bench_case cases[] = {
     {.name = "spawn-join", .count = 1000000, .run = run_spawn_join, .enter = enter_arena},
-    {.name = "spawn-1m", .count = 1000000, .run = run_spawn_all, .enter = enter_arena},
+    {.name = "spawn-1m",
+     .rows = {"spawn-1m", "spawn-1m-bytes"},
+     .units = {"ns", "bytes"},
+     .count = 1000000,
+     .run = run_spawn_all,
+     .enter = enter_arena},
     {.name = "fib", .count = 2178308, .run = run_fib, .enter = enter_arena},
     {.name = "skynet", .units = {"ms"}, .count = 1000000, .run = run_skynet, .enter = enter_arena},
     {.name = "nqueens", .units = {"ms"}, .count = 856189, .run = run_queens, .enter = enter_arena},
@@ -190,7 +196,7 @@ static const bench_case cases[] = {
     {.name = "foreign-wake",
      .rows = {"foreign-wake-p50", "foreign-wake-p99"},
      .units = {"us", "us"},
-     .count = 1000,
+     .count = 500,
      .cold = true,
      .run = run_foreign_wake},
 };

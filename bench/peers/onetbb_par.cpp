@@ -136,12 +136,12 @@ static int run_sort_record(const bench_job *job, double values[BENCH_ROWS_MAX])
 
 static const bench_case cases[] = {
     {.name = "for-light", .count = 10000000, .run = run_light, .enter = enter_arena},
-    {.name = "for-heavy", .count = 10000000, .run = run_heavy, .enter = enter_arena},
+    {.name = "for-heavy", .count = 2000000, .run = run_heavy, .enter = enter_arena},
     {.name = "for-piece", .count = 10000000, .run = run_piece, .enter = enter_arena},
     {.name = "reduce", .count = 10000000, .run = run_reduce, .enter = enter_arena},
     {.name = "scan", .count = 10000000, .run = run_scan, .enter = enter_arena},
-    {.name = "sort-int", .count = 10000000, .run = run_sort_int, .enter = enter_arena},
-    {.name = "sort-record", .count = 2000000, .run = run_sort_record, .enter = enter_arena},
+    {.name = "sort-int", .count = 4000000, .run = run_sort_int, .enter = enter_arena},
+    {.name = "sort-record", .count = 1000000, .run = run_sort_record, .enter = enter_arena},
 };
 
 int main(int argc, char **argv)

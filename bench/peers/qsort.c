@@ -33,10 +33,10 @@ static int run_records(const bench_job *job, double values[BENCH_ROWS_MAX])
 }
 
 static const bench_case cases[] = {
-    {.name = "sort-int", .count = 10000000, .run = run_ints},
-    {.name = "sort-int-stable", .count = 10000000, .run = run_ints},
-    {.name = "sort-record", .count = 2000000, .run = run_records},
-    {.name = "sort-record-stable", .count = 2000000, .run = run_records},
+    {.name = "sort-int", .count = 4000000, .run = run_ints},
+    {.name = "sort-int-stable", .count = 4000000, .run = run_ints},
+    {.name = "sort-record", .count = 1000000, .run = run_records},
+    {.name = "sort-record-stable", .count = 1000000, .run = run_records},
 };
 
 int main(int argc, char **argv)

@@ -46,6 +46,13 @@ pub fn rss_bytes() -> f64 {
     statm.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
 }
 
+/// The most that ever was, for each of `count`.
+pub fn peak_bytes_each(count: usize) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / count as f64
+}
+
 /// User and system time of this process so far.
 pub fn cpu_ms() -> f64 {
     let mut ns = 0;

@@ -172,6 +172,7 @@ def crash_of(start_pool, count):
     told, following = [], []
     for _ in range(count):
         pool = start_pool()
+        time.sleep(IDLE_SECONDS)
         pool.result(pool.submit(nothing))
         start = now()
         try:
@@ -185,7 +186,7 @@ def crash_of(start_pool, count):
         following.append((now() - middle) * 1e6)
         told.append((middle - start) * 1e6)
         pool.stop()
-    return [statistics.mean(told), statistics.mean(following)]
+    return [statistics.median(told), statistics.median(following)]
 
 
 def start_of(kind, mebibytes):
@@ -230,7 +231,7 @@ CASES = {
     "pool-1m-copies": (copies, [("pool-1m-copies", "us")], 200, True),
     "pool-crash": (None, [("pool-crash-told", "us"), ("pool-crash-next", "us")], 10, False),
     "pool-start-4": (None, [("pool-start-4", "ms")], 2048, False),
-    "pool-idle": (idle, [("pool-idle", "ms")], 5000, False),
+    "pool-idle": (idle, [("pool-idle", "ms")], 2000, False),
 }
 
 

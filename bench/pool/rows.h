@@ -20,7 +20,7 @@ enum {
     }
 #define POOL_CASE_CALL(run_, enter_)                                                               \
     {                                                                                              \
-        .name = "pool-call", .units = {"us"}, .count = 200000, .run = (run_), .enter = (enter_)    \
+        .name = "pool-call", .units = {"us"}, .count = 50000, .run = (run_), .enter = (enter_)    \
     }
 #define POOL_CASE_CALL_64(run_, enter_)                                                            \
     {                                                                                              \
@@ -79,7 +79,7 @@ enum {
 /* The count is the time in ms. */
 #define POOL_CASE_IDLE(run_, enter_)                                                               \
     {                                                                                              \
-        .name = "pool-idle", .units = {"ms"}, .count = 5000, .cold = true, .run = (run_),          \
+        .name = "pool-idle", .units = {"ms"}, .count = 2000, .cold = true, .run = (run_),          \
         .enter = (enter_)                                                                          \
     }
 

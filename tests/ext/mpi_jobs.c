@@ -118,10 +118,6 @@ SKUA_JOB(prepared);
 
 enum { MANY = 600, WORKERS = 2 }; /* of each rank, so that many jobs at once are for all */
 
-#ifdef IS_OTHER
-const char other_build[] = "this makes it another program";
-#endif
-
 static skua_cluster_stats stats_of(skua_pool *pool, uint32_t rank)
 {
     skua_cluster_stats stats;
@@ -274,7 +270,8 @@ static void fill(struct asked asked[], size_t count, struct asked with)
 
 enum { COUNT = 12 };
 
-/* Again until it has happened on another rank: the processes here may have done it all. */
+/* Again until it has happened on another rank: the processes here may have been the first for
+   all. */
 static void crash_elsewhere(skua_pool *pool)
 {
     static struct asked asked[COUNT];

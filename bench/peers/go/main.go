@@ -59,7 +59,13 @@ func spawnAll(count int) []float64 {
 		go group.Done()
 	}
 	group.Wait()
-	return nsEach(start, count)
+	return append(nsEach(start, count), peakBytes()/float64(count))
+}
+
+func peakBytes() float64 {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return float64(usage.Maxrss) * 1024
 }
 
 func yield(count int) []float64 {
@@ -292,7 +298,7 @@ func parked(count int) []float64 {
 
 var cases = []benchCase{
 	{name: "spawn-join", count: 1000000, run: spawnJoin},
-	{name: "spawn-1m", count: 1000000, run: spawnAll},
+	{name: "spawn-1m", count: 1000000, run: spawnAll, rows: []row{{"spawn-1m", "ns"}, {"spawn-1m-bytes", "bytes"}}},
 	{name: "yield", count: 2000000, run: yield},
 	{name: "mutex", count: 1000000, run: mutex},
 	{name: "fib", count: 317810, run: runFib},
@@ -309,7 +315,7 @@ var cases = []benchCase{
 	{name: "sleep-1m", count: 1000000, cold: true, run: sleepCost,
 		rows: []row{{"sleep-1m-wall", "ms"}, {"sleep-1m-cpu", "ms"}}},
 	{name: "sleep-20k-p99", count: 20000, cold: true, run: sleepLate, rows: []row{{"sleep-20k-p99", "us"}}},
-	{name: "foreign-wake", count: 1000, cold: true, run: foreignWake,
+	{name: "foreign-wake", count: 500, cold: true, run: foreignWake,
 		rows: []row{{"foreign-wake-p50", "us"}, {"foreign-wake-p99", "us"}}},
 	{name: "busy-fd", count: 100, cold: true, run: busyFd,
 		rows: []row{{"busy-fd-p50", "us"}, {"busy-fd-p99", "us"}}},

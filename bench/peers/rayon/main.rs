@@ -32,7 +32,7 @@ fn spawn_all(workers: usize, count: usize) -> Vec<f64> {
                 scope.spawn(|_| {});
             }
         });
-        vec![ns_each(start, count)]
+        vec![ns_each(start, count), record::peak_bytes_each(count)]
     })
 }
 
@@ -156,7 +156,7 @@ fn foreign_wake(workers: usize, count: usize) -> Vec<f64> {
 
 const CASES: &[Case] = &[
     Case::warm("spawn-join", &[("spawn-join", "ns")], 1_000_000, spawn_join),
-    Case::warm("spawn-1m", &[("spawn-1m", "ns")], 1_000_000, spawn_all),
+    Case::warm("spawn-1m", &[("spawn-1m", "ns"), ("spawn-1m-bytes", "bytes")], 1_000_000, spawn_all),
     Case::warm("fib", &[("fib", "ns")], 9_227_464, run_fib),
     Case::warm("skynet", &[("skynet", "ms")], 1_000_000, run_skynet),
     Case::warm("nqueens", &[("nqueens", "ms")], 856_189, run_queens),
@@ -164,7 +164,7 @@ const CASES: &[Case] = &[
     Case {
         name: "foreign-wake",
         rows: &[("foreign-wake-p50", "us"), ("foreign-wake-p99", "us")],
-        count: 1_000,
+        count: 500,
         cold: true,
         once: false,
         run: foreign_wake,

@@ -116,14 +116,14 @@ fn sort_record_stable(workers: usize, count: usize) -> Vec<f64> {
 }
 
 const CASES: &[Case] = &[
-    Case::ns("for-light", &[("for-light", "ns")], 10_000_000, for_light),
-    Case::ns("for-heavy", &[("for-heavy", "ns")], 10_000_000, for_heavy),
-    Case::ns("for-piece", &[("for-piece", "ns")], 10_000_000, for_piece),
-    Case::ns("reduce", &[("reduce", "ns")], 10_000_000, reduce),
-    Case::ns("sort-int", &[("sort-int", "ns")], 10_000_000, sort_int),
-    Case::ns("sort-int-stable", &[("sort-int-stable", "ns")], 10_000_000, sort_int_stable),
-    Case::ns("sort-record", &[("sort-record", "ns")], 2_000_000, sort_record),
-    Case::ns("sort-record-stable", &[("sort-record-stable", "ns")], 2_000_000, sort_record_stable),
+    Case::warm("for-light", &[("for-light", "ns")], 10_000_000, for_light),
+    Case::warm("for-heavy", &[("for-heavy", "ns")], 2_000_000, for_heavy),
+    Case::warm("for-piece", &[("for-piece", "ns")], 10_000_000, for_piece),
+    Case::warm("reduce", &[("reduce", "ns")], 10_000_000, reduce),
+    Case::warm("sort-int", &[("sort-int", "ns")], 4_000_000, sort_int),
+    Case::warm("sort-int-stable", &[("sort-int-stable", "ns")], 4_000_000, sort_int_stable),
+    Case::warm("sort-record", &[("sort-record", "ns")], 1_000_000, sort_record),
+    Case::warm("sort-record-stable", &[("sort-record-stable", "ns")], 1_000_000, sort_record_stable),
 ];
 
 fn main() {

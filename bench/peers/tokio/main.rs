@@ -68,7 +68,7 @@ fn spawn_all(workers: usize, count: usize) -> Vec<f64> {
             tasks.push(tokio::spawn(async {}));
         }
         join_all(tasks).await;
-        vec![ns_each(start, count)]
+        vec![ns_each(start, count), record::peak_bytes_each(count)]
     })
 }
 
@@ -405,7 +405,7 @@ const TREE_ROWS: &[(&str, &str)] = &[
 
 const CASES: &[Case] = &[
     Case::warm("spawn-join", &[("spawn-join", "ns")], 1_000_000, spawn_join),
-    Case::warm("spawn-1m", &[("spawn-1m", "ns")], 1_000_000, spawn_all),
+    Case::warm("spawn-1m", &[("spawn-1m", "ns"), ("spawn-1m-bytes", "bytes")], 1_000_000, spawn_all),
     Case::warm("yield", &[("yield", "ns")], 2_000_000, yield_now),
     Case::warm("mutex", &[("mutex", "ns")], 1_000_000, mutex),
     Case::warm("fib", &[("fib", "ns")], 832_039, run_fib),
@@ -435,7 +435,7 @@ const CASES: &[Case] = &[
     Case {
         name: "foreign-wake",
         rows: &[("foreign-wake-p50", "us"), ("foreign-wake-p99", "us")],
-        count: 1_000,
+        count: 500,
         cold: true,
         once: false,
         run: foreign_wake,
