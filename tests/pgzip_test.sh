@@ -176,9 +176,9 @@ echo "$megabytes MB with $(wc -l <peaks) processes, none with more than $largest
 "$pgzip" -b 128 -p 2 <pipe >killed.gz 2>errors &
 run=$!
 killed=0
-while kill -0 $run 2>/dev/null; do
+while [ $killed -lt 8 ] && kill -0 $run 2>/dev/null; do
     worker=$(workers $run | shuf -n 1)
-    [ -n "$worker" ] && kill -KILL "$worker" 2>/dev/null || continue
+    [ -n "$worker" ] && kill -KILL "$worker" 2>/dev/null || { sleep 0.02; continue; }
     killed=$((killed + 1))
     : >has_killed
     # Until the block that was hit is written, and all that were on their way with it: each is begun three times
