@@ -51,10 +51,11 @@ text() {
     }'
 }
 
+[ -z "$sanitizer" ] && copies=24 || copies=8
 text 20000 >text
 head -c 700000 /dev/urandom >random
 # shellcheck disable=SC2046
-cat $(yes text | head -n 24) >long
+cat $(yes text | head -n "$copies") >long
 
 # --- what goes in comes out ---
 [ -z "$sanitizer" ] && lengths='0 1 100 32767 32768 32769 65536 131071 131072 131073 700000' ||
@@ -175,9 +176,9 @@ echo "$megabytes MB with $(wc -l <peaks) processes, none with more than $largest
 "$pgzip" -b 128 -p 2 <pipe >killed.gz 2>errors &
 run=$!
 killed=0
-while kill -0 $run 2>/dev/null; do
+while [ $killed -lt 8 ] && kill -0 $run 2>/dev/null; do
     worker=$(workers $run | shuf -n 1)
-    [ -n "$worker" ] && kill -KILL "$worker" 2>/dev/null || continue
+    [ -n "$worker" ] && kill -KILL "$worker" 2>/dev/null || { sleep 0.02; continue; }
     killed=$((killed + 1))
     : >has_killed
     # Until the block that was hit is written, and all that were on their way with it: each is begun three times

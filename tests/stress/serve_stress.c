@@ -220,8 +220,7 @@ static void every_answer_belongs_to_its_question(void **state)
         run_on_with(1u << below(&random, 3), play, &all);
         CHECK_INT(test_fds(), fds);
         answered += atomic_load(&all.answered);
-    } while (skua_clock().ns < end.ns);
-    CHECK(answered > 0);
+    } while (skua_clock().ns < end.ns || answered == 0); /* a first round may be too slow */
 }
 
 int main(void)

@@ -45,7 +45,8 @@ check "without a kill" [ "$(named "$temp/all.json")" -eq 0 ]
 counts "$temp/all.json" >"$temp/all"
 
 killed=0
-for delay in 0 0.05 0.1 0.2 0.3; do
+[ "$slower" -gt 1 ] && delays="0 0.2" || delays="0 0.1 0.3"
+for delay in $delays; do
     "$wordfreq" --top 0 --jobs 2 --json "$tree" >"$temp/killed.json" &
     run=$!
     sleep $delay
