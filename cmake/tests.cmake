@@ -153,15 +153,15 @@ endif()
 
 # An MPI is not made for ThreadSanitizer; what is Skua's of it, cluster_*_test shows there.
 if(TARGET skua_mpi AND NOT SKUA_SANITIZE STREQUAL "thread")
-    foreach(name mpi_jobs mpi_other) # two builds of one program
-        skua_program(${name} ${tests}/ext/mpi_jobs.c)
-        target_link_libraries(${name} PRIVATE skua::skua)
+    foreach(name mpi_jobs mpi_other)
+        skua_program(${name} ${tests}/ext/${name}.c)
         target_link_options(${name} PRIVATE -Wl,--build-id)
         set_target_properties(${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
         add_dependencies(${name} skua_mpi)
     endforeach()
-    target_compile_definitions(mpi_other PRIVATE IS_OTHER)
+    target_link_libraries(mpi_jobs PRIVATE skua::skua)
+    target_link_libraries(mpi_other PRIVATE skua::skua_static)
     skua_ctest(mpi_test room ${script_timeout}
         sh ${tests}/ext/mpi_test.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
     set_tests_properties(mpi_test PROPERTIES PROCESSORS 2)

@@ -3,7 +3,7 @@
 
 #include "base/atomic.h"
 #include "base/futex.h"
-#include "pool/cluster_link.h"
+#include "cluster/link.h"
 
 static const enum skua__record_kind KIND_COUNTED = SKUA__RECORD_JOB;
 

@@ -57,8 +57,8 @@ struct mock_world {
     pthread_mutex_t lock;
     uint32_t size;
     int64_t delay_ns;
-    bool
-        keeps_alive; /* who is only late, as threads of a busy machine are, is not silent to rank 0 */
+    /* Who is only late, as threads of a busy machine are, is not silent to rank 0. */
+    bool keeps_alive;
     bool in_step;    /* of two ranks, 0 does nothing until 1 has had its turns */
     atomic_int sent; /* messages */
     struct mock_rank ranks[MOCK_RANKS_MAX];

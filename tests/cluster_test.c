@@ -3,7 +3,9 @@
 #include "cluster_mock.h"
 #include "pool_gate.h"
 
-#include "pool/cluster.h"
+#include "cluster/lead.h"
+#include "cluster/link.h"
+#include "cluster/serve.h"
 
 enum { RANKS = 3, EVERY_MS = 1 };
 

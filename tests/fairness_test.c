@@ -386,7 +386,7 @@ static int64_t resident_bytes(void)
 }
 
 /* The margin is for stacks that were not needed in the first round: a stand-in's, for instance. */
-enum { BATCH = 1000, BATCHES = 1000 / TEST_SCALE / TEST_SCALE, MARGIN_BYTES = 4 << 20 };
+enum { BATCH = 1000, BATCHES = 200 / TEST_SCALE / TEST_SCALE, MARGIN_BYTES = 4 << 20 };
 
 static int million_body(void *arg)
 {
@@ -409,7 +409,7 @@ static int million_body(void *arg)
     return 0;
 }
 
-static void five_million_tasks_do_not_let_memory_grow(void **state)
+static void a_million_tasks_do_not_let_memory_grow(void **state)
 {
     run_on(2, million_body);
 }
@@ -426,7 +426,7 @@ static int join_under_deadline(void *arg)
 
 static int timers_body(void *arg)
 {
-    enum { TASKS = 1000 / TEST_SCALE };
+    enum { TASKS = 150 / TEST_SCALE };
     skua_runtime *runtime = skua_runtime_current();
     for (int i = 0; i < TASKS; i += 10) {
         skua_task *tasks[10];
@@ -448,7 +448,7 @@ static int timers_body(void *arg)
     return 0;
 }
 
-static void a_million_long_deadlines_leave_the_wheels_small(void **state)
+static void long_deadlines_leave_the_wheels_small(void **state)
 {
     run_on(2, timers_body);
 }
@@ -462,8 +462,8 @@ int main(void)
         TEST(a_ready_task_does_not_wait_for_long_computations),
         TEST(a_woken_task_does_not_wait_for_who_woke_it),
         TEST(an_idle_runtime_uses_no_processor),
-        TEST(five_million_tasks_do_not_let_memory_grow),
-        TEST(a_million_long_deadlines_leave_the_wheels_small),
+        TEST(a_million_tasks_do_not_let_memory_grow),
+        TEST(long_deadlines_leave_the_wheels_small),
         TEST(a_timer_of_a_stand_in_fires),
         TEST(a_woken_task_does_not_wait_on_a_large_machine_either),
         TEST(events_of_one_poll_wake_all_their_tasks),

@@ -7,7 +7,7 @@
 #include <skua/par.h>
 #include <string.h>
 
-enum { MANY_WORKERS = 64 };
+enum { MANY_WORKERS = TEST_SCALE > 1 ? 16 : 32 };
 
 static void run_on_all(skua_fn fn)
 {
@@ -63,7 +63,8 @@ static void check_loop(size_t begin, size_t count, size_t grain)
 
 static int each_index_body(void *arg)
 {
-    static const size_t counts[] = {0, 1, 2, 3, 7, 100, 1023, 5000 / TEST_SCALE / TEST_SCALE};
+    static const size_t counts[] = {
+        0, 1, 2, 3, 7, 100, 1023 / TEST_SCALE, 5000 / TEST_SCALE / TEST_SCALE};
     static const size_t grains[] = {0, 1, 2, 3, 7, 64, 100000, SIZE_MAX};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         for (size_t j = 0; j < sizeof grains / sizeof grains[0]; j++) {
@@ -101,7 +102,7 @@ static int failing_loops_body(void *arg)
     CHECK_INT(skua_for(0, SIZE_MAX, SIZE_MAX, fail_at, &bad), -EIO);
     for (bad = 0; bad < 300; bad += 13) {
         CHECK_INT(skua_for(0, 300, bad % 5, fail_at, &bad), -EIO);
-        CHECK_INT(skua_for(301, 1000, bad % 5, fail_at, &bad), 0);
+        CHECK_INT(skua_for(301, 301 + 700 / TEST_SCALE, bad % 5, fail_at, &bad), 0);
     }
     return 0;
 }
@@ -203,7 +204,7 @@ static int pass_on(void *context, size_t begin, size_t end)
 static int ring_body(void *arg)
 {
     ring all;
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 20 / TEST_SCALE; round++) {
         all.upwards = round % 2 == 0;
         for (size_t i = 0; i < 40; i++) {
             CHECK_INT(skua_chan_create(&all.chans[i], sizeof(int), 0), 0);
@@ -221,9 +222,11 @@ static void single_pieces_may_wait_for_each_other(void **state)
     run_on_all(ring_body);
 }
 
+enum { SIDE = 100 / TEST_SCALE };
+
 typedef struct matrix {
     size_t row;
-    _Atomic unsigned char (*cells)[100];
+    _Atomic unsigned char (*cells)[SIDE];
 } matrix;
 
 static int visit_row(void *context, size_t begin, size_t end)
@@ -239,17 +242,17 @@ static int visit_rows(void *context, size_t begin, size_t end)
 {
     for (size_t i = begin; i < end; i++) {
         matrix row = {i, context};
-        CHECK_INT(skua_for(0, 100, i % 4, visit_row, &row), 0);
+        CHECK_INT(skua_for(0, SIDE, i % 4, visit_row, &row), 0);
     }
     return 0;
 }
 
 static int nested_body(void *arg)
 {
-    _Atomic unsigned char(*cells)[100] = calloc(100, sizeof *cells);
-    CHECK_INT(skua_for(0, 100, 0, visit_rows, cells), 0);
-    for (int i = 0; i < 100 * 100; i++) {
-        CHECK_INT(atomic_load(&cells[i / 100][i % 100]), 1);
+    _Atomic unsigned char(*cells)[SIDE] = calloc(SIDE, sizeof *cells);
+    CHECK_INT(skua_for(0, SIDE, 0, visit_rows, cells), 0);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        CHECK_INT(atomic_load(&cells[i / SIDE][i % SIDE]), 1);
     }
     free((void *)cells);
     return 0;
@@ -367,7 +370,8 @@ static int combine_spans(void *context, void *into, const void *from)
 
 static int order_body(void *arg)
 {
-    static const size_t counts[] = {1, 2, 3, 10, 511, 512, 513, 10000, SIZE_MAX - 1, SIZE_MAX};
+    static const size_t counts[] = {
+        1, 2, 3, 10, 511, 512, 513, 10000 / TEST_SCALE, SIZE_MAX - 1, SIZE_MAX};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         for (size_t grain = 0; grain < (counts[i] > 10000 ? 1 : 30); grain += 7) {
             span all = {0};
@@ -504,7 +508,8 @@ static void check_scan(size_t count, size_t grain, bool has_carry, bool is_exclu
 
 static int scan_body(void *arg)
 {
-    static const size_t counts[] = {0, 1, 2, 3, 4, 5, 63, 64, 65, 66, 1000, 30000 / TEST_SCALE};
+    static const size_t counts[] = {
+        0, 1, 2, 3, 4, 5, 63, 64, 65, 66, 1000 / TEST_SCALE, 30000 / TEST_SCALE / TEST_SCALE};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         for (size_t grain = 0; grain < 3; grain++) {
             check_scan(counts[i], grain, false, false);
@@ -520,6 +525,8 @@ static void a_scan_combines_all_that_is_before(void **state)
     run_everywhere(scan_body);
 }
 
+enum { WIDE_ITEMS = 1000 / TEST_SCALE };
+
 typedef struct wide {
     long sum;
     char ballast[400];
@@ -529,12 +536,12 @@ static int add_wide(void *context, void *into, const void *from)
 {
     gate *calls = context;
     ((wide *)into)->sum += ((const wide *)from)->sum;
-    return calls != NULL && atomic_fetch_add(calls, 1) > 500 ? -EIO : 0;
+    return calls != NULL && atomic_fetch_add(calls, 1) > WIDE_ITEMS / 2 ? -EIO : 0;
 }
 
 static int wide_scan_body(void *arg)
 {
-    enum { COUNT = 1000 };
+    enum { COUNT = WIDE_ITEMS };
     wide *items = calloc(COUNT, sizeof *items), carry = {0};
     skua_scan_opts opts = {sizeof *items, 1, add_wide, &carry, true};
     for (int i = 0; i < COUNT; i++) {

@@ -253,7 +253,7 @@ static void a_stolen_bell_delays_only(void **state)
 
 /* ---- many jobs while workers are killed ---- */
 
-enum { STORM_TASKS = 100, STORM_JOBS = 100 / TEST_SCALE, JOBS_PER_DEATH = 50 };
+enum { STORM_TASKS = 100, STORM_JOBS = TEST_SCALE > 1 ? 20 : 50, JOBS_PER_DEATH = 50 };
 
 static _Atomic int storm_done, storm_dead, storm_running;
 
@@ -398,7 +398,7 @@ static void destroy_ends_running_jobs(void **state)
     CHECK_INT(run_with(busy_destroy_main), 0);
 }
 
-enum { CYCLES = TEST_SCALE > 1 ? 20 : 40 };
+enum { CYCLES = 20 };
 
 static int cycle_main(void *arg)
 {

@@ -210,7 +210,7 @@ static void deaths_during_a_drain_do_not_hold_it_up(void **state)
 
 static int cancel_then_drain_main(void *arg)
 {
-    for (int i = 0; i < 50 / TEST_SCALE; i++) {
+    for (int i = 0; i < 12; i++) {
         sent one;
         skua_pool *pool = open_pool(1, 4096);
         reset_gate(i % 2 == 0);
@@ -369,9 +369,9 @@ static int replaced_main(void *arg)
     static const struct {
         uint32_t workers, jobs_max;
         int jobs;
-    } cases[] = {{1, 1, 20}, {1, 2, 30}, {2, 2, 40}, {2, 7, 100}};
+    } cases[] = {{1, 1, 6}, {1, 2, 9}, {2, 2, 14}, {2, 7, 40}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        static sent all[100];
+        static sent all[40];
         const skua_pool_opts opts = {.workers = cases[i].workers,
                                      .jobs_per_worker_max = cases[i].jobs_max};
         skua_pool *pool = NULL;

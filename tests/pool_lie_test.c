@@ -179,7 +179,7 @@ static void a_job_that_denies_to_have_begun_does_not_keep_its_worker(void **stat
 /* Nor does it when all that comes after it is given up sooner than its worker would be. */
 static int deny_for_long_main(void *arg)
 {
-    enum { TRIES_MAX = 1000 };
+    enum { TRIES_MAX = 500 };
     skua_pool_stats stats = {.replaced = 0};
     skua_pool *pool = open_pool(1, 4096);
     reset_gate(true);

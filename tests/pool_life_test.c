@@ -233,7 +233,7 @@ static void later_workers_are_tried_again(void **state)
 
 /* ---- replacement ---- */
 
-enum { WORN_TASKS = 8, WORN_JOBS = 20, WORN_MAX = 3 };
+enum { WORN_TASKS = 8, WORN_JOBS = 8, WORN_MAX = 3 };
 
 static int worn_task(void *pool)
 {
@@ -278,7 +278,7 @@ static int resize_main(void *arg)
 {
     enum { MOST = 20 };
     const uint32_t sizes[] = {1, MOST, 3, 3, 1, 7, 2};
-    const int ms = 20;
+    const int ms = 5;
     struct call calls[MOST];
     pid_t pids[2 * MOST];
     skua_pool *pool = open_pool(2, 4096);
@@ -431,7 +431,7 @@ static void idle_processes_are_not_woken(void **state)
 static int drain_with_init_main(void *arg)
 {
     const skua_pool_opts opts = {.workers = 1, .init = &prepare_job};
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 8; round++) {
         skua_pool *pool = open_with(&opts);
         CHECK_INT(run_job(pool, &look_at_state_job), 0);
         CHECK_INT(skua_pool_drain(pool, FOREVER), 0);

@@ -104,7 +104,7 @@ static int squares_main(void *arg)
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t kind = 0; kind < SKUA_COUNT_OF(kinds); kind++) {
         for (size_t i = 0; i < SKUA_COUNT_OF(sizes); i++) {
-            const uint64_t count = sizes[i] > 4096 ? 100 : 1000;
+            const uint64_t count = sizes[i] > 4096 ? 60 : 300;
             struct numbers numbers = {.count = count, .bytes = sizes[i]};
             check_squares(pool, &numbers, &kinds[kind]);
             numbers = (struct numbers){.count = 50, .bytes = sizes[i], .pool = pool};
@@ -204,7 +204,7 @@ static int tell_pid(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(tell_pid);
 
-enum { CHUNKED = 640, CHUNK = 32, CHUNKS_TRIED = 20 };
+enum { CHUNKED = 640, CHUNK = 32, CHUNKS_TRIED = 6 };
 
 /* How often the worker changes from one item to the next. */
 static int count_changes(skua_pool *pool)
@@ -285,7 +285,7 @@ struct mapping {
 
 /* --- maps ------------------------------------------------------------------------------------- */
 
-enum { ITEMS = 5000 };
+enum { ITEMS = 1500 };
 
 static void fill(skua_pool_item items[], uint64_t numbers[], size_t count)
 {

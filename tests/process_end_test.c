@@ -316,8 +316,8 @@ static int lacks_memory(void *arg)
     for (int64_t budget = 0; budget < 4; budget++) {
         skua_process_run run = {.input = NULL};
         skua__alloc_budget = budget;
-        status =
-            skua_process_run_all(&run, SHELL("echo x; sleep 1000"), NULL, skua_after(SKUA_MS(500)));
+        status = skua_process_run_all(&run, SHELL("echo x; exec sleep 1000"), NULL,
+                                      skua_after(SKUA_MS(500)));
         skua__alloc_budget = -1;
         CHECK_INT(status, -ENOMEM);
         skua_process_run_free(&run);

@@ -1,4 +1,4 @@
-/* Who gets which call: from the waiting lists to processes and remote lanes, and back.
+/* Who gets which call: from the waiting lists to processes and lanes, and back.
 
    A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
    other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
@@ -20,7 +20,7 @@
    and somebody (its caller, or a task of the pool) copies and comes back to send it. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 
 #include <errno.h>
@@ -309,45 +309,18 @@ static bool grant_in_chunk(struct skua__call *call, struct skua__after *after)
            skua__jobring_room(&process->ring) > process->granted && grant(process, call, after);
 }
 
-/* Remote lanes take bytes for bytes. */
-static bool may_travel(const struct skua__call *call)
+static bool offer(skua_pool *pool, struct skua__call *call, bool is_idle_only,
+                  struct skua__after *after)
 {
-    return call->opts == NULL;
-}
-
-/* To a lane whose load is below its `limit`. */
-static bool post(skua_pool *pool, struct skua__call *call, bool is_idle_only,
-                 struct skua__after *after)
-{
-    if (skua__list_is_empty(&pool->remotes) || !may_travel(call)) {
-        return false;
-    }
-    for (struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
-        const uint32_t limit =
-            is_idle_only && remote->workers < remote->credits ? remote->workers : remote->credits;
-        if (remote->load < limit) {
-            remote->load++;
-            call->remote = remote;
-            call->state = SKUA__CALL_RUNNING;
-            skua__list_push_back(&remote->calls, &call->link);
-            remote->ops->post(remote, call);
-            after->remote_flush = remote->ops->flush;
-            skua__list_remove(&remote->link); /* in turn */
-            skua__list_push_back(&pool->remotes, &remote->link);
-            return true;
-        }
-    }
-    return false;
+    return !skua__list_is_empty(&pool->lanes) && skua__lanes_offer(pool, call, is_idle_only, after);
 }
 
 /* Idle workers first, here and elsewhere; then those who will soon be. */
 static bool place(skua_pool *pool, struct skua__call *call, struct skua__after *after)
 {
     return grant_at_home(call, after) || grant_in_chunk(call, after) ||
-           grant_first_of(&pool->idle, call, after) || post(pool, call, true, after) ||
-           grant_first_of(&pool->open, call, after) || post(pool, call, false, after);
+           grant_first_of(&pool->idle, call, after) || offer(pool, call, true, after) ||
+           grant_first_of(&pool->open, call, after) || offer(pool, call, false, after);
 }
 
 /* The pool takes no job any more. */
@@ -426,17 +399,7 @@ static void relieve(struct skua__process *process, const struct skua__call *seco
 
 bool skua__pool_has_idle(const skua_pool *pool)
 {
-    if (!skua__list_is_empty(&pool->idle)) {
-        return true;
-    }
-    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        const struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
-        if (remote->load < remote->workers && remote->load < remote->credits) {
-            return true;
-        }
-    }
-    return false;
+    return !skua__list_is_empty(&pool->idle) || skua__lanes_have_idle(pool);
 }
 
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
@@ -610,70 +573,4 @@ size_t skua__pool_drain(skua_pool *pool, struct skua__after *after)
     }
     skua__pool_dispatch(pool, after);
     return count;
-}
-
-/* --- remote lanes ----------------------------------------------------------------------------- */
-
-void skua__remote_attach(struct skua__remote *remote, struct skua__after *after)
-{
-    skua__list_push_back(&remote->pool->remotes, &remote->link);
-    skua__pool_dispatch(remote->pool, after);
-}
-
-void skua__remote_detach(struct skua__remote *remote)
-{
-    unlink_if_linked(&remote->link);
-}
-
-uint64_t skua__remote_credits(const skua_pool *pool)
-{
-    uint64_t credits = 0;
-    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        credits += SKUA_CONTAINER(link, struct skua__remote, link)->credits;
-    }
-    return credits;
-}
-
-static void leave_remote(struct skua__remote *remote, struct skua__call *call)
-{
-    skua__list_remove(&call->link);
-    remote->load--;
-    call->remote = NULL;
-    call->state = SKUA__CALL_NEW;
-}
-
-void skua__remote_withdraw(struct skua__call *call)
-{
-    leave_remote(call->remote, call);
-}
-
-void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
-                           struct skua__loan *answer, char *text, struct skua__after *after)
-{
-    leave_remote(remote, call);
-    call->answer = answer;
-    call->text = text;
-    skua__call_finish(remote->pool, call, after, status);
-    skua__pool_dispatch(remote->pool, after);
-    if (remote->load < remote->workers && remote->pool->pending_mask == 0 &&
-        !skua__list_is_empty(&remote->pool->busy)) {
-        skua__pool_ring(remote->pool); /* it may have what waits behind a long job here */
-    }
-}
-
-bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
-                       struct skua__after *after, const char *story)
-{
-    leave_remote(remote, call);
-    if (call->is_stopping) {
-        skua__call_finish(remote->pool, call, after, call->status);
-    } else if (!has_begun) {
-        remote->pool->stats.requeued++;
-        skua__pool_requeue(remote->pool, call);
-    } else {
-        skua__call_crashed(remote->pool, call, after, -EOWNERDEAD, story);
-    }
-    skua__pool_dispatch(remote->pool, after);
-    return skua__after_is_full(after);
 }

@@ -40,7 +40,7 @@
 #include <skua/task.h>
 
 struct skua__process;
-struct skua__remote;
+struct skua__lane;
 
 /* --- memory in the hands of the program ------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ enum skua__call_state {
     SKUA__CALL_NEW,
     SKUA__CALL_PENDING, /* in pool->pending */
     SKUA__CALL_GRANTED, /* has a place in a process and a block; the input must be copied */
-    SKUA__CALL_RUNNING, /* a process or a remote lane has it */
+    SKUA__CALL_RUNNING, /* a process or a lane has it */
     SKUA__CALL_DONE,    /* status, answer and text are final */
 };
 
@@ -93,10 +93,10 @@ enum {
 
 /* One job that somebody asked for. (L), but for what is constant. */
 struct skua__call {
-    struct skua__link link; /* PENDING: in pool->pending; GRANTED: in pool->copies; in a remote
-                               lane: the lane's; DONE: its stream's */
+    struct skua__link link; /* PENDING: in pool->pending; GRANTED: in pool->copies; in a lane: the
+                               lane's; DONE: its stream's */
     struct skua__process *process; /* GRANTED; RUNNING here */
-    struct skua__remote *remote;   /* RUNNING there */
+    struct skua__lane *lane;       /* RUNNING there */
     struct skua__waiter *waiter;   /* FRAME: who waits for it, or NULL */
     uint64_t ticket;               /* RUNNING here: its request */
     uint64_t sequence;             /* the order in which calls came */
@@ -199,7 +199,7 @@ struct skua_pool {
     struct skua__list busy;   /* have requests; whose first one has been there longest is first */
     struct skua__list fresh;  /* have requests that were not published */
     struct skua__list copies; /* calls of streams that are GRANTED: their inputs are to be copied */
-    struct skua__list remotes;
+    struct skua__list lanes;
     struct skua__list pending[SKUA__PRIORITIES];
     uint32_t pending_mask; /* a bit for each list that is not empty */
     uint32_t pending_count;
@@ -246,7 +246,7 @@ struct skua__after {
     size_t held_count;
     bool must_dispatch;          /* there was no room here for what could be done */
     bool must_copy;              /* somebody has to look at pool->copies */
-    void (*remote_flush)(void);  /* see struct skua__remote_ops; or NULL */
+    void (*lane_flush)(void);    /* see struct skua__lane_ops; or NULL */
     struct skua__process *freed; /* records, by next_freed */
     struct skua__loan *released; /* loans, of other pools perhaps, by next */
     struct skua__shared *bells[SKUA__WAKE_CHUNK];
@@ -271,7 +271,7 @@ static inline void skua__after_init(struct skua__after *after)
     after->held_count = 0;
     after->must_dispatch = false;
     after->must_copy = false;
-    after->remote_flush = NULL;
+    after->lane_flush = NULL;
     after->freed = NULL;
     after->released = NULL;
 }
@@ -316,7 +316,7 @@ bool skua__process_died(struct skua__process *process, int status, struct skua__
 
 /* --- dispatch.c, all (L) ---------------------------------------------------------------------- */
 
-/* Give waiting calls to processes and remote lanes that have room. */
+/* Give waiting calls to processes and lanes that have room. */
 void skua__pool_dispatch(skua_pool *pool, struct skua__after *after);
 /* The same for a call that has just begun to wait, which may pass others. */
 void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after);

@@ -1,6 +1,6 @@
-/* What mpi_test.sh runs under mpirun: what the arguments name, each with a pool of its own. It prints
-   a line that begins with "ok" for each if all was as it should be, and says what was not. The last
-   one may be "code": then the exit code is 23.
+/* What mpi_test.sh runs under mpirun: what the arguments name, each with a pool of its own. It
+   prints a line that begins with "ok" for each if all was as it should be, and says what was not.
+   The last one may be "code": then the exit code is 23.
 
    Ranks may stand still for seconds on a machine that is busy: nothing here depends on who is how
    fast, but that a rank which is stopped is given up before one that is not. */
@@ -117,10 +117,6 @@ SKUA_JOB(prepared);
 /* --- what is asked --- */
 
 enum { MANY = 600, WORKERS = 2 }; /* of each rank, so that many jobs at once are for all */
-
-#ifdef IS_OTHER
-const char other_build[] = "this makes it another program";
-#endif
 
 static skua_cluster_stats stats_of(skua_pool *pool, uint32_t rank)
 {
@@ -274,7 +270,8 @@ static void fill(struct asked asked[], size_t count, struct asked with)
 
 enum { COUNT = 12 };
 
-/* Again until it has happened on another rank: the processes here may have been the first for all. */
+/* Again until it has happened on another rank: the processes here may have been the first for
+   all. */
 static void crash_elsewhere(skua_pool *pool)
 {
     static struct asked asked[COUNT];

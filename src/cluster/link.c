@@ -34,7 +34,7 @@
    Rejected: one message for a whole payload (the sender's memory could not be given back at a
    deadline while the other side stands still); calling the transport from tasks (their stacks are
    small, and what MPI does on them is anybody's guess). */
-#include "pool/cluster_link.h"
+#include "cluster/link.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"
