@@ -1,5 +1,4 @@
 /* Map: every item once, limits, batches, timeouts, policies. */
-#include "behaviours/virtual_runs.h"
 #include "group_help.h"
 
 typedef struct item {
