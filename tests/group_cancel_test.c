@@ -62,7 +62,7 @@ static int deadline_body(void *arg)
 /* covers: B46 */
 static void the_deadline_holds_for_members(void **state)
 {
-    run_by_virtual_clock_on_1_2_4(deadline_body);
+    run_virtually_on_1_2_4(deadline_body);
 }
 
 static int outer_deadline(void *arg)
@@ -85,7 +85,7 @@ static int outer_deadline_body(void *arg)
 
 static void an_outer_deadline_holds_for_members(void **state)
 {
-    run_by_virtual_clock_on_1_2_4(outer_deadline_body);
+    run_virtually_on_1_2_4(outer_deadline_body);
 }
 
 static int cancel_group_of(void *arg)

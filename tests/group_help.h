@@ -8,7 +8,7 @@
 #include <skua/testing.h>
 
 /* Under the virtual clock no moment comes while anybody has something to do. */
-static inline void run_by_virtual_clock_on_1_2_4(skua_fn fn)
+static inline void run_virtually_on_1_2_4(skua_fn fn)
 {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
         const skua_test_opts opts = {
