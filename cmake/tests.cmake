@@ -71,9 +71,10 @@ endfunction()
 
 # Linking across files compiles the library anew for each program. So there is one program of all
 # suites with LTO, which is the suite by whose name it is called. Those that have process pools stay
-# alone, since what they register acts before main(), and those that play the kernel's part.
+# alone, since what they register acts before main(), and those that play the kernel's or libc's part.
 function(skua_test_program name source)
-    file(STRINGS ${source} alone REGEX "SKUA_JOB|pool_help.h|pool_wire.h|pool_liar.h|constructor|SYS_")
+    file(STRINGS ${source} alone
+        REGEX "SKUA_JOB|pool_help.h|pool_wire.h|pool_liar.h|constructor|SYS_|RTLD_NEXT")
     if(NOT SKUA_LTO OR alone)
         skua_program(${name} ${source})
         skua_test_target(${name})
@@ -109,8 +110,8 @@ file(GLOB sources CONFIGURE_DEPENDS
     ${tests}/behaviours/*_test.c ${tests}/sweep/*_test.c)
 list(FILTER sources INCLUDE REGEX "${SKUA_TESTS}")
 if(SKUA_SANITIZE)
-    # It has a pthread_create() of its own, as the sanitizers have.
-    list(FILTER sources EXCLUDE REGEX "blocking_refused_test")
+    # These have a pthread_create() of their own, as the sanitizers have.
+    list(FILTER sources EXCLUDE REGEX "/(blocking_refused|stand_in)_test")
     # These compute more than the library does.
     set_source_files_properties(${tests}/sort_test.c ${tests}/cells_test.c PROPERTIES
         COMPILE_OPTIONS -O1)

@@ -195,27 +195,37 @@ static bool has_own_work(const struct skua__worker *worker)
     return skua__ring_count(&worker->ring) > 0 || skua__load(&worker->lifo, relaxed) != NULL;
 }
 
+/* One more stand-in. It is counted before it begins: else it could run a task while all workers that
+   count are parked, and that looks like quiet: the virtual clock would move, and a deadlock be told.
+   The monitor alone changes the count. */
+static bool start_stand_in(skua_runtime *runtime)
+{
+    const uint32_t index = skua__load(&runtime->workers_started, relaxed);
+    if (index >= runtime->worker_capacity) {
+        return false;
+    }
+    skua__store(&runtime->workers_started, index + 1, relaxed);
+    if (skua__worker_start(&runtime->workers[index]) == 0) {
+        return true; /* when it has nothing to do, it tells the director */
+    }
+    skua__store(&runtime->workers_started, index, relaxed);
+    skua__worker_tell_director(runtime); /* who looked meanwhile saw one that is not parked */
+    return false;
+}
+
 /* Start or wake one stand-in. */
 static void add_stand_in(skua_runtime *runtime, struct view *view)
 {
     struct skua__sleeper *sleeper = skua__idle_claim_any(&runtime->reserve);
     if (sleeper != NULL) {
         skua__runtime_wake_sleeper(runtime, sleeper, SKUA__PERMIT_PLAIN);
-        return;
-    }
-    uint32_t index = skua__load(&runtime->workers_started, relaxed);
-    if (index < runtime->worker_capacity && skua__worker_start(&runtime->workers[index]) == 0) {
-        skua__store(&runtime->workers_started, index + 1, relaxed);
-        /* It may have found nothing to do before it was counted: whom it told could not see then
-           that all are quiet. */
-        skua__worker_tell_director(runtime);
-    } else if (!view->was_limit_reported) {
+    } else if (!start_stand_in(runtime) && !view->was_limit_reported) {
         view->was_limit_reported = true;
         skua__runtime_report(
             runtime, SKUA_REPORT_STUCK,
             "%u workers are stuck in tasks that block or compute for long, and there are no more "
             "stand-ins: ready tasks wait; use skua_blocking() for calls that block",
-            index);
+            skua__load(&runtime->workers_started, relaxed));
     }
 }
 

@@ -195,7 +195,9 @@ static void sweep_judge(void)
     const bool is_mixed = sweep.way == CANCEL_THEN_STEP || sweep.way == STEP_THEN_CANCEL ||
                           (sweep.way == READY && (entry->flags & SWEEP_BEGINS) != 0) ||
                           (entry->flags & SWEEP_AWAITS) != 0;
-    const bool was_too_quick = sweep.is_seeded && !sweep.was_disturbed && sweep.way > READY &&
+    /* By another schedule, or since a step came while it ran elsewhere. */
+    const bool may_be_quick = sweep.is_seeded || (entry->flags & SWEEP_REAL) != 0;
+    const bool was_too_quick = may_be_quick && !sweep.was_disturbed && sweep.way > READY &&
                                sweep.way != NOW && status >= 0;
     if (sweep.way == UNDISTURBED || was_too_quick) {
         SAME(status, entry->done == SWEEP_FINE && status >= 0 ? status : entry->done);
