@@ -7,7 +7,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
 
 set(rooms base mem topo sched sync chan group par gen blocking io net file process pool
-    observe testing)
+    cluster observe testing)
 set(patterns src/arch/*.c src/arch/${SKUA_ARCH}/*.S)
 foreach(room IN LISTS rooms)
     list(APPEND patterns src/${room}/*.c)

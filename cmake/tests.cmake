@@ -5,7 +5,8 @@
 #   ctest                       everything in its short form
 #   ctest -LE stress            without the stress tests; SKUA_STRESS_SECONDS sets their length
 #   ctest -L explore            the explorer: all schedules of the lock-free parts, see explore.cmake
-#   ctest -C nightly -L nightly the stress tests, long
+#   ctest -C nightly -L nightly the stress tests, long, and all suites on a starved machine
+#   ctest -C nightly -L starved the latter only
 
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 
@@ -25,6 +26,20 @@ set(long_tests explore_plants explore_park_model explore_fork_model wordfreq_com
     explore_wheel_model runtime_test pool_death_test fairness_test mpi_test pgzip_test thumbs_test
     pool_ring_stress bench_test)
 
+# The suites are run by it at night; it runs anything (tests/starve.c).
+skua_program(starve tests/starve.c)
+target_compile_definitions(starve PRIVATE _GNU_SOURCE)
+set_target_properties(starve PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
+# skua_starved(<name> <command...>): what waits for time instead of an event is found in few rounds.
+# That all takes longer is no hang.
+function(skua_starved name)
+    add_test(NAME ${name}_starved CONFIGURATIONS nightly COMMAND starve -n 3 ${ARGN})
+    set_tests_properties(${name}_starved PROPERTIES
+        LABELS "nightly;starved" TIMEOUT 3600 SKIP_RETURN_CODE 77 PROCESSORS 2
+        ENVIRONMENT "SKUA_TEST_SECONDS=600")
+endfunction()
+
 # skua_ctest(<name> <label> <timeout> <command...>)
 function(skua_ctest name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
@@ -34,6 +49,9 @@ function(skua_ctest name label timeout)
     if(place GREATER_EQUAL 0)
         math(EXPR cost "1000 - ${place}")
         set_tests_properties(${name} PROPERTIES COST ${cost})
+    endif()
+    if(label STREQUAL "room")
+        skua_starved(${name} ${ARGN})
     endif()
 endfunction()
 
@@ -124,7 +142,7 @@ if(TARGET skua_tls)
         get_filename_component(name ${source} NAME_WE)
         skua_test_program(${name} ${source})
         target_link_libraries(${name} PRIVATE skua_tls_objects)
-        skua_ctest(${name} room ${test_timeout} ${name})
+        skua_ctest(${name} room ${test_timeout} ${PROJECT_BINARY_DIR}/tests/${name})
     endforeach()
     # Its partners are programs of others: tls_peers_test.sh.
     skua_program(tls_peer ${tests}/ext/tls_peer.c)
@@ -134,21 +152,25 @@ endif()
 
 # An MPI is not made for ThreadSanitizer; what is Skua's of it, cluster_*_test shows there.
 if(TARGET skua_mpi AND NOT SKUA_SANITIZE STREQUAL "thread")
-    foreach(name mpi_jobs mpi_other) # two builds of one program
-        skua_program(${name} ${tests}/ext/mpi_jobs.c)
-        target_link_libraries(${name} PRIVATE skua::skua)
+    foreach(name mpi_jobs mpi_other)
+        skua_program(${name} ${tests}/ext/${name}.c)
         target_link_options(${name} PRIVATE -Wl,--build-id)
         set_target_properties(${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
         add_dependencies(${name} skua_mpi)
     endforeach()
-    target_compile_definitions(mpi_other PRIVATE IS_OTHER)
+    target_link_libraries(mpi_jobs PRIVATE skua::skua)
+    target_link_libraries(mpi_other PRIVATE skua::skua_static)
     skua_ctest(mpi_test room ${script_timeout}
         sh ${tests}/ext/mpi_test.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
     set_tests_properties(mpi_test PROPERTIES PROCESSORS 2)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS ${tests}/*_test.sh)
+if(SKUA_SANITIZE OR SKUA_LTO)
+    # These read the source and the documentation, which are the same for every kind of build.
+    list(FILTER scripts EXCLUDE REGEX "/(coverage|results|sweep_list)_test\\.sh$")
+endif()
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)
     skua_ctest(${name} room ${script_timeout} sh ${script} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})

@@ -90,7 +90,7 @@ static int call_in_sequence(void *arg)
 {
     long first = 0;
     CHECK_INT(skua_blocking(thread_id, &first, SKUA_FOREVER), 17);
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 2000 / TEST_SCALE; i++) {
         long id = 0;
         CHECK_INT(skua_blocking(thread_id, &id, SKUA_FOREVER), 17);
         CHECK_INT(id, first);
@@ -114,11 +114,10 @@ struct crowd {
 static int join_crowd(void *arg)
 {
     struct crowd *crowd = arg;
-    int running = atomic_fetch_add(&crowd->running, 1) + 1;
+    const int running = atomic_fetch_add(&crowd->running, 1) + 1;
+    int most = atomic_load(&crowd->peak);
     CHECK(running <= CROWD_THREADS);
-    if (running > atomic_load(&crowd->peak)) {
-        atomic_store(&crowd->peak, running);
-    }
+    while (most < running && !atomic_compare_exchange_weak(&crowd->peak, &most, running)) {}
     while (atomic_load(&crowd->peak) < CROWD_THREADS) {
         sched_yield();
     }
@@ -337,7 +336,7 @@ static int call_many(void *arg)
 static void no_thread_outlives_the_runtime(void **state)
 {
     const int threads = test_threads(), fds = test_fds();
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20 / TEST_SCALE; i++) {
         struct crowd crowd = {0};
         run(i % 2 == 0 ? make_crowd : call_many, &crowd, CROWD_THREADS);
     }
@@ -380,7 +379,7 @@ static void idle_threads_end(void **state)
     atomic_store(&skua__blocking_idle_ns, before);
 }
 
-enum { STORM_TASKS = 8, STORM_CALLS = 400 };
+enum { STORM_TASKS = 8, STORM_CALLS = 400 / TEST_SCALE };
 
 static int count(void *arg)
 {

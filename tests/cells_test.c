@@ -121,7 +121,7 @@ static void without_cells(void **state)
 
 /* --- threads --- */
 
-enum { THREADS = 3, EACH = 60000 / TEST_SCALE };
+enum { THREADS = 3, EACH = 6000 / TEST_SCALE };
 
 static struct skua__cells *shared;
 static _Atomic int taken[THREADS * EACH];

@@ -219,7 +219,7 @@ static int revive_receiver(void *arg)
 
 static void receivers_from_senders(void **state)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20 / TEST_SCALE; i++) {
         run_on(2, revive_receiver, NULL);
     }
 }
@@ -365,9 +365,10 @@ static int look_in_child(skua_chan *chan)
 /* The fork may catch the channel locked: nothing in the child may wait for that lock. */
 static void forked_child(void **state)
 {
+    enum { FORKS = TEST_SCALE > 1 ? 10 : 100 }; /* a sanitizer's process takes long to copy */
     skua_chan *chan = make_chan(sizeof(int), 1);
     pthread_t thread = start_thread(hammer, chan);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {

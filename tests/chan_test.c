@@ -142,7 +142,7 @@ static void check_close(skua_chan *chan, int capacity)
 
 static int every_capacity(void *arg)
 {
-    for (int capacity = 0; capacity < 200; capacity++) {
+    for (int capacity = 0; capacity < 200; capacity += capacity < 10 ? 1 : TEST_SCALE) {
         skua_chan *chan = make_chan(sizeof(int), (size_t)capacity);
         check_blocking(chan, capacity);
         check_fifo(chan);
@@ -162,16 +162,16 @@ static int close_unblocks_receivers(void *arg)
 {
     for (int capacity = 0; capacity < 3; capacity++) {
         skua_chan *chan = make_chan(sizeof(int), (size_t)capacity);
-        actor receivers[100];
-        skua_task *tasks[100];
-        for (int i = 0; i < 100; i++) {
+        static actor receivers[CROWD];
+        skua_task *tasks[CROWD];
+        for (int i = 0; i < CROWD; i++) {
             receivers[i] = (actor){.chan = chan, .value = 77};
             tasks[i] = start(act_recv, &receivers[i]);
         }
-        await_waiting(chan, SKUA_RECEIVER, 100);
+        await_waiting(chan, SKUA_RECEIVER, CROWD);
         skua_chan_close(chan);
         check_nobody_waits(chan);
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < CROWD; i++) {
             CHECK_INT(finish(tasks[i]), 0);
             CHECK_INT(receivers[i].status, 0);
             CHECK_INT(receivers[i].value, 77);
@@ -232,7 +232,7 @@ static int close_dismisses_senders(void *arg)
 /* covers: D12 */
 static void close_ends_senders(void **state)
 {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 20 / TEST_SCALE; round++) {
         run_all(close_dismisses_senders, NULL);
     }
 }
@@ -305,7 +305,7 @@ static int daisy_chain(void *arg)
             links[i] = (link_task){chans[i], chans[i + 1]};
             tasks[i] = start(pass_on, &links[i]);
         }
-        stream all = {.chan = chans[0], .count = 200};
+        stream all = {.chan = chans[0], .count = 200 / TEST_SCALE};
         tasks[CHAIN] = start(send_all, &all);
         for (int i = 0; i < all.count; i++) {
             CHECK_INT(recv_int(chans[CHAIN]), i);
@@ -495,7 +495,7 @@ static int cancel_in_the_middle(void *arg)
 
 static void the_wake_is_passed_on(void **state)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 50 / TEST_SCALE; i++) {
         run_all(cancel_in_the_middle, NULL);
     }
 }

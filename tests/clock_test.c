@@ -50,7 +50,7 @@ static void long_sleeps_pass_at_once_and_are_exact(void **state)
     clock_gettime(CLOCK_MONOTONIC, &before);
     run_virtually_on_1_2_4(sleep_long);
     clock_gettime(CLOCK_MONOTONIC, &after);
-    CHECK(after.tv_sec - before.tv_sec <= 1 * TEST_SCALE);
+    CHECK(after.tv_sec - before.tv_sec < 450);                         /* nobody has slept really */
     CHECK(skua_clock().ns < after.tv_sec * 1000000000 + SKUA_SEC(60)); /* the real one again */
 }
 

@@ -1,6 +1,6 @@
 /* tests/cluster_mock.h: a transport in one process, for tests: ranks are threads, and messages go
    from queue to queue. It can hold messages back, lose a rank with or without a word, and lets
-   nothing be sent to who is lost. */
+   nothing be sent to who is lost. What is sent to a rank that has stopped is dropped. */
 #ifndef SKUA_TESTS_CLUSTER_MOCK_H
 #define SKUA_TESTS_CLUSTER_MOCK_H
 
@@ -48,6 +48,8 @@ struct mock_rank {
     atomic_bool is_told_of;             /* and the others are told */
     atomic_bool was_aborted;
     atomic_bool is_to_end; /* it is told that rank 0 is lost */
+    bool has_stopped;      /* under the lock: what is sent to it is sent in vain, and is over */
+    atomic_uint polls;
     bool was_told[MOCK_RANKS_MAX];
 };
 
@@ -55,6 +57,9 @@ struct mock_world {
     pthread_mutex_t lock;
     uint32_t size;
     int64_t delay_ns;
+    /* Who is only late, as threads of a busy machine are, is not silent to rank 0. */
+    bool keeps_alive;
+    bool in_step;    /* of two ranks, 0 does nothing until 1 has had its turns */
     atomic_int sent; /* messages */
     struct mock_rank ranks[MOCK_RANKS_MAX];
 };
@@ -103,6 +108,22 @@ static inline int mock_start(void *self, uint32_t *rank, uint32_t *size, const c
     return 0;
 }
 
+/* Under the lock. */
+static inline void mock_append(struct mock_rank *to, struct mock_message *message)
+{
+    message->next = NULL;
+    *to->last = message;
+    to->last = &message->next;
+}
+
+/* Under the lock. Small messages leave a sender's memory at once in an MPI, whether or not their
+   receiver is there still: they do not keep it from ending. */
+static inline void mock_drop(struct mock_message *message)
+{
+    message->is_receipt = true;
+    mock_append(message->from, message);
+}
+
 static inline void mock_put(struct mock_rank *from, struct mock_rank *to, struct mock_message what)
 {
     struct mock_message *message = malloc(sizeof *message + what.bytes);
@@ -113,11 +134,13 @@ static inline void mock_put(struct mock_rank *from, struct mock_rank *to, struct
     }
     message->data = message->copy;
     message->from = from;
-    message->next = NULL;
     message->due_ns = skua__clock_real_ns() + from->world->delay_ns;
     pthread_mutex_lock(&from->world->lock);
-    *to->last = message;
-    to->last = &message->next;
+    if (to->has_stopped && !what.is_receipt) {
+        mock_drop(message);
+    } else {
+        mock_append(to, message);
+    }
     pthread_mutex_unlock(&from->world->lock);
 }
 
@@ -211,11 +234,38 @@ static inline void mock_take(struct mock_rank *me, const struct mock_message *me
     mock_put(me, message->from, (struct mock_message){.is_receipt = true, .token = message->token});
 }
 
+/* Rank 1 takes what was sent to it in one turn, and what it says to that leaves in the next. */
+static inline void mock_await_turns(struct mock_rank *other)
+{
+    enum { TURNS = 4 };
+    const unsigned before = atomic_load(&other->polls);
+    while (atomic_load(&other->polls) - before < TURNS) {
+        usleep(50);
+    }
+}
+
+/* A packet in which nothing is. */
+static inline void mock_keep_alive(const struct mock_rank *me, const skua_cluster_events *events)
+{
+    for (uint32_t i = 0; i < me->world->size; i++) {
+        if (i != me->rank && !atomic_load(&me->world->ranks[i].is_gone)) {
+            events->packet(events->arg, i, NULL, 0);
+        }
+    }
+}
+
 static inline int mock_poll(void *self, const skua_cluster_events *events)
 {
     struct mock_rank *me = self;
     struct mock_message *message;
     int count = 0;
+    atomic_fetch_add(&me->polls, 1);
+    if (me->world->in_step && me->rank == 0) {
+        mock_await_turns(&me->world->ranks[1]);
+    }
+    if (me->world->keeps_alive && me->rank == 0) {
+        mock_keep_alive(me, events);
+    }
     while ((message = mock_next(me)) != NULL) {
         mock_take(me, message, events);
         free(message);
@@ -237,7 +287,21 @@ static inline int mock_poll(void *self, const skua_cluster_events *events)
 
 static inline void mock_stop(void *self)
 {
-    (void)self;
+    struct mock_rank *me = self;
+    pthread_mutex_lock(&me->world->lock);
+    struct mock_message *left = me->first;
+    me->first = NULL;
+    me->last = &me->first;
+    me->has_stopped = !atomic_load(&me->is_gone); /* who is gone never says what has come */
+    for (struct mock_message *next; left != NULL; left = next) {
+        next = left->next;
+        if (me->has_stopped && !left->is_receipt) {
+            mock_drop(left);
+        } else {
+            free(left);
+        }
+    }
+    pthread_mutex_unlock(&me->world->lock);
 }
 
 static inline void mock_abort(void *self, int code)

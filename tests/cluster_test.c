@@ -1,9 +1,11 @@
 /* Pools that reach over a cluster of ranks in one process: what becomes of jobs, whatever happens
    on the way. The same over MPI is in tests/ext. */
 #include "cluster_mock.h"
-#include "pool_help.h"
+#include "pool_gate.h"
 
-#include "pool/cluster.h"
+#include "cluster/lead.h"
+#include "cluster/link.h"
+#include "cluster/serve.h"
 
 enum { RANKS = 3, EVERY_MS = 1 };
 
@@ -46,18 +48,32 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static uint32_t rank_workers(uint32_t rank)
+static skua_cluster_stats stats_of(uint32_t rank)
 {
     skua_cluster_stats stats;
     CHECK_INT(skua_cluster_stats_get(all.pool, rank, &stats), 0);
-    return stats.workers;
+    return stats;
 }
 
-static uint64_t answered_by(uint32_t rank)
+static uint32_t rank_workers(uint32_t rank)
 {
-    skua_cluster_stats stats;
-    CHECK_INT(skua_cluster_stats_get(all.pool, rank, &stats), 0);
-    return stats.answered;
+    return stats_of(rank).workers;
+}
+
+/* Until so many jobs have left for that rank. */
+static void await_sent(uint32_t rank, uint64_t count)
+{
+    while (stats_of(rank).sent < count) {
+        nap_here(SKUA_MS(EVERY_MS));
+    }
+}
+
+/* Until it is known of the rank that it is lost, and its jobs have ended. */
+static void await_loss(uint32_t rank)
+{
+    while (rank_workers(rank) != 0) {
+        nap_here(SKUA_MS(EVERY_MS));
+    }
 }
 
 /* Until each rank has its processes. */
@@ -89,6 +105,7 @@ static int with_pool(void *arg)
 static void in_cluster(skua_fn fn, uint32_t workers, int64_t delay_ns, int64_t silence_ns)
 {
     mock_begin(&all.world, RANKS, delay_ns);
+    all.world.keeps_alive = true;
     for (uint32_t rank = 1; rank < RANKS; rank++) {
         CHECK_INT(pthread_create(&all.servers[rank], NULL, serve, &all.world.ranks[rank]), 0);
     }
@@ -153,23 +170,40 @@ static void answers_of_any_size_come_back(void **state)
     in_cluster(sizes_body, 2, SKUA_US(50), 0);
 }
 
+enum { SPREAD = 60 };
+static skua_pool_item spread_items[SPREAD];
+
+static int map_gated(void *arg)
+{
+    return skua_pool_map(all.pool, &pass_gate_job, spread_items, SPREAD, FOREVER);
+}
+
+/* None of them ends before all ranks have some. */
 static int spread_body(void *arg)
 {
-    enum { COUNT = 60 };
-    static skua_pool_item items[COUNT];
-    static const int ms = 3;
-    for (size_t i = 0; i < COUNT; i++) {
-        items[i] = (skua_pool_item){.in = {&ms, sizeof ms}};
+    memset(spread_items, 0, sizeof spread_items);
+    reset_gate(false);
+    skua_task *map;
+    CHECK_INT(skua_spawn(&map, map_gated, NULL, NULL), 0);
+    for (uint32_t rank = 1; rank < RANKS; rank++) {
+        await_sent(rank, 1);
     }
-    CHECK_INT(skua_pool_map(all.pool, &nap_job, items, COUNT, FOREVER), 0);
+    while (atomic_load(&jobs_gate->begun) < RANKS) {
+        nap_here(SKUA_MS(EVERY_MS));
+    }
+    atomic_store(&jobs_gate->is_open, true);
+    int status = -1;
+    CHECK_INT(skua_join(map, &status, FOREVER), 0);
+    CHECK_INT(status, 0);
+    skua_task_release(map);
     uint64_t sum = 0;
     for (uint32_t rank = 0; rank < RANKS; rank++) {
-        CHECK(answered_by(rank) > 0);
-        sum += answered_by(rank);
+        CHECK(stats_of(rank).answered > 0);
+        sum += stats_of(rank).answered;
     }
-    CHECK_INT(sum, COUNT);
-    for (size_t i = 0; i < COUNT; i++) {
-        skua_buf_release(&items[i].out);
+    CHECK_INT(sum, SPREAD);
+    for (size_t i = 0; i < SPREAD; i++) {
+        skua_buf_release(&spread_items[i].out);
     }
     return 0;
 }
@@ -259,15 +293,24 @@ static void failures_are_the_same_as_at_home(void **state)
 
 /* --- ranks that are lost ---------------------------------------------------------------------- */
 
-static int lost_body(void *arg)
+/* Jobs that would never end, some of them on the rank: those fail, the others go on until they are
+   cancelled. */
+static void check_loss(uint32_t rank, bool is_told, const char *text)
 {
-    ask_all(&hang_job, (skua_call_opts){0}, skua_after(SKUA_MS(500)));
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(20))), 0);
-    mock_lose(&all.world, 2, true);
-    CHECK(answers_are(-EOWNERDEAD, -ETIMEDOUT, NULL) > 0);
-    CHECK_INT(rank_workers(2), 0);
+    ask_all(&hang_job, (skua_call_opts){0}, FOREVER);
+    await_sent(rank, 1);
+    mock_lose(&all.world, rank, is_told);
+    await_loss(rank);
+    skua_task_cancel_all(asking, ASKED);
+    const size_t lost = answers_are(-EOWNERDEAD, -ECANCELED, text);
+    CHECK(lost > 0 && lost < ASKED);
     ask_all(&echo_job, (skua_call_opts){0}, FOREVER);
     CHECK_INT(answers_are(0, 0, NULL), ASKED);
+}
+
+static int lost_body(void *arg)
+{
+    check_loss(2, true, "rank 2 ");
     return 0;
 }
 
@@ -280,18 +323,14 @@ static void jobs_of_a_lost_rank_fail(void **state)
 
 static int retried_body(void *arg)
 {
-    static const int ms = 30;
-    for (size_t i = 0; i < ASKED; i++) {
-        asked[i] = (struct asked){
-            .job = &nap_job, .opts = {.attempts = 3}, .in = {&ms, sizeof ms}, .deadline = FOREVER};
-        CHECK_INT(skua_spawn(&asking[i], ask, &asked[i], NULL), 0);
-    }
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(5))), 0);
+    reset_gate(false);
+    ask_all(&pass_gate_job, (skua_call_opts){.attempts = 3}, FOREVER);
+    await_sent(1, 1);
     mock_lose(&all.world, 1, true);
+    await_loss(1);
+    CHECK(stats_of(1).lost > 0);
+    atomic_store(&jobs_gate->is_open, true);
     CHECK_INT(answers_are(0, 0, NULL), ASKED);
-    skua_cluster_stats stats;
-    CHECK_INT(skua_cluster_stats_get(all.pool, 1, &stats), 0);
-    CHECK(stats.lost > 0);
     return 0;
 }
 
@@ -302,43 +341,55 @@ static void jobs_of_a_lost_rank_are_begun_again_if_they_may(void **state)
     in_cluster(retried_body, 2, 0, 0);
 }
 
-static int silent_body(void *arg)
+static int late_body(void *arg)
 {
     mock_lose(&all.world, 1, false);
     ask_all(&hang_job, (skua_call_opts){0}, skua_after(SKUA_MS(40)));
-    CHECK_INT(answers_are(-ETIMEDOUT, -ETIMEDOUT, NULL), ASKED); /* deadlines are kept */
-    ask_all(&echo_job, (skua_call_opts){0}, FOREVER);
-    answers_are(-EOWNERDEAD, 0, "rank 1 ");
-    while (rank_workers(1) != 0) { /* it is given up as soon as it owes something */
-        ask_all(&nap_job, (skua_call_opts){0}, skua_after(SKUA_MS(20)));
-        answers_are(-EOWNERDEAD, -ETIMEDOUT, NULL);
-    }
+    CHECK_INT(answers_are(-ETIMEDOUT, -ETIMEDOUT, NULL), ASKED);
+    mock_lose(&all.world, 1, true); /* the end does not wait for it either */
     return 0;
 }
 
-static void a_silent_rank_holds_nobody_up(void **state)
+static void deadlines_are_kept_while_a_rank_is_silent(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(late_body, 2, 0, 0);
+}
+
+static int silent_body(void *arg)
+{
+    check_loss(1, false, "rank 1 ");
+    return 0;
+}
+
+static void a_silent_rank_is_given_up(void **state)
 {
     all.payload_max = 0;
     in_cluster(silent_body, 2, 0, SKUA_MS(200));
 }
 
-static int left_body(void *arg)
+static int nothing_more(void *arg)
+{
+    mock_lose(&all.world, 1, false);
+    return 0;
+}
+
+static void a_silent_rank_is_given_up_at_the_end(void **state)
+{
+    all.payload_max = 0;
+    in_cluster(nothing_more, 2, 0, SKUA_MS(200));
+}
+
+/* The pool is destroyed under its jobs, and nobody is given up for that. */
+static int left_in_turn(void *arg)
 {
     mock_lose(&all.world, 1, false);
     for (size_t i = 0; i < ASKED; i++) {
-        skua_task *task;
-        CHECK_INT(skua_pool_submit(all.pool, &task, &hang_job, (skua_bytes){NULL, 0}, NULL, NULL,
-                                   FOREVER),
+        CHECK_INT(skua_pool_submit(all.pool, &asking[i], &hang_job, (skua_bytes){NULL, 0}, NULL,
+                                   NULL, FOREVER),
                   0);
-        asking[i] = task;
     }
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(10))), 0);
-    return 0; /* the pool is destroyed under them */
-}
-
-static int left_in_turn(void *arg)
-{
-    CHECK_INT(left_body(NULL), 0);
+    await_sent(1, 1);
     skua_pool_destroy(all.pool);
     for (size_t i = 0; i < ASKED; i++) {
         int status = 0;
@@ -346,6 +397,7 @@ static int left_in_turn(void *arg)
         CHECK_INT(status, -ESHUTDOWN);
         skua_task_release(asking[i]);
     }
+    mock_lose(&all.world, 1, true);
     const skua_pool_opts opts = {.workers = 1, .local = true};
     CHECK_INT(skua_pool_create(&all.pool, &opts), 0);
     CHECK_INT(rank_workers(2), 0); /* it stays here */
@@ -355,7 +407,7 @@ static int left_in_turn(void *arg)
 static void a_pool_is_destroyed_whatever_ranks_do(void **state)
 {
     all.payload_max = 0;
-    in_cluster(left_in_turn, 2, 0, SKUA_MS(200));
+    in_cluster(left_in_turn, 2, 0, 0);
 }
 
 /* --- everything at once ----------------------------------------------------------------------- */
@@ -430,7 +482,9 @@ int main(void)
         TEST(failures_are_the_same_as_at_home),
         TEST(jobs_of_a_lost_rank_fail),
         TEST(jobs_of_a_lost_rank_are_begun_again_if_they_may),
-        TEST(a_silent_rank_holds_nobody_up),
+        TEST(deadlines_are_kept_while_a_rank_is_silent),
+        TEST(a_silent_rank_is_given_up),
+        TEST(a_silent_rank_is_given_up_at_the_end),
         TEST(a_pool_is_destroyed_whatever_ranks_do),
         TEST(each_job_has_one_outcome),
     };

@@ -113,7 +113,7 @@ static void *steal_until_empty(void *arg)
 /* Short runs keep it nearly empty, where owner and thieves meet; long ones let it grow. */
 static void rob(uint64_t run_max)
 {
-    enum { ITEMS = 1000000 / TEST_SCALE / TEST_SCALE, THIEVES = 3 };
+    enum { ITEMS = 400000 / TEST_SCALE / TEST_SCALE, THIEVES = 3 };
     heist all = {deque_create(2), ITEMS};
     item *items = calloc(ITEMS, sizeof *items);
     pthread_t thieves[THIEVES];

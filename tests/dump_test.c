@@ -2,7 +2,9 @@
 #include "tasks.h"
 
 #include "mem/forked.h"
+#include "sched/runtime.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <skua/chan.h>
 #include <skua/control.h>
@@ -108,11 +110,6 @@ static int act_all(void *arg)
     skua_task *sender = spawn_named("sender", send_one, &own);
     await_line("'sender' waits for a channel, to send");
     cancel_and_finish(sender);
-    skua_task *fresh = spawn_named("fresh", return_zero, NULL);
-    if (skua_worker_count(skua_runtime_current()) == 1) {
-        CHECK(strstr(dump_text(NULL), "'fresh' is ready, and has not started") != NULL);
-    }
-    CHECK_INT(finish(fresh), 0);
     cancel_and_finish(locker);
     cancel_and_finish(joiner);
     cancel_and_finish(own.sleeper);
@@ -125,6 +122,23 @@ static int act_all(void *arg)
 static void a_dump_tells_what_each_task_does(void **state)
 {
     run_on_1_2_4(act_all);
+}
+
+/* On one worker, unless it is late and a stand-in has started the task: then another one. */
+static int spawn_fresh(void *arg)
+{
+    bool was_seen = false;
+    while (!was_seen) {
+        skua_task *fresh = spawn_named("fresh", return_zero, NULL);
+        was_seen = strstr(dump_text(NULL), "'fresh' is ready, and has not started") != NULL;
+        CHECK_INT(finish(fresh), 0);
+    }
+    return 0;
+}
+
+static void a_dump_tells_what_has_not_started(void **state)
+{
+    run_on(1, spawn_fresh);
 }
 
 /* From a thread, while tasks come and go. */
@@ -206,6 +220,7 @@ typedef struct stage {
     skua_mutex first, second;
     gate reported, lines;
     char text[4096];
+    void *arg;
 } stage;
 
 static void note_report(skua_report_kind kind, const char *text, void *arg)
@@ -255,16 +270,16 @@ static void *end_it_when_reported(void *arg)
     return NULL;
 }
 
-static void run_deadlock(bool is_debug)
+static void run_deadlock(bool is_debug, skua_fn fn, void *arg)
 {
-    stage own = {.text = ""};
+    stage own = {.text = "", .arg = arg};
     pthread_t thread;
     const skua_config config = {.workers = 2, .on_report = note_report, .hook_arg = &own};
     if (is_debug) {
         setenv("SKUA_DEBUG", "1", 1);
     }
     CHECK_INT(pthread_create(&thread, NULL, end_it_when_reported, &own), 0);
-    CHECK_INT(skua_run(&config, deadlock, &own), -EINTR);
+    CHECK_INT(skua_run(&config, fn, &own), -EINTR);
     CHECK_INT(pthread_join(thread, NULL), 0);
     unsetenv("SKUA_DEBUG");
     CHECK_INT(atomic_load(&own.reported), 1);
@@ -277,7 +292,50 @@ static void run_deadlock(bool is_debug)
 /* covers: B39 */
 static void a_deadlock_is_reported_in_a_debug_run(void **state)
 {
-    run_deadlock(true);
+    run_deadlock(true, deadlock, NULL);
+}
+
+/* A thread is late to leave the call in which it has woken somebody, until all wait for each other.
+   The moment at which that would have been reported is over then. */
+static void *leave_late(void *arg)
+{
+    skua_runtime *runtime = arg;
+    poll(NULL, 0, 300);
+    atomic_fetch_sub(&runtime->outsiders, 1);
+    return NULL;
+}
+
+static int deadlock_beside_outsider(void *arg)
+{
+    skua_runtime *runtime = skua_runtime_current();
+    pthread_t thread;
+    atomic_fetch_add(&runtime->outsiders, 1);
+    CHECK_INT(pthread_create(&thread, NULL, leave_late, runtime), 0);
+    const int status = deadlock(arg);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    return status;
+}
+
+/* covers: B39 */
+static void a_deadlock_is_reported_when_the_last_waker_is_late(void **state)
+{
+    run_deadlock(true, deadlock_beside_outsider, NULL);
+}
+
+/* All have been idle for about as long as the monitor waits, and then run for a moment only, which
+   it does not see. */
+static int deadlock_after_a_while(void *arg)
+{
+    CHECK_INT(skua_sleep(skua_after(*(int64_t *)((stage *)arg)->arg)), 0);
+    return deadlock(arg);
+}
+
+/* covers: B39 */
+static void a_deadlock_after_a_quiet_while_is_reported(void **state)
+{
+    for (int64_t ns = SKUA_MS(90); ns <= SKUA_MS(125); ns += SKUA_MS(5)) {
+        run_deadlock(true, deadlock_after_a_while, &ns);
+    }
 }
 
 static void abort_when_reported(skua_report_kind kind, const char *text, void *arg)
@@ -330,10 +388,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_dump_tells_what_each_task_does),
+        TEST(a_dump_tells_what_has_not_started),
         TEST(a_dump_from_outside_disturbs_nobody),
         TEST(a_dump_tells_who_runs_and_who_is_cancelled),
         TEST(a_debug_run_knows_since_when),
         TEST(a_deadlock_is_reported_in_a_debug_run),
+        TEST(a_deadlock_is_reported_when_the_last_waker_is_late),
+        TEST(a_deadlock_after_a_quiet_while_is_reported),
         TEST(a_deadlock_is_reported_when_nothing_can_wake),
         TEST(who_sleeps_is_no_deadlock),
     };

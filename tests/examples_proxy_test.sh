@@ -42,7 +42,7 @@ if command -v curl >/dev/null; then
     kill "$web"
     wait "$web" 2>/dev/null
     web=
-    [ -s proxy.err ] && fail "it complains: $(cat proxy.err)"
+    is_content
 else
     echo 'without curl'
 fi

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MANY_WORKERS = 64, DEPTH = 5, PIPES = 4 };
+enum { MANY_WORKERS = TEST_SCALE > 1 ? 16 : 32, DEPTH = 5, PIPES = 4 };
 
 /* What all nodes of a tree share. */
 typedef struct forest {

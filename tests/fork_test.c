@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY_WORKERS = 64 };
+enum { MANY_WORKERS = TEST_SCALE > 1 ? 16 : 32 };
 
 static void run_on_all(skua_fn fn)
 {
@@ -197,7 +197,7 @@ static int identity_task(void *arg)
 {
     static char blue[] = "blue";
     CHECK_INT(skua_local_set(&colour, blue), 0);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 60; i++) {
         skua_child child;
         skua_fork(&child, look_around, skua_self());
         CHECK_INT(skua_yield(), 0); /* the child becomes public */
@@ -323,7 +323,7 @@ static int receive_all(void *arg)
 static int siblings_body(void *arg)
 {
     for (size_t capacity = 0; capacity < 3; capacity++) {
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < 60; i++) {
             pipe_case one = {.count = 10};
             skua_child first, second;
             CHECK_INT(skua_chan_create(&one.chan, sizeof(int), capacity), 0);
@@ -345,7 +345,7 @@ static void siblings_may_wait_for_each_other(void **state)
 
 static int parent_waits_body(void *arg)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 60; i++) {
         pipe_case one = {.count = 3};
         skua_child child;
         CHECK_INT(skua_chan_create(&one.chan, sizeof(int), 0), 0);
@@ -484,7 +484,7 @@ static int fork_sleepers(void *arg)
 
 static int cancel_body(void *arg)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         gate begun = 0;
         skua_task *task = spawn(fork_sleepers, &begun);
         await(&begun, 1);
@@ -524,7 +524,7 @@ static int sleep_briefly(void *arg)
 /* The child was forked outside of the scope that is cancelled while it runs, inline. */
 static int outside_body(void *arg)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         skua_child outer, inner;
         SKUA_SCOPE(scope);
         skua_fork(&outer, sleep_briefly, NULL);
@@ -621,7 +621,7 @@ static int failing_task(void *arg)
 
 static int failing_body(void *arg)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 30; i++) {
         skua_task *task = spawn(failing_task, NULL);
         CHECK_INT(status_of(task), -EIO);
         CHECK(strncmp(skua_task_error(task)->text, "child ", 6) == 0);
@@ -657,7 +657,7 @@ static int round_upward(void *arg)
     struct skua__fpenv env = skua__fpenv_save();
     env.control |= UPWARD;
     skua__fpenv_restore(env);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 150; i++) {
         skua_child one, two;
         skua_fork(&one, check_rounding, &mode);
         skua_fork(&two, check_rounding, &mode);

@@ -16,6 +16,7 @@ typedef struct story {
     gate made;         /* items that it has begun to give */
     int last_yield;    /* what the last yield said */
     skua_chan *source; /* for those that wait */
+    skua_scope *scope; /* the one that it stands in */
 } story;
 
 static int next_int(skua_gen *gen, int *item)
@@ -602,7 +603,8 @@ static int yield_in_scope(skua_gen *self, void *arg)
     story *told = arg;
     skua_scope scope = {{0}};
     int first = 1, second = 2, third = 3;
-    skua_scope_open(&scope, skua_after(SKUA_MS(20)));
+    skua_scope_open(&scope, SKUA_FOREVER);
+    told->scope = &scope;
     int status = skua_gen_yield(self, &first);
     status = status == 0 ? skua_gen_yield(self, &second) : status;
     status = skua_scope_close(&scope, status);
@@ -619,6 +621,7 @@ static int scope_body(void *arg)
     CHECK_INT(skua_gen_open(&gen, yield_in_scope, &told, sizeof(int)), 0);
     CHECK_INT(next_int(gen, &item), 1);
     CHECK_INT(item, 1);
+    skua_scope_deadline(told.scope, skua_after(SKUA_MS(1)));
     await(&told.ended, 1); /* late while it stood still */
     CHECK_INT(next_int(gen, &item), 1);
     CHECK_INT(item, 3);

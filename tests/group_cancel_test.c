@@ -44,7 +44,7 @@ static int deadline_body(void *arg)
 {
     gate cancelled = 0;
     SKUA_GROUP(group);
-    skua_group_open(&group, SKUA_FAIL_FAST, skua_after(SKUA_MS(20) * TEST_SCALE));
+    skua_group_open(&group, SKUA_FAIL_FAST, skua_after(SKUA_MS(20)));
     for (int i = 0; i < MEMBERS; i++) {
         add(&group, count_and_sleep, &cancelled);
     }
@@ -62,7 +62,7 @@ static int deadline_body(void *arg)
 /* covers: B46 */
 static void the_deadline_holds_for_members(void **state)
 {
-    run_on_1_2_4(deadline_body);
+    run_virtually_on_1_2_4(deadline_body);
 }
 
 static int outer_deadline(void *arg)
@@ -79,13 +79,13 @@ static int outer_deadline(void *arg)
 
 static int outer_deadline_body(void *arg)
 {
-    CHECK_INT(skua_within(skua_after(SKUA_MS(20) * TEST_SCALE), outer_deadline, NULL), -ETIMEDOUT);
+    CHECK_INT(skua_within(skua_after(SKUA_MS(20)), outer_deadline, NULL), -ETIMEDOUT);
     return 0;
 }
 
 static void an_outer_deadline_holds_for_members(void **state)
 {
-    run_on_1_2_4(outer_deadline_body);
+    run_virtually_on_1_2_4(outer_deadline_body);
 }
 
 static int cancel_group_of(void *arg)

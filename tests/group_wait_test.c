@@ -117,7 +117,7 @@ static int start_times_out_body(void *arg)
 /* covers: B13 */
 static void a_start_that_is_given_up_cancels_the_member(void **state)
 {
-    run_on_1_2_4(start_times_out_body);
+    run_virtually_on_1_2_4(start_times_out_body);
 }
 
 /* --- next ------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ static void open_tcp(int ends[2])
     skua_close(listener);
 }
 
-enum { ECHO_CONNECTIONS = 100, ECHO_MESSAGES = 100, ECHO_BYTES_MAX = 3000 };
+enum { ECHO_CONNECTIONS = 100, ECHO_MESSAGES = 100 / TEST_SCALE, ECHO_BYTES_MAX = 3000 };
 
 struct echo {
     struct sockaddr_in address;

@@ -12,7 +12,7 @@
 
 /* --- reading and writing --- */
 
-enum { PING_ROUNDS = 5000 };
+enum { PING_ROUNDS = 5000 / TEST_SCALE };
 
 struct table {
     int there[2], back[2];
@@ -244,7 +244,7 @@ static void close_wakes_those_who_wait(void **state)
     run(close_under_waiters, NULL);
 }
 
-enum { REUSE_ROUNDS = 10000 };
+enum { REUSE_ROUNDS = 10000 / TEST_SCALE };
 
 /* In each round the pipe's number has an event on its way when it is closed, and comes back at once
    as another pipe, with a reader who must get this round's byte and nothing else. */

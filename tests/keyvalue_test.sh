@@ -12,6 +12,7 @@ done
 # ThreadSanitizer keeps a signal back from a thread that sleeps in a system call of its own.
 grep -q '^SKUA_SANITIZE:STRING=thread$' "$build/CMakeCache.txt" && { echo 'signals are late with this sanitizer'; exit 77; }
 
+. "$(dirname "$0")/complaints.sh"
 folder=$(mktemp -d) || exit 2
 server=
 trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$folder"' EXIT
@@ -42,7 +43,8 @@ stop() {
     wait "$server"
     status=$?
     server=
-    [ $status -eq 0 ] && [ ! -s "$folder/err" ] || fail "the server ended with $status: $(cat "$folder/err")"
+    complaints_of "$folder/err" >"$folder/complaints"
+    [ $status -eq 0 ] && [ ! -s "$folder/complaints" ] || fail "the server ended with $status: $(cat "$folder/err")"
 }
 
 # says WANTED COMMAND...: what redis-cli says.
@@ -110,7 +112,7 @@ print("seed", seed)
 
 
 def connect():
-    client = socket.create_connection(address, 20)
+    client = socket.create_connection(address, 60)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
@@ -209,12 +211,12 @@ python3 "$folder/client.py" "$port" >"$folder/client" 2>&1 || fail "$(tail -n 5 
 says PONG ping
 stop
 
-# A Unix socket; a full table; who is silent for a second has to go.
-start -m 1 -b 70000 -i 1 "$folder/socket"
+# A Unix socket; a full table.
+start -m 1 -b 70000 "$folder/socket"
 python3 - "$folder/socket" >"$folder/client" 2>&1 <<'END' || fail "$(tail -n 3 "$folder/client")"
 import socket, sys
 client = socket.socket(socket.AF_UNIX)
-client.settimeout(20)
+client.settimeout(60)
 client.connect(sys.argv[1])
 answers = client.makefile("rb")
 value = b"v" * 65000
@@ -225,6 +227,16 @@ for number in range(20):
 assert said == [b"+OK\r\n"] * 16 + [b"-OOM command not allowed: the table is full\r\n"] * 4, said
 client.sendall(b"DEL 00 01\r\nSET a b\r\nDBSIZE\r\n")
 assert [answers.readline() for _ in range(3)] == [b":2\r\n", b"+OK\r\n", b":15\r\n"]
+END
+stop
+
+# Who is silent for a second has to go. One who talks is not tried: a busy machine may keep him from it.
+start -i 1 "$folder/socket"
+python3 - "$folder/socket" >"$folder/client" 2>&1 <<'END' || fail "$(tail -n 3 "$folder/client")"
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(60)
+client.connect(sys.argv[1])
 assert client.recv(1) == b""
 END
 stop

@@ -1,4 +1,5 @@
 /* Map: every item once, limits, batches, timeouts, policies. */
+#include "behaviours/virtual_runs.h"
 #include "group_help.h"
 
 typedef struct item {
@@ -202,7 +203,7 @@ static int timeouts_body(void *arg)
     page pages[] = {{false, NULL}, {true, NULL}, {false, NULL}, {true, NULL}, {false, NULL}};
     int statuses[5];
     const skua_map_opts opts = {
-        .each_ns = SKUA_MS(60) * TEST_SCALE, .policy = SKUA_COLLECT, .statuses = statuses};
+        .each_ns = SKUA_MS(60), .policy = SKUA_COLLECT, .statuses = statuses};
     CHECK_INT(skua_map(fetch, pages, sizeof pages[0], 5, &opts), -ETIMEDOUT);
     for (int i = 0; i < 5; i++) {
         CHECK_INT(statuses[i], pages[i].is_slow ? -ETIMEDOUT : 0);
@@ -214,7 +215,7 @@ static int timeouts_body(void *arg)
 /* covers: A42 */
 static void late_items_have_no_value(void **state)
 {
-    run_on_1_2_4(timeouts_body);
+    run_virtually_on_1_2_4(timeouts_body);
 }
 
 static int fail_at_five(void *arg)
@@ -358,7 +359,7 @@ static int cancel_body(void *arg)
 /* covers: D39 */
 static void cancels_and_deadlines_reach_the_items(void **state)
 {
-    run_on_1_2_4(cancel_body);
+    run_virtually_on_1_2_4(cancel_body);
 }
 
 static int invalid_body(void *arg)

@@ -1,5 +1,5 @@
 /* The mutex: exclusion, order, deadlines and cancels of waiters, and who is served instead. */
-#include "tasks.h"
+#include "behaviours/virtual_runs.h"
 
 #include <pthread.h>
 #include <skua/sync.h>
@@ -13,13 +13,12 @@ typedef struct locker {
     int number;
     int status;
     skua_time deadline;
-    gate has_begun, has_ended;
+    gate has_ended;
 } locker;
 
 static int lock_once(void *arg)
 {
     locker *self = arg;
-    atomic_store(&self->has_begun, 1);
     self->status = skua_mutex_lock(&mutex, self->deadline);
     if (self->status == 0) {
         order[order_count++] = self->number;
@@ -46,13 +45,27 @@ static void begin(void)
     order_count = 0;
 }
 
-/* Starts a locker and lets it run until it waits; for one worker. */
+/* The others of the test run all wait. */
+static void settle(void)
+{
+    CHECK_INT(skua_test_settle(), 0);
+}
+
+/* Runs whose order is up to the mutex alone: nobody is waited for by counting his turns, and no
+   deadline comes before all wait. */
+static void run_settled(skua_fn fn)
+{
+    run_virtually_on(1, fn);
+    run_virtually_on(2, fn);
+    run_virtually_on(4, fn);
+}
+
+/* Starts a locker, and returns when it waits. */
 static skua_task *start_waiting(locker *self, int number)
 {
     self->number = number;
     skua_task *task = spawn(lock_once, self);
-    await(&self->has_begun, 1);
-    (void)skua_yield();
+    settle();
     CHECK(!atomic_load(&self->has_ended));
     return task;
 }
@@ -176,7 +189,7 @@ static int fifo_body(void *arg)
 
 static void first_come_first_served(void **state)
 {
-    run_on(1, fifo_body);
+    run_settled(fifo_body);
 }
 
 /* A task that always holds the mutex when it lets others run. */
@@ -190,7 +203,7 @@ static int greedy_body(void *arg)
     while (!atomic_load(&waiting.has_ended)) {
         skua_mutex_unlock(&mutex);
         CHECK_INT(skua_mutex_lock(&mutex, SKUA_FOREVER), 0);
-        (void)skua_yield();
+        settle(); /* it has had its turn to try */
         CHECK(++rounds < 10);
     }
     skua_mutex_unlock(&mutex);
@@ -200,7 +213,7 @@ static int greedy_body(void *arg)
 
 static void nobody_starves(void **state)
 {
-    run_on(1, greedy_body);
+    run_settled(greedy_body);
 }
 
 /* Made fair it goes round: whoever unlocks it and comes again is the last one. */
@@ -211,7 +224,7 @@ static int lock_in_turn(void *arg)
     for (int i = 0; i < FAIR_ROUNDS; i++) {
         CHECK_INT(skua_mutex_lock(&mutex, SKUA_FOREVER), 0);
         order[order_count++] = *(int *)arg;
-        (void)skua_yield();
+        settle(); /* all who are to come again stand in line */
         skua_mutex_unlock(&mutex);
     }
     return 0;
@@ -227,7 +240,7 @@ static int fair_body(void *arg)
     for (int i = 0; i < FAIR_TASKS; i++) {
         numbers[i] = i;
         tasks[i] = spawn(lock_in_turn, &numbers[i]);
-        (void)skua_yield(); /* it waits */
+        settle(); /* it waits */
     }
     skua_mutex_unlock(&mutex);
     CHECK_INT(skua_mutex_lock(&mutex, SKUA_NOW), -EAGAIN); /* handed over already */
@@ -243,17 +256,17 @@ static int fair_body(void *arg)
 
 static void a_fair_one_goes_round(void **state)
 {
-    run_on(1, fair_body);
+    run_settled(fair_body);
 }
 
 static _Atomic bool is_over;
 
 static int count_until_over(void *arg)
 {
-    int *count = arg;
+    gate *count = arg;
     while (!atomic_load(&is_over)) {
         CHECK_INT(skua_mutex_lock(&mutex, SKUA_FOREVER), 0);
-        (*count)++;
+        atomic_fetch_add(count, 1);
         skua_mutex_unlock(&mutex);
     }
     return 0;
@@ -262,25 +275,28 @@ static int count_until_over(void *arg)
 /* Nobody waits here, but a lock counts as an operation, so others have their turns. */
 static int turns_body(void *arg)
 {
-    int counts[3] = {0};
+    gate counts[3] = {0};
     skua_task *tasks[3];
     begin();
     atomic_store(&is_over, false);
     for (int i = 0; i < 3; i++) {
         tasks[i] = spawn(count_until_over, &counts[i]);
     }
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(20))), 0);
+    for (int i = 0; i < 3; i++) {
+        await(&counts[i], 1);
+    }
     atomic_store(&is_over, true);
     for (int i = 0; i < 3; i++) {
         CHECK_INT(finish(tasks[i]), 0);
-        CHECK(counts[i] > 0);
     }
     return 0;
 }
 
 static void locking_lets_others_run(void **state)
 {
+    const skua_test_opts opts = {.seeded = true, .timeout_ns = TEST_PATIENCE_NS};
     run_on(1, turns_body);
+    CHECK_INT(skua_test_run(&opts, turns_body, NULL), 0); /* where no thread stands in for others */
 }
 
 /* --- deadlines and cancels --- */
@@ -305,7 +321,7 @@ static int deadline_body(void *arg)
 
 static void late_ones_leave(void **state)
 {
-    run_on(1, deadline_body);
+    run_settled(deadline_body);
 }
 
 static int lock_and_leave(void *arg)
@@ -347,7 +363,7 @@ static int within_body(void *arg)
 /* covers: D24 */
 static void cancelled_ones_leave(void **state)
 {
-    run_on(1, scope_body);
+    run_settled(scope_body);
     run_on_1_2_4(within_body);
 }
 
@@ -404,8 +420,7 @@ static int handed_then_cancelled_body(void *arg)
         skua_task *second_task = start_waiting(&second, 2);
         skua_mutex_unlock(&mutex);
         lock_now();
-        (void)skua_yield(); /* the first was woken in vain */
-        (void)skua_yield();
+        settle(); /* the first was woken in vain */
         if (is_early) {
             skua_task_cancel(first_task);
         }
@@ -423,8 +438,8 @@ static int handed_then_cancelled_body(void *arg)
 
 static void the_wake_is_passed_on(void **state)
 {
-    run_on(1, woken_then_cancelled_body);
-    run_on(1, handed_then_cancelled_body);
+    run_virtually_on(1, woken_then_cancelled_body);
+    run_virtually_on(1, handed_then_cancelled_body);
 }
 
 /* --- where it lives --- */

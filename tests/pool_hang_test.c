@@ -193,10 +193,10 @@ static int die_in_drain_main(void *arg)
     send_job(pool, &last, &pass_gate_job);
     CHECK_INT(skua_pool_drain(pool, SKUA_NOW), -EAGAIN);
     kill(victim, SIGKILL); /* after the shutdown has begun */
+    CHECK_INT(outcome_of(&first), -EOWNERDEAD);
     atomic_store(&jobs_gate->is_open, true);
     CHECK_INT(skua_pool_drain(pool, FOREVER), 0);
     CHECK_INT(outcome_of(&dying), -EOWNERDEAD);
-    CHECK_INT(outcome_of(&first), -EOWNERDEAD);
     CHECK_INT(outcome_of(&last), 0);
     skua_pool_destroy(pool);
     return 0;
@@ -210,7 +210,7 @@ static void deaths_during_a_drain_do_not_hold_it_up(void **state)
 
 static int cancel_then_drain_main(void *arg)
 {
-    for (int i = 0; i < 50 / TEST_SCALE; i++) {
+    for (int i = 0; i < 12; i++) {
         sent one;
         skua_pool *pool = open_pool(1, 4096);
         reset_gate(i % 2 == 0);
@@ -369,9 +369,9 @@ static int replaced_main(void *arg)
     static const struct {
         uint32_t workers, jobs_max;
         int jobs;
-    } cases[] = {{1, 1, 20}, {1, 2, 30}, {2, 2, 40}, {2, 7, 100}};
+    } cases[] = {{1, 1, 6}, {1, 2, 9}, {2, 2, 14}, {2, 7, 40}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        static sent all[100];
+        static sent all[40];
         const skua_pool_opts opts = {.workers = cases[i].workers,
                                      .jobs_per_worker_max = cases[i].jobs_max};
         skua_pool *pool = NULL;
@@ -408,23 +408,38 @@ static void workers_are_replaced_after_so_many_jobs(void **state)
 
 /* --- workers that stand still ----------------------------------------------------------------- */
 
+/* A job that has begun, and has a deadline yet to come: a later one where that takes so long.
+   Returns when the last one was sent. */
+static skua_time send_and_begin(skua_pool *pool, sent *one, int64_t *limit_ns)
+{
+    for (;; *limit_ns *= 2) {
+        const skua_time start = skua_clock();
+        int status = 0;
+        reset_gate(false);
+        send_with(pool, one, &pass_gate_job, bytes_of(NULL, 0), NULL, skua_after(*limit_ns));
+        while (jobs_gate->begun == 0 && skua_join(one->task, &status, SKUA_NOW) == -EAGAIN) {
+            nap_here(SKUA_US(200));
+        }
+        if (jobs_gate->begun > 0) {
+            return start;
+        }
+        CHECK_INT(outcome_of(one), -ETIMEDOUT);
+    }
+}
+
 static int stopped_main(void *arg)
 {
     sent stopped;
+    int64_t limit_ns = SKUA_MS(300);
     skua_pool *pool = open_pool(2, 4096);
-    reset_gate(false);
-    const skua_time start = skua_clock();
-    send_with(pool, &stopped, &pass_gate_job, bytes_of(NULL, 0), NULL,
-              skua_after(SKUA_MS(300 * TEST_SCALE)));
-    await_here(&jobs_gate->begun, 1);
+    const skua_time start = send_and_begin(pool, &stopped, &limit_ns);
     const pid_t victim = jobs_gate->last;
     kill(victim, SIGSTOP);
-    atomic_store(&jobs_gate->is_open, true);
     for (int i = 0; i < 50; i++) {
         check_echo(pool, &i, sizeof i); /* the others go on */
     }
     CHECK_INT(outcome_of(&stopped), -ETIMEDOUT);
-    CHECK(skua_elapsed_ns(start) >= SKUA_MS(300 * TEST_SCALE));
+    CHECK(skua_elapsed_ns(start) >= limit_ns);
     CHECK(is_gone_soon(victim)); /* SIGKILL works on a stopped one */
     skua_pool_destroy(pool);
     CHECK_INT(count_workers(), 0);
@@ -451,7 +466,7 @@ static int stopped_idle_main(void *arg)
     atomic_store(&jobs_gate->is_open, true);
     CHECK_INT(outcome_of(&all[0]), 0);
     CHECK_INT(outcome_of(&all[1]), 0);
-    kill(pids[0], SIGSTOP);
+    stop_process(pids[0]);
     for (int i = 0; i < MANY; i++) {
         send_job(pool, &all[i], &pass_gate_job);
     }
@@ -468,6 +483,73 @@ static int stopped_idle_main(void *arg)
 static void jobs_of_a_stopped_idle_worker_go_to_others(void **state)
 {
     CHECK_INT(run_with(stopped_idle_main), 0);
+}
+
+/* Looks for workers that stand still, at such a moment. Returns who is the worker after it. */
+static pid_t look_at(skua_pool *pool, int64_t now_ns)
+{
+    struct skua__after after;
+    skua__after_init(&after);
+    skua__pool_lock(pool);
+    skua__pool_unstick(pool, &after, now_ns);
+    skua__pool_unlock_after(pool, &after);
+    pid_t pid = 0;
+    const size_t count = skua_pool_pids(pool, &pid, 1);
+    return count == 1 ? pid : 0;
+}
+
+/* A job for a worker that is stopped, given to it at that moment, which is far off: so nobody but
+   the test looks for such workers. `ignored_ns`: so long it has let others be before. */
+static pid_t give_to_stopped(skua_pool *pool, sent *one, int64_t base_ns, int64_t ignored_ns)
+{
+    pid_t pid;
+    reset_gate(true);
+    skua__pool_lock(pool);
+    pool->unstuck_ns = base_ns;
+    skua__pool_unlock(pool);
+    send_job(pool, one, &pass_gate_job); /* it shows that it is there */
+    CHECK_INT(outcome_of(one), 0);
+    CHECK_INT(skua_pool_pids(pool, &pid, 1), 1);
+    stop_process(pid);
+    send_job(pool, one, &pass_gate_job);
+    skua__pool_lock(pool);
+    struct skua__process *process =
+        SKUA_CONTAINER(skua__list_first(&pool->busy), struct skua__process, busy);
+    process->ignored_ns = ignored_ns;
+    process->since_ns = base_ns - ignored_ns;
+    skua__pool_unlock(pool);
+    return pid;
+}
+
+/* All stood still: the pool, which did not look for ten seconds, cannot know whose fault it is. */
+static int all_stopped_main(void *arg)
+{
+    sent one;
+    const int64_t base_ns = skua_clock().ns + SKUA_SEC(3600);
+    skua_pool *pool = open_pool(1, 4096);
+    const pid_t pid = give_to_stopped(pool, &one, base_ns, 0);
+    int64_t now_ns = base_ns + SKUA_SEC(10);
+    CHECK_INT(look_at(pool, now_ns), pid);
+    for (int i = 0; i < 8; i++) { /* now somebody looks, and it does not begin for a second */
+        now_ns += SKUA_MS(100);
+        CHECK_INT(look_at(pool, now_ns), pid);
+    }
+    CHECK(look_at(pool, now_ns + SKUA_MS(200)) != pid);
+    CHECK_INT(outcome_of(&one), 0); /* by another one */
+    skua_pool_destroy(pool);
+
+    pool = open_pool(1, 4096);
+    give_to_stopped(pool, &one, base_ns, SKUA_SEC(2)); /* has shown before that it begins nothing */
+    look_at(pool, base_ns + SKUA_SEC(10));
+    CHECK_INT(outcome_of(&one), 0);
+    skua_pool_destroy(pool);
+    return 0;
+}
+
+/* covers: A67 */
+static void a_worker_is_not_given_up_for_what_nobody_has_seen(void **state)
+{
+    CHECK_INT(run_with(all_stopped_main), 0);
 }
 
 /* --- what jobs leave behind ------------------------------------------------------------------- */
@@ -585,6 +667,7 @@ int main(int argc, char **argv)
         TEST(workers_are_replaced_after_so_many_jobs),
         TEST(a_stopped_worker_does_not_outlast_its_jobs_deadline),
         TEST(jobs_of_a_stopped_idle_worker_go_to_others),
+        TEST(a_worker_is_not_given_up_for_what_nobody_has_seen),
         TEST(what_a_job_leaves_in_a_session_of_its_own_is_killed),
         TEST(a_program_ends_with_jobs_in_it),
     };

@@ -182,6 +182,21 @@ static inline void await_running(skua_pool *pool, size_t count)
     }
 }
 
+/* Until so many workers are there and have nothing to do: the next calls get one each. */
+static inline void await_idle(skua_pool *pool, size_t count)
+{
+    for (size_t idle = 0; idle < count;) {
+        idle = 0;
+        skua__pool_lock(pool);
+        for (struct skua__link *link = pool->idle.head.next; link != &pool->idle.head;
+             link = link->next) {
+            idle++;
+        }
+        skua__pool_unlock(pool);
+        nap_here(SKUA_US(100));
+    }
+}
+
 static inline int end_call(struct call *call)
 {
     int result;
@@ -192,7 +207,9 @@ static inline int end_call(struct call *call)
     return result;
 }
 
-static inline pid_t parent_of(pid_t pid)
+/* What /proc says of the process: the letter of its state, and its parent. False: it is not
+   there. */
+static inline bool read_stat(pid_t pid, char *state, pid_t *parent)
 {
     char path[64], line[512];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -202,15 +219,32 @@ static inline pid_t parent_of(pid_t pid)
         close(fd);
     }
     if (bytes <= 0) {
-        return 0;
+        return false;
     }
     line[bytes] = '\0';
+    return sscanf(strrchr(line, ')') + 1, " %c %d", state, parent) == 2;
+}
+
+static inline pid_t parent_of(pid_t pid)
+{
     char state;
-    int parent;
-    if (sscanf(strrchr(line, ')') + 1, " %c %d", &state, &parent) != 2) {
+    pid_t parent;
+    if (!read_stat(pid, &state, &parent)) {
         return 0;
     }
     return state == 'Z' ? 0 : parent; /* a zombie is gone for us: its reaper is slow */
+}
+
+/* Have it stand still, and see that it does: a signal to another processor takes its time. */
+static inline void stop_process(pid_t pid)
+{
+    char state = 'R';
+    pid_t parent;
+    CHECK_INT(kill(pid, SIGSTOP), 0);
+    while (read_stat(pid, &state, &parent) && state != 'T') {
+        poll(NULL, 0, 1);
+    }
+    CHECK_INT(state, 'T');
 }
 
 static inline bool is_alive(pid_t pid)
@@ -218,12 +252,16 @@ static inline bool is_alive(pid_t pid)
     return parent_of(pid) != 0;
 }
 
+/* "Soon" is when a busy machine comes to it; the bound is there so that a failure names its
+   line. */
+enum { SOON_LOOKS = 3000, SOON_LOOK_MS = 10 };
+
 static inline bool is_gone_soon(pid_t pid)
 {
     bool is_gone = false;
-    for (int i = 0; i < 500 * TEST_SCALE && !is_gone; i++) {
+    for (int i = 0; i < SOON_LOOKS && !is_gone; i++) {
         is_gone = !is_alive(pid);
-        poll(NULL, 0, is_gone ? 0 : 10);
+        poll(NULL, 0, is_gone ? 0 : SOON_LOOK_MS);
     }
     return is_gone;
 }
@@ -245,9 +283,9 @@ static inline int count_workers(void)
 static inline bool has_workers_soon(int count)
 {
     bool is_so = false;
-    for (int i = 0; i < 500 * TEST_SCALE && !is_so; i++) {
+    for (int i = 0; i < SOON_LOOKS && !is_so; i++) {
         is_so = count_workers() == count;
-        poll(NULL, 0, is_so ? 0 : 10);
+        poll(NULL, 0, is_so ? 0 : SOON_LOOK_MS);
     }
     return is_so;
 }

@@ -3,7 +3,7 @@
 
 static void the_parent_stays_in_bounds(void **state)
 {
-    enum { RUNS = 20000, BYTES = 400 };
+    enum { RUNS = 20000 / TEST_SCALE, BYTES = 400 };
     uint64_t random = test_seed();
     static uint8_t bytes[BYTES];
     for (int run = 0; run < RUNS; run++) {

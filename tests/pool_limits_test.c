@@ -30,6 +30,22 @@ static int compute(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(compute);
 
+/* Computes for 300 ms, and says how many were left to it when it began. */
+static int compute_a_little(skua_bytes in, skua_reply *reply)
+{
+    const int ms = 300;
+    struct rlimit limit;
+    struct timespec used;
+    if (getrlimit(RLIMIT_CPU, &limit) < 0 || clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) < 0) {
+        return -EIO;
+    }
+    const int left = (int)((int64_t)limit.rlim_cur * 1000 - used.tv_sec * (int64_t)1000 -
+                           used.tv_nsec / 1000000);
+    const int status = compute(BYTES(ms), reply);
+    return status < 0 ? status : left;
+}
+SKUA_JOB(compute_a_little);
+
 /* Writes a file of that many bytes. */
 static int write_file(skua_bytes in, skua_reply *reply)
 {
@@ -189,14 +205,14 @@ static void check_quota(skua_pool *pool, const skua_job *job, skua_bytes in, int
 
 static int cpu_main(void *arg)
 {
-    const int ever = -1, ms = 400;
-    const skua_pool_limits limits = {.cpu_ns = SKUA_SEC(1)};
+    const int ever = -1;
+    const skua_pool_limits limits = {.cpu_ns = SKUA_MS(900)}; /* hence the first second ends it */
     skua_pool *pool = open_limited(&limits);
-    skua_buf out;
-    for (int i = 0; i < 3; i++) { /* in all more than one of them may use */
-        CHECK_INT(skua_pool_call(pool, &compute_job, BYTES(ms), &out, FOREVER), 0);
+    check_quota(pool, &compute_job, BYTES(ever), -EDQUOT, "limit of 0.9 s of processor time");
+    for (int i = 0; i < 2; i++) { /* what the first one has used is not the second one's */
+        const int left_ms = skua_pool_call(pool, &compute_a_little_job, none, NULL, FOREVER);
+        CHECK(left_ms > 800 && left_ms < 2000);
     }
-    check_quota(pool, &compute_job, BYTES(ever), -EDQUOT, "limit of 1 s of processor time");
     skua_pool_destroy(pool);
     return 0;
 }

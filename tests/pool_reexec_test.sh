@@ -83,7 +83,7 @@ main
 create: -17: two jobs are called 'add'
 END
 
-# When the program is killed, all that it has started ends within two seconds.
+# When the program is killed, all that it has started ends, on a busy machine within 20 seconds.
 mkfifo "$work/pipe"
 "$work/program" die >"$work/pipe" 2>"$work/errors" &
 program=$!
@@ -94,7 +94,7 @@ tries=0
 for pid in $pids; do
     while kill -0 "$pid" 2>/dev/null && grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status"; do
         tries=$((tries + 1))
-        if [ $tries -gt 40 ]; then
+        if [ $tries -gt 400 ]; then
             echo "process $pid has outlived its program"
             failures=$((failures + 1))
             break

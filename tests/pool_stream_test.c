@@ -104,7 +104,7 @@ static int squares_main(void *arg)
     skua_pool *pool = open_pool(2, 1 << 20);
     for (size_t kind = 0; kind < SKUA_COUNT_OF(kinds); kind++) {
         for (size_t i = 0; i < SKUA_COUNT_OF(sizes); i++) {
-            const uint64_t count = sizes[i] > 4096 ? 100 : 1000;
+            const uint64_t count = sizes[i] > 4096 ? 60 : 300;
             struct numbers numbers = {.count = count, .bytes = sizes[i]};
             check_squares(pool, &numbers, &kinds[kind]);
             numbers = (struct numbers){.count = 50, .bytes = sizes[i], .pool = pool};
@@ -204,18 +204,18 @@ static int tell_pid(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(tell_pid);
 
-/* Chunks stay together: with long ones, most items follow the one before them. */
-static int chunks_main(void *arg)
+enum { CHUNKED = 640, CHUNK = 32, CHUNKS_TRIED = 6 };
+
+/* How often the worker changes from one item to the next. */
+static int count_changes(skua_pool *pool)
 {
-    enum { COUNT = 640, CHUNK = 32 };
-    skua_pool *pool = open_pool(2, 4096);
     char memory[8];
-    struct numbers numbers = {.count = COUNT, .bytes = 8, .memory = memory};
+    struct numbers numbers = {.count = CHUNKED, .bytes = 8, .memory = memory};
     const skua_pool_stream_opts opts = {.chunk = CHUNK};
     skua_pool_stream *stream = NULL;
     CHECK_INT(skua_pool_stream_open(&stream, pool, &tell_pid_job, next_number, &numbers, &opts), 0);
     int changes = 0, last = 0;
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < CHUNKED; i++) {
         int status;
         skua_buf answer;
         CHECK_INT(skua_pool_stream_next(stream, NULL, &status, &answer, FOREVER), 1);
@@ -223,8 +223,18 @@ static int chunks_main(void *arg)
         changes += status != last;
         last = status;
     }
-    CHECK(changes <= COUNT / 4);
     skua_pool_stream_close(stream);
+    return changes;
+}
+
+/* Chunks stay together: most items follow the one before them. A worker that does not get the
+   processor is relieved of what it has, which tears them: hence more than one try. */
+static int chunks_main(void *arg)
+{
+    skua_pool *pool = open_pool(2, 4096);
+    for (int tries = 1; count_changes(pool) > CHUNKED / 4; tries++) {
+        CHECK(tries < CHUNKS_TRIED);
+    }
     skua_pool_destroy(pool);
     return 0;
 }
@@ -275,7 +285,7 @@ struct mapping {
 
 /* --- maps ------------------------------------------------------------------------------------- */
 
-enum { ITEMS = 5000 };
+enum { ITEMS = 1500 };
 
 static void fill(skua_pool_item items[], uint64_t numbers[], size_t count)
 {

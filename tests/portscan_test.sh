@@ -59,15 +59,16 @@ scan() {
         fail "portscan $*: status $status, found \"$found\", not \"$wanted\": $(cat "$folder/err")"
 }
 
+# The time for an attempt is long where a busy machine might use it up, and short where nobody answers anyway.
 last=$((first + 99))
-scan '3 41' 0 -t 100 -p "$first-$last"
+scan '3 41' 0 -t 2000 -p "$first-$last"
 grep -q '^100 of 100 ports tried in .*, 2 open, 0 could not be tried$' "$folder/err" || fail "it says: $(cat "$folder/err")"
-scan '3 41' 0 -q -t 100 -j 1 -p "$first-$last" 127.0.0.1
+scan '3' 0 -q -t 60000 -j 1 -p "$first-$((first + 19))" 127.0.0.1
 [ ! -s "$folder/err" ] || fail "quiet, it says: $(cat "$folder/err")"
-scan '41' 0 -p $((first + 41))
+scan '41' 0 -t 60000 -p $((first + 41))
 scan '' 0 -t 1 -p $((first + 20))
 scan '' 0 -p "$first-$last" ::1
-(ulimit -n 40 && scan '3 41' 0 -t 100 -j 1000 -p "$first-$last" && [ $failures -eq 0 ]) || failures=$((failures + 1))
+(ulimit -n 40 && scan '41' 0 -t 60000 -j 1000 -p "$((first + 21))-$last" && [ $failures -eq 0 ]) || failures=$((failures + 1))
 
 # Not this machine, and no port.
 for arguments in 192.0.2.1 0.0.0.0 2001:db8::1 localhost '-p 0' '-p 9-5' '-p 70000' '-p 5-' '-j 0' '-t x' --what '::1 ::1'; do

@@ -24,10 +24,12 @@ static int put_another_in_place(void *arg)
     return 0;
 }
 
-static int write_while_it_goes(void *arg)
+/* Returns whether the other pair came in the middle. It always comes before the end, since nobody
+   reads; where the machine is busy it may come before the beginning. */
+static bool write_while_it_goes(bool is_vector)
 {
     static char bytes[1 << 22];
-    struct stage stage = {.is_vector = *(bool *)arg};
+    struct stage stage = {.is_vector = is_vector};
     size_t written = 0;
     char buffer[16];
     const struct iovec parts[2] = {{bytes, sizeof bytes / 2}, {bytes, sizeof bytes / 2}};
@@ -37,17 +39,22 @@ static int write_while_it_goes(void *arg)
     for (int i = 0; i < BUDGET - 2; i++) {
         CHECK_INT(skua_checkpoint(), 0);
     }
-    CHECK_INT(stage.others[0], 0);
     CHECK_INT(stage.is_vector
                   ? skua_writev_all(stage.ends[0], parts, 2, &written, SKUA_FOREVER)
                   : skua_write_all(stage.ends[0], bytes, sizeof bytes, &written, SKUA_FOREVER),
               -EBADF);
     CHECK_INT(join(task), 0);
-    CHECK(written > 0 && written < sizeof bytes);
+    CHECK(written < sizeof bytes);
     CHECK_INT(skua_read(stage.others[0], buffer, sizeof buffer, SKUA_NOW), -EAGAIN);
     CHECK_INT(skua_read(stage.others[1], buffer, sizeof buffer, SKUA_NOW), -EAGAIN);
     close_both(stage.others);
     skua_close(stage.ends[1]);
+    return written > 0;
+}
+
+static int write_until_it_goes(void *arg)
+{
+    while (!write_while_it_goes(*(bool *)arg)) {}
     return 0;
 }
 
@@ -56,7 +63,7 @@ static void the_rest_of_a_write_goes_nowhere_else(void **state)
     const skua_config alone = {.workers = 1};
     for (int i = 0; i < 2; i++) {
         bool is_vector = i == 1;
-        CHECK_INT(skua_run(&alone, write_while_it_goes, &is_vector), 0);
+        CHECK_INT(skua_run(&alone, write_until_it_goes, &is_vector), 0);
     }
 }
 

@@ -65,12 +65,12 @@ static int meet_spinning(void *arg)
 /* The spawner does not suspend: a parked worker must come. */
 static int meet_body(void *arg)
 {
-    for (int i = 0; i < ROUNDS / 10; i++) {
+    for (int i = 0; i < ROUNDS / 40; i++) {
         gate here = 0;
         skua_task *other = spawn(meet_spinning, &here);
         meet_spinning(&here);
         CHECK_INT(finish(other), 0);
-        CHECK_INT(skua_sleep(skua_after(SKUA_US(i % 300))), 0); /* they park again, or nearly */
+        CHECK_INT(skua_sleep(skua_after(SKUA_US(6 * i % 300))), 0); /* they park again, or nearly */
     }
     return 0;
 }
@@ -164,11 +164,13 @@ static void no_deadline_is_missed(void **state)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* Where the end is late in coming, there are enough sleepers after a while. */
 static int spawn_until_refused(void *arg)
 {
+    enum { SLEEPERS = 1000 };
     int status = 0;
-    while (status != -ESHUTDOWN) {
-        status = skua_spawn(NULL, sleep_forever, NULL, NULL);
+    for (int i = 0; status != -ESHUTDOWN; i++) {
+        status = skua_spawn(NULL, i < SLEEPERS ? sleep_forever : return_zero, NULL, NULL);
         CHECK(status == 0 || status == -ESHUTDOWN);
         int yielded = skua_yield();
         (void)yielded;
@@ -187,7 +189,7 @@ static int start_spawners(void *arg)
 
 static void launches_that_meet_the_end_are_cancelled(void **state)
 {
-    for (int i = 0; i < ROUNDS / 20; i++) {
+    for (int i = 0; i < ROUNDS / 40; i++) {
         gate refused = 0;
         run_on_with(1 + (uint32_t)i % 4, start_spawners, &refused);
         CHECK_INT(atomic_load(&refused), 4);

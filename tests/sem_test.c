@@ -63,6 +63,7 @@ static int do_job(void *arg)
     int most = atomic_load(&crew.most);
     while (inside > most && !atomic_compare_exchange_weak(&crew.most, &most, inside)) {}
     CHECK(inside <= LIMIT);
+    await(&crew.most, LIMIT); /* the first ones, for each other */
     CHECK_INT(skua_sleep(skua_after(SKUA_MS(2))), 0);
     atomic_fetch_sub(&crew.inside, 1);
     skua_sem_release(&crew.sem, 1);
@@ -126,7 +127,8 @@ static void many_are_not_overtaken_by_few(void **state)
     run_on_1_2_4(fifo_body);
 }
 
-/* Three tasks that take the one permit again and again: each gets it in its turn. */
+/* Three tasks that take the one permit again and again: each gets it in its turn. Who has it keeps
+   it until all who are to come again stand in line. */
 static int turns[6];
 static gate turns_count;
 
@@ -135,8 +137,9 @@ static int take_twice(void *arg)
     const caller *self = arg;
     for (int i = 0; i < 2; i++) {
         CHECK_INT(skua_sem_acquire(self->object, 1, SKUA_FOREVER), 0);
-        turns[atomic_fetch_add(&turns_count, 1)] = (int)self->amount;
-        (void)!skua_yield();
+        const int turn = atomic_fetch_add(&turns_count, 1);
+        turns[turn] = (int)self->amount;
+        await_waiting(self->object, turn < 3 ? 2 : (size_t)(5 - turn));
         skua_sem_release(self->object, 1);
     }
     return 0;

@@ -463,10 +463,8 @@ static int run_short(void *arg)
     CHECK_INT(counts().accepted, 1);
     CHECK_INT(skua_sleep(skua_after(SKUA_MS(150))), 0); /* several tries, told once */
     CHECK_INT(atomic_load(&shortages), 1);
-    const skua_time start = skua_clock();
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
     await(&entered, TOO_MANY);
-    CHECK(skua_elapsed_ns(start) < TEST_SCALE * SKUA_SEC(1));
     CHECK_INT(atomic_load(&recoveries), 1);
     CHECK_INT(counts().exhausted, 1);
     atomic_store(&finish_now, 1);

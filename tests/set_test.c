@@ -4,7 +4,7 @@
 #include <skua/chan.h>
 #include <skua/par.h>
 
-enum { MANY_WORKERS = 64 };
+enum { MANY_WORKERS = TEST_SCALE > 1 ? 16 : 32 };
 
 static void run_on_all(skua_fn fn)
 {

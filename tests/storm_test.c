@@ -221,10 +221,15 @@ static int works_in_the_storm(void *arg)
         tasks[i] = spawn(users[i], &quiet[0]);
     }
     CHECK_INT(skua_sleep(skua_after(storm_ms() * SKUA_MS(1))), 0);
+    for (int i = 0; i < USERS; i++) {
+        await(&rounds[i], 1); /* it may have begun late */
+    }
+    while (interrupts <= 100) {
+        CHECK_INT(skua_sleep(skua_after(SKUA_MS(1))), 0);
+    }
     is_over = true;
     for (int i = 0; i < USERS; i++) {
         CHECK_INT(finish(tasks[i]), 0);
-        CHECK(rounds[i] > 0);
     }
     close(quiet[0]);
     close(quiet[1]);
@@ -243,7 +248,6 @@ static void nothing_surfaces_and_nothing_is_lost(void **state)
     CHECK_INT(pthread_join(thread, NULL), 0);
     print_message("%llu signals; rounds: %d %d %d %d %d %d\n", (unsigned long long)interrupts,
                   rounds[0], rounds[1], rounds[2], rounds[3], rounds[4], rounds[5]);
-    CHECK(interrupts > 100);
 }
 
 int main(void)

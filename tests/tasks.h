@@ -141,6 +141,15 @@ static inline void said_begin(struct said *caught)
     CHECK(dup2(caught->fd, STDERR_FILENO) >= 0);
 }
 
+/* Whether that was said by now; for those who wait until it is. */
+static inline bool said_has(const struct said *caught, const char *part)
+{
+    char text[sizeof caught->text];
+    const ssize_t got = pread(caught->fd, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    return strstr(text, part) != NULL;
+}
+
 static inline int count_of(const char *text, const char *part)
 {
     int count = 0;

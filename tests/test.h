@@ -63,13 +63,12 @@ uint64_t test_random(uint64_t *state);
 /* A number from the environment, or `otherwise`. */
 uint64_t test_env(const char *name, uint64_t otherwise);
 
-/* What this process holds now: threads, open fds, mappings. */
+/* What this process holds now: threads (without those that have ended), open fds, mappings. */
 int test_threads(void);
 int test_fds(void);
 int test_maps(void);
 
-/* Wait up to 2 s until count() is `want`, because the kernel forgets a thread only some time after
-   it was joined. Returns the last count. */
+/* Wait up to 2 s until count() is `want`, for what goes by itself. Returns the last count. */
 int test_settle(int (*count)(void), int want);
 
 /* Misuse must die: run fn(arg) in a forked child and check that it aborts, saying `text`. */

@@ -45,6 +45,15 @@ static inline void skua__list_push_front(struct skua__list *list, struct skua__l
     list->head.next = link;
 }
 
+/* Behind `before`, which is in the list, or its head. */
+static inline void skua__list_insert_behind(struct skua__link *before, struct skua__link *link)
+{
+    link->prev = before;
+    link->next = before->next;
+    before->next->prev = link;
+    before->next = link;
+}
+
 static inline void skua__list_remove(struct skua__link *link)
 {
     link->prev->next = link->next;

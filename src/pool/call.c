@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/job.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/director.h"
 #include "sched/runtime.h"
@@ -61,8 +61,8 @@ static void flush(skua_pool *pool, struct skua__after *after)
         /* Only the address is used: it may be unmapped by now. */
         skua__jobring_wake(after->bells[i]);
     }
-    if (after->remote_flush != NULL) {
-        after->remote_flush();
+    if (after->lane_flush != NULL) {
+        after->lane_flush();
     }
     if (after->must_copy) {
         skua__pool_copy(pool);
@@ -314,12 +314,11 @@ void skua__call_give_up(skua_pool *pool, struct skua__call *call, struct skua__a
     case SKUA__CALL_RUNNING:
         if (call->process != NULL) {
             give_up_here(pool, call, after, cause);
-        } else if (call->remote->ops->revoke(call->remote, call, cause) == 0) {
+        } else if (skua__lane_take_back(call, cause)) {
+            skua__call_finish(pool, call, after, cause);
+        } else {
             call->is_stopping = true;
             call->status = cause;
-        } else {
-            skua__remote_withdraw(call);
-            skua__call_finish(pool, call, after, cause);
         }
         break;
     default:

@@ -1,4 +1,4 @@
-/* Who gets which call: from the waiting lists to processes and remote lanes, and back.
+/* Who gets which call: from the waiting lists to processes and lanes, and back.
 
    A worker with short jobs has several requests in its ring, so that neither it nor we wait for the
    other between two of them: as many as fill FILL_NS, by the measured length of its jobs. What
@@ -20,7 +20,7 @@
    and somebody (its caller, or a task of the pool) copies and comes back to send it. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 
 #include <errno.h>
@@ -67,12 +67,36 @@ void skua__process_settle(struct skua__process *process)
     }
 }
 
-/* Another request is the oldest of the process. */
-static void note_head(struct skua__process *process, int64_t now_ns)
+void skua__process_note_head(struct skua__process *process, int64_t since_ns)
 {
-    process->since_ns = now_ns;
+    struct skua__list *busy = &process->pool->busy;
+    process->since_ns = since_ns;
     unlink_if_linked(&process->busy);
-    skua__list_push_back(&process->pool->busy, &process->busy);
+    struct skua__link *before = busy->head.prev;
+    while (before != &busy->head &&
+           SKUA_CONTAINER(before, struct skua__process, busy)->since_ns > since_ns) {
+        before = before->prev; /* a few steps, and only for one that has ignored requests */
+    }
+    skua__list_insert_behind(before, &process->busy);
+}
+
+/* What is put into an empty ring. One that was given others, and let them be until they were taken
+   back, is as late as it is with the first of them (P5). */
+static void note_first(struct skua__process *process, uint64_t latest)
+{
+    const uint32_t read = skua__load(&process->arena.shared->request_read, relaxed);
+    if (read == (uint32_t)latest) {
+        process->ignored_ns = 0; /* it has looked at all of them */
+    }
+    skua__process_note_head(process, skua__clock_real_ns() - process->ignored_ns);
+}
+
+/* It had something until now, and does not any more; it has not begun it. */
+static void note_ignored(struct skua__process *process)
+{
+    if (skua__jobring_live(&process->ring) == 0) {
+        process->ignored_ns = skua__clock_real_ns() - process->since_ns;
+    }
 }
 
 void skua__pool_enqueue(skua_pool *pool, struct skua__call *call)
@@ -141,6 +165,7 @@ bool skua__call_revoke(struct skua__call *call, struct skua__after *after)
     if (!skua__jobring_revoke(&process->ring, call->ticket)) {
         return false;
     }
+    note_ignored(process);
     skua__call_detach(call, after);
     skua__process_settle(process);
     return true;
@@ -187,11 +212,12 @@ void skua__call_put(struct skua__call *call)
         .fd_count = (uint16_t)(opts != NULL ? opts->fd_count : 0)};
     call->state = SKUA__CALL_RUNNING;
     pool->in_rings[call->priority] += call->kind != SKUA__CALL_INIT;
+    const uint64_t latest = process->ring.last;
     call->ticket = skua__jobring_put(&process->ring, &request,
                                      where == SKUA__INLINE ? call->in.data : NULL, call);
     skua__talk_begin(process, call);
     if (!skua__link_is_linked(&process->busy)) {
-        note_head(process, skua__clock_real_ns());
+        note_first(process, latest);
     }
     if (!skua__link_is_linked(&process->fresh)) {
         skua__list_push_back(&pool->fresh, &process->fresh);
@@ -283,45 +309,18 @@ static bool grant_in_chunk(struct skua__call *call, struct skua__after *after)
            skua__jobring_room(&process->ring) > process->granted && grant(process, call, after);
 }
 
-/* Remote lanes take bytes for bytes. */
-static bool may_travel(const struct skua__call *call)
+static bool offer(skua_pool *pool, struct skua__call *call, bool is_idle_only,
+                  struct skua__after *after)
 {
-    return call->opts == NULL;
-}
-
-/* To a lane whose load is below its `limit`. */
-static bool post(skua_pool *pool, struct skua__call *call, bool is_idle_only,
-                 struct skua__after *after)
-{
-    if (skua__list_is_empty(&pool->remotes) || !may_travel(call)) {
-        return false;
-    }
-    for (struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
-        const uint32_t limit =
-            is_idle_only && remote->workers < remote->credits ? remote->workers : remote->credits;
-        if (remote->load < limit) {
-            remote->load++;
-            call->remote = remote;
-            call->state = SKUA__CALL_RUNNING;
-            skua__list_push_back(&remote->calls, &call->link);
-            remote->ops->post(remote, call);
-            after->remote_flush = remote->ops->flush;
-            skua__list_remove(&remote->link); /* in turn */
-            skua__list_push_back(&pool->remotes, &remote->link);
-            return true;
-        }
-    }
-    return false;
+    return !skua__list_is_empty(&pool->lanes) && skua__lanes_offer(pool, call, is_idle_only, after);
 }
 
 /* Idle workers first, here and elsewhere; then those who will soon be. */
 static bool place(skua_pool *pool, struct skua__call *call, struct skua__after *after)
 {
     return grant_at_home(call, after) || grant_in_chunk(call, after) ||
-           grant_first_of(&pool->idle, call, after) || post(pool, call, true, after) ||
-           grant_first_of(&pool->open, call, after) || post(pool, call, false, after);
+           grant_first_of(&pool->idle, call, after) || offer(pool, call, true, after) ||
+           grant_first_of(&pool->open, call, after) || offer(pool, call, false, after);
 }
 
 /* The pool takes no job any more. */
@@ -400,17 +399,7 @@ static void relieve(struct skua__process *process, const struct skua__call *seco
 
 bool skua__pool_has_idle(const skua_pool *pool)
 {
-    if (!skua__list_is_empty(&pool->idle)) {
-        return true;
-    }
-    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        const struct skua__remote *remote = SKUA_CONTAINER(link, struct skua__remote, link);
-        if (remote->load < remote->workers && remote->load < remote->credits) {
-            return true;
-        }
-    }
-    return false;
+    return !skua__list_is_empty(&pool->idle) || skua__lanes_have_idle(pool);
 }
 
 int64_t skua__pool_balance(skua_pool *pool, struct skua__after *after, int64_t now_ns)
@@ -564,8 +553,9 @@ size_t skua__process_drain(struct skua__process *process, struct skua__after *af
         punish(process, after, "nonsense into the memory that it shares with us");
         count++;
     } else if (answers > 0) {
+        process->ignored_ns = 0;
         if (skua__jobring_live(&process->ring) > 0) {
-            note_head(process, skua__clock_real_ns());
+            skua__process_note_head(process, skua__clock_real_ns());
         }
         skua__process_settle(process);
     }
@@ -583,70 +573,4 @@ size_t skua__pool_drain(skua_pool *pool, struct skua__after *after)
     }
     skua__pool_dispatch(pool, after);
     return count;
-}
-
-/* --- remote lanes ----------------------------------------------------------------------------- */
-
-void skua__remote_attach(struct skua__remote *remote, struct skua__after *after)
-{
-    skua__list_push_back(&remote->pool->remotes, &remote->link);
-    skua__pool_dispatch(remote->pool, after);
-}
-
-void skua__remote_detach(struct skua__remote *remote)
-{
-    unlink_if_linked(&remote->link);
-}
-
-uint64_t skua__remote_credits(const skua_pool *pool)
-{
-    uint64_t credits = 0;
-    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        credits += SKUA_CONTAINER(link, struct skua__remote, link)->credits;
-    }
-    return credits;
-}
-
-static void leave_remote(struct skua__remote *remote, struct skua__call *call)
-{
-    skua__list_remove(&call->link);
-    remote->load--;
-    call->remote = NULL;
-    call->state = SKUA__CALL_NEW;
-}
-
-void skua__remote_withdraw(struct skua__call *call)
-{
-    leave_remote(call->remote, call);
-}
-
-void skua__remote_answered(struct skua__remote *remote, struct skua__call *call, int status,
-                           struct skua__loan *answer, char *text, struct skua__after *after)
-{
-    leave_remote(remote, call);
-    call->answer = answer;
-    call->text = text;
-    skua__call_finish(remote->pool, call, after, status);
-    skua__pool_dispatch(remote->pool, after);
-    if (remote->load < remote->workers && remote->pool->pending_mask == 0 &&
-        !skua__list_is_empty(&remote->pool->busy)) {
-        skua__pool_ring(remote->pool); /* it may have what waits behind a long job here */
-    }
-}
-
-bool skua__remote_lost(struct skua__remote *remote, struct skua__call *call, bool has_begun,
-                       struct skua__after *after, const char *story)
-{
-    leave_remote(remote, call);
-    if (call->is_stopping) {
-        skua__call_finish(remote->pool, call, after, call->status);
-    } else if (!has_begun) {
-        remote->pool->stats.requeued++;
-        skua__pool_requeue(remote->pool, call);
-    } else {
-        skua__call_crashed(remote->pool, call, after, -EOWNERDEAD, story);
-    }
-    skua__pool_dispatch(remote->pool, after);
-    return skua__after_is_full(after);
 }

@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "pool/job.h"
+#include "pool/lane.h"
 #include "pool/limits.h"
-#include "pool/remote.h"
 #include "pool/state.h"
 #include "pool/zygote.h"
 #include "sched/service.h"
@@ -412,11 +412,7 @@ static bool has_calls(const skua_pool *pool)
          link = link->next) {
         count += SKUA_CONTAINER(link, struct skua__process, link)->granted;
     }
-    for (const struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        count += SKUA_CONTAINER(link, struct skua__remote, link)->load;
-    }
-    return count > 0;
+    return count > 0 || skua__lanes_load(pool) > 0;
 }
 
 static bool is_drained(const skua_pool *pool)

@@ -14,7 +14,7 @@
         Orphans whose destroy has not come when the process exits are reported. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/cluster.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "pool/zygote.h"
 #include "sched/service.h"
@@ -128,7 +128,7 @@ void skua__pool_stop(skua_pool *pool, enum skua__pool_state state)
         skua__pool_unlock_after(pool, &after);
     }
     if (state == SKUA__POOL_CLOSING) {
-        skua__lead_stop(pool);
+        skua__elsewhere.stop(pool);
     }
 }
 
@@ -148,7 +148,7 @@ static void adopt(skua_pool *pool)
 
 static void free_pool(skua_pool *pool)
 {
-    skua__lead_detach(pool);
+    skua__elsewhere.detach(pool);
     skua__life_close(pool);
     skua__talk_room_fini(&pool->talk);
     skua__pool_free_loans(pool);
@@ -236,7 +236,7 @@ static void init_lists(skua_pool *pool)
 {
     struct skua__list *const lists[] = {&pool->processes, &pool->idle,          &pool->open,
                                         &pool->busy,      &pool->fresh,         &pool->copies,
-                                        &pool->remotes,   &pool->notices,       &pool->memory,
+                                        &pool->lanes,     &pool->notices,       &pool->memory,
                                         &pool->watchers,  &pool->memory_waiters};
     for (size_t i = 0; i < SKUA_COUNT_OF(lists); i++) {
         skua__list_init(lists[i]);
@@ -257,7 +257,7 @@ static skua_pool *alloc_pool(const skua_pool_opts *opts)
     pool->runtime = skua_runtime_current();
     pool->workers = opts->workers;
     if (pool->workers == 0) {
-        pool->workers = skua__lead_share(skua_worker_count(pool->runtime));
+        pool->workers = skua__elsewhere.share(skua_worker_count(pool->runtime));
     }
     pool->queue_max = opts->queue_max != 0 ? opts->queue_max : QUEUE_DEFAULT;
     if (skua__talk_room_init(&pool->talk, opts) < 0) {
@@ -295,7 +295,7 @@ int skua_pool_create(skua_pool **out, const skua_pool_opts *opts)
         }
     }
     if (error == 0) {
-        error = skua__lead_attach(pool, opts);
+        error = skua__elsewhere.attach(pool, opts);
     }
     if (error < 0) {
         skua_pool_destroy(pool);

@@ -14,7 +14,10 @@
         dead one wrote about them.
    (P5) A process that does not begin what it was given makes room for one that does: it was
         stopped, or a job has said that it has not begun, so that nobody would kill it at its
-        deadline, and hangs. Nothing of it has begun, so no job is lost.
+        deadline, and hangs. Nothing of it has begun, so no job is lost. The time adds up over
+        requests that are taken back, else jobs with short deadlines would go to it for ever. Time
+        in which we have not looked counts little: if we stood still, so did all others perhaps
+        (a control group that is frozen, a machine that is halted).
 
    Who runs it: whoever has the pool's lock; create and free: anybody, without it. */
 #include "base/mem.h"
@@ -32,6 +35,7 @@ enum {
     FIRST_LIMIT = 2,
     RESTARTS_MAX = 8, /* a worker could lie about what it has begun */
     UNSTICK_EVERY_NS = 100 * 1000 * 1000,
+    ABSENT_NS = 500 * 1000 * 1000, /* who has not looked for so long has stood still, or slept */
     STUCK_NS = 1000 * 1000 * 1000, /* no worker waits so long for a processor */
 };
 
@@ -229,10 +233,32 @@ static void give_up_on(struct skua__process *process, struct skua__after *after)
     }
 }
 
+/* We have not looked for so long: that is not the time of those who had a request meanwhile. What
+   they had ignored before remains, which changes their order. */
+static void forgive(skua_pool *pool, int64_t absent_ns, int64_t now_ns)
+{
+    struct skua__list busy;
+    struct skua__link *link;
+    skua__list_init(&busy);
+    while ((link = skua__list_pop_front(&pool->busy)) != NULL) {
+        skua__list_push_back(&busy, link);
+    }
+    while ((link = skua__list_first(&busy)) != NULL) {
+        struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, busy);
+        const int64_t latest_ns = now_ns - process->ignored_ns;
+        const int64_t since_ns = process->since_ns + absent_ns;
+        skua__process_note_head(process, since_ns < latest_ns ? since_ns : latest_ns);
+    }
+}
+
 void skua__pool_unstick(skua_pool *pool, struct skua__after *after, int64_t now_ns)
 {
-    if (now_ns - pool->unstuck_ns < UNSTICK_EVERY_NS) {
+    const int64_t passed_ns = now_ns - pool->unstuck_ns;
+    if (passed_ns < UNSTICK_EVERY_NS) {
         return;
+    }
+    if (passed_ns > ABSENT_NS) {
+        forgive(pool, passed_ns - UNSTICK_EVERY_NS, now_ns);
     }
     pool->unstuck_ns = now_ns;
     struct skua__link *link = pool->busy.head.next;

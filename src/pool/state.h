@@ -40,7 +40,7 @@
 #include <skua/task.h>
 
 struct skua__process;
-struct skua__remote;
+struct skua__lane;
 
 /* --- memory in the hands of the program ------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ enum skua__call_state {
     SKUA__CALL_NEW,
     SKUA__CALL_PENDING, /* in pool->pending */
     SKUA__CALL_GRANTED, /* has a place in a process and a block; the input must be copied */
-    SKUA__CALL_RUNNING, /* a process or a remote lane has it */
+    SKUA__CALL_RUNNING, /* a process or a lane has it */
     SKUA__CALL_DONE,    /* status, answer and text are final */
 };
 
@@ -93,10 +93,10 @@ enum {
 
 /* One job that somebody asked for. (L), but for what is constant. */
 struct skua__call {
-    struct skua__link link; /* PENDING: in pool->pending; GRANTED: in pool->copies; in a remote
-                               lane: the lane's; DONE: its stream's */
+    struct skua__link link; /* PENDING: in pool->pending; GRANTED: in pool->copies; in a lane: the
+                               lane's; DONE: its stream's */
     struct skua__process *process; /* GRANTED; RUNNING here */
-    struct skua__remote *remote;   /* RUNNING there */
+    struct skua__lane *lane;       /* RUNNING there */
     struct skua__waiter *waiter;   /* FRAME: who waits for it, or NULL */
     uint64_t ticket;               /* RUNNING here: its request */
     uint64_t sequence;             /* the order in which calls came */
@@ -145,7 +145,8 @@ struct skua__process {
     uint32_t granted;          /* GRANTED calls; with the requests in the ring they are its load */
     uint32_t limit;            /* so many calls are good for it */
     bool is_retiring;          /* gets no more calls */
-    int64_t since_ns;          /* when its present job became the first in the ring */
+    int64_t since_ns;          /* when its present job became the first in the ring, less: */
+    int64_t ignored_ns;        /* how long it has let others be that were taken back again */
     int64_t run_ns;            /* how long its jobs take: a moving average; -1: none has ended */
     uint64_t completed;        /* jobs that it has answered */
     struct skua__jobring ring; /* owners are calls */
@@ -198,7 +199,7 @@ struct skua_pool {
     struct skua__list busy;   /* have requests; whose first one has been there longest is first */
     struct skua__list fresh;  /* have requests that were not published */
     struct skua__list copies; /* calls of streams that are GRANTED: their inputs are to be copied */
-    struct skua__list remotes;
+    struct skua__list lanes;
     struct skua__list pending[SKUA__PRIORITIES];
     uint32_t pending_mask; /* a bit for each list that is not empty */
     uint32_t pending_count;
@@ -245,7 +246,7 @@ struct skua__after {
     size_t held_count;
     bool must_dispatch;          /* there was no room here for what could be done */
     bool must_copy;              /* somebody has to look at pool->copies */
-    void (*remote_flush)(void);  /* see struct skua__remote_ops; or NULL */
+    void (*lane_flush)(void);    /* see struct skua__lane_ops; or NULL */
     struct skua__process *freed; /* records, by next_freed */
     struct skua__loan *released; /* loans, of other pools perhaps, by next */
     struct skua__shared *bells[SKUA__WAKE_CHUNK];
@@ -270,7 +271,7 @@ static inline void skua__after_init(struct skua__after *after)
     after->held_count = 0;
     after->must_dispatch = false;
     after->must_copy = false;
-    after->remote_flush = NULL;
+    after->lane_flush = NULL;
     after->freed = NULL;
     after->released = NULL;
 }
@@ -304,7 +305,8 @@ void skua__process_doom(struct skua__process *process, struct skua__after *after
                         const char *story);
 /* (L) The same because of its job, which was seen to have begun, and ends with `status`. */
 void skua__process_stop_job(struct skua__process *process, struct skua__after *after, int status);
-/* (L) Doom processes that do not begin what they were given, a second after they got it. */
+/* (L) Doom processes that do not begin what they were given, a second after they got it. To be
+   called often while there are calls: what it does not see does not count. */
 void skua__pool_unstick(skua_pool *pool, struct skua__after *after, int64_t now_ns);
 /* (L) The kill alone. */
 void skua__process_kill(const struct skua__process *process);
@@ -314,7 +316,7 @@ bool skua__process_died(struct skua__process *process, int status, struct skua__
 
 /* --- dispatch.c, all (L) ---------------------------------------------------------------------- */
 
-/* Give waiting calls to processes and remote lanes that have room. */
+/* Give waiting calls to processes and lanes that have room. */
 void skua__pool_dispatch(skua_pool *pool, struct skua__after *after);
 /* The same for a call that has just begun to wait, which may pass others. */
 void skua__pool_dispatch_new(skua_pool *pool, struct skua__call *call, struct skua__after *after);
@@ -334,6 +336,8 @@ bool skua__call_revoke(struct skua__call *call, struct skua__after *after);
 size_t skua__process_drain(struct skua__process *process, struct skua__after *after);
 /* The process's place in the pool's lists, after its load, limit or state changed. */
 void skua__process_settle(struct skua__process *process);
+/* Its place in pool->busy: another request is its oldest, or was so for another time. */
+void skua__process_note_head(struct skua__process *process, int64_t since_ns);
 /* Take the answers of all, and hand out what waits. Returns how many there were. */
 size_t skua__pool_drain(skua_pool *pool, struct skua__after *after);
 /* The GRANTED call gives its place up; it is NEW again. */

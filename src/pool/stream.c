@@ -20,7 +20,7 @@
    The reader waits for one thing: the next item that it could give. */
 #include "base/mem.h"
 #include "base/panic.h"
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/service.h"
 
@@ -118,8 +118,8 @@ static void set_window(skua_pool_stream *stream)
 {
     const skua_pool *pool = stream->pool;
     const uint32_t chunk = stream->opts.chunk != 0 ? stream->opts.chunk : pool->limit;
-    const uint64_t items = (uint64_t)4 * pool->workers * (chunk > 0 ? chunk : 1) +
-                           2 * (uint64_t)skua__remote_credits(pool);
+    const uint64_t items =
+        (uint64_t)4 * pool->workers * (chunk > 0 ? chunk : 1) + 2 * skua__lanes_credits(pool);
     stream->window = items < WINDOW_MAX ? items : WINDOW_MAX;
     if (stream->opts.in_flight_max != 0) {
         stream->window = stream->opts.in_flight_max;

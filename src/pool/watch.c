@@ -1,6 +1,6 @@
 /* What a pool is doing, for display: numbers that are counted as it works, and those that are found
    by looking. */
-#include "pool/remote.h"
+#include "pool/lane.h"
 #include "pool/state.h"
 #include "sched/service.h"
 
@@ -26,10 +26,7 @@ static void count_processes(const skua_pool *pool, skua_pool_stats *stats)
             stats->spares++;
         }
     }
-    for (struct skua__link *link = pool->remotes.head.next; link != &pool->remotes.head;
-         link = link->next) {
-        stats->running += SKUA_CONTAINER(link, struct skua__remote, link)->load;
-    }
+    stats->running += skua__lanes_load(pool);
 }
 
 void skua_pool_stats_get(const skua_pool *pool, skua_pool_stats *stats)
@@ -68,4 +65,22 @@ size_t skua_pool_pids(const skua_pool *pool, pid_t pids[], size_t count)
     }
     skua__pool_unlock(mutable);
     return alive;
+}
+
+void skua__pool_times(skua_pool *pool, int64_t *run_ns, int64_t *busy_ns)
+{
+    int64_t sum = 0;
+    int64_t count = 0;
+    skua__pool_lock(pool);
+    for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
+         link = link->next) {
+        const struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
+        if (process->run_ns >= 0) {
+            sum += process->run_ns;
+            count++;
+        }
+    }
+    *busy_ns = pool->busy_ns;
+    skua__pool_unlock(pool);
+    *run_ns = count > 0 ? sum / count + 1 : 0;
 }

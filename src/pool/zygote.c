@@ -31,6 +31,7 @@
 #include "base/sanitize.h"
 #include "pool/child.h"
 #include "pool/job.h"
+#include "pool/lane.h"
 #include "pool/message.h"
 #include "pool/reexec.h"
 #include "sched/service.h"
@@ -376,6 +377,7 @@ static void prepare_if_there_are_jobs(void)
         int error = skua_pool_prepare();
         (void)error;
     }
+    skua__elsewhere.begin();
 }
 
 static struct skua__start_hook start_hook = {.run = prepare_if_there_are_jobs};

@@ -53,6 +53,7 @@ struct view {
     int64_t full_look_at_ns; /* when a whole period has passed since the ticks were noted */
     uint32_t poll_count;
     uint32_t idle_periods;
+    uint32_t dispatched; /* by all workers, at the last look */
     uint32_t trim_periods;
     bool has_warm_fibers;
     bool was_limit_reported;
@@ -80,6 +81,30 @@ static bool all_are_parked(const skua_runtime *runtime)
 {
     return skua__idle_parked(&runtime->idle) == runtime->worker_count &&
            skua__idle_parked(&runtime->reserve) == skua__runtime_stand_ins(runtime);
+}
+
+/* Something that changes whenever a worker runs a task. */
+static uint32_t dispatched_by_all(const skua_runtime *runtime)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < skua__load(&runtime->workers_started, relaxed); i++) {
+        sum += skua__load(&runtime->workers[i].tick_seen, relaxed);
+    }
+    return sum;
+}
+
+/* Whether nobody has run anything since the last look either: all may be parked again. Who has just
+   woken somebody is not through with it: the kernel may have put that thread aside. */
+static bool are_idle(const skua_runtime *runtime, struct view *view)
+{
+    bool are_parked = all_are_parked(runtime) && skua__load(&runtime->outsiders, relaxed) == 0;
+    /* seq_cst: orders the idle word before the ticks; pairs with the read-modify-write by which a
+       worker says that it parks, after it has run something. */
+    skua__fence(seq_cst);
+    uint32_t dispatched = dispatched_by_all(runtime);
+    bool has_run = dispatched != view->dispatched;
+    view->dispatched = dispatched;
+    return are_parked && !has_run;
 }
 
 /* All timers that nobody would run in time: those of stand-ins, which do not look after them while
@@ -111,7 +136,8 @@ static int64_t run_late_timers(skua_runtime *runtime, int64_t now)
     return next;
 }
 
-static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
+/* Not if somebody has run since the last look: what that has led to is still to be looked at. */
+static void sleep_without_limit(skua_runtime *runtime, struct view *view, uint32_t bell)
 {
     skua__store(&runtime->monitor_sleeps, 1, relaxed);
     /* seq_cst: orders the flag before the look at the idle word; pairs with the read-modify-writes
@@ -121,7 +147,7 @@ static void sleep_without_limit(skua_runtime *runtime, uint32_t bell)
     int64_t next = run_late_timers(runtime, now);
     int64_t cancel_at = skua__runtime_end_drain(runtime, now);
     next = cancel_at < next ? cancel_at : next;
-    if (all_are_parked(runtime) && !skua__load(&runtime->workers_must_end, relaxed)) {
+    if (are_idle(runtime, view) && !skua__load(&runtime->workers_must_end, relaxed)) {
         skua__futex_wait(&runtime->monitor_bell, bell, next, false);
     }
     skua__store(&runtime->monitor_sleeps, 0, relaxed);
@@ -327,11 +353,15 @@ static void note_harm(skua_runtime *runtime, struct view *view, bool is_new, int
         if (is_new && view->was_stuck[i] && harm->since_ns == 0 &&
             !skua__worker_is_blocked(worker)) {
             *harm = (struct harm){.since_ns = now, .cpu_ns = cpu_ns_of(worker)};
+        } else if (skua__worker_is_blocked(worker) && harm->since_ns != SKUA__NEVER) {
+            harm->since_ns = 0; /* it was late to say so, and has said so */
         } else if (harm->since_ns > 0 && now - harm->since_ns >= SKUA_MS(BLOCKED_MS_MAX)) {
             int64_t used_ns = cpu_ns_of(worker) - harm->cpu_ns;
             bool is_computing = used_ns >= SKUA_MS(COMPUTED_MS_MAX);
-            /* Who has computed at times, and sleeps just now, has met a lock or a missing page. */
-            bool is_blocked = used_ns < (now - harm->since_ns) / BLOCKED_PART && is_asleep(worker);
+            /* Who has computed at times, and sleeps just now, has met a lock or a missing page. Who
+               sleeps because it has said that it blocks has said so before. */
+            bool is_blocked = used_ns < (now - harm->since_ns) / BLOCKED_PART &&
+                              is_asleep(worker) && !skua__worker_is_blocked(worker);
             if (is_computing || is_blocked) {
                 harm->since_ns = SKUA__NEVER;
                 if (!is_computing || !view->was_computing_named) {
@@ -404,21 +434,21 @@ void *skua__monitor_main(void *arg)
             stay_away(runtime, bell);
             continue;
         }
-        bool are_idle = all_are_parked(runtime);
-        view.idle_periods = are_idle ? view.idle_periods + 1 : 0;
+        bool is_idle = are_idle(runtime, &view);
+        view.idle_periods = is_idle ? view.idle_periods + 1 : 0;
         if (view.idle_periods == IDLE_PERIODS_MAX) {
             skua__report_deadlock(runtime);
         }
         trim_fibers(runtime, &view);
         if (view.idle_periods > IDLE_PERIODS_MAX && !view.has_warm_fibers) {
-            sleep_without_limit(runtime, bell);
+            sleep_without_limit(runtime, &view, bell);
             view.idle_periods = 0;
             continue;
         }
         int64_t now = skua__clock_real_ns();
         run_late_timers(runtime, now);
         skua__runtime_end_drain(runtime, now);
-        if (!are_idle) {
+        if (!is_idle) {
             end_patience(runtime);
             help_stuck_workers(runtime, &view, now);
         }

@@ -8,6 +8,7 @@
 #include "testing/kit.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 enum {
     NAMED_MAX = 10,
     NAP_NS = 100 * 1000,
-    PATIENCE_NS = 1000 * 1000 * 1000, /* for the kernel to forget a thread that was joined */
+    PATIENCE_NS = 1000 * 1000 * 1000, /* for a thread that is about to end */
+    EXITING = 4,                      /* PF_EXITING among the flags of a thread, see proc(5) */
     ROUNDS_MAX = 10000,               /* for tasks that are about to end: turns of everybody else */
 };
 
@@ -97,9 +99,45 @@ static void note_fd(int fd, void *arg)
     }
 }
 
+/* A thread that was joined is about to go: the kernel still has to run it for that, which it does
+   when it likes. It has set the flag before it wakes who joins. */
+static bool is_going(int thread)
+{
+    char path[64], text[512];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return true; /* it is gone */
+    }
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *name_end = strrchr(text, ')'); /* "12 (name) S ..." */
+    return length <= 0 ||
+           (name_end != NULL && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+            (flags & EXITING) != 0);
+}
+
+static void count_staying(int thread, void *arg)
+{
+    *(int64_t *)arg += !is_going(thread);
+}
+
+static int64_t threads_now(void)
+{
+    int64_t count = 0;
+    each_number("/proc/self/task", count_staying, &count);
+    return count;
+}
+
 static void note_thread(int thread, void *arg)
 {
     struct skua__belongings *now = arg;
+    if (is_going(thread)) {
+        return;
+    }
+    now->counts.threads++;
     if (now->thread_count < SKUA__THREADS_LOOKED_AT) {
         now->threads[now->thread_count++] = thread;
     }
@@ -134,7 +172,7 @@ void skua__belongings_note(struct skua__belongings *now)
     skua__store(&skua__alloc_is_counted, true, relaxed);
     count_memory(&now->counts);
     now->counts.fds = each_number("/proc/self/fd", note_fd, now);
-    now->counts.threads = each_number("/proc/self/task", note_thread, now);
+    each_number("/proc/self/task", note_thread, now);
 }
 
 static void nap(void)
@@ -179,6 +217,9 @@ static void report_thread(int thread, void *arg)
             return;
         }
     }
+    if (is_going(thread)) {
+        return;
+    }
     char path[64], name[64] = "";
     snprintf(path, sizeof path, "/proc/self/task/%d/comm", thread);
     FILE *file = fopen(path, "re");
@@ -197,13 +238,12 @@ static void ignore(int number, void *arg)
     (void)arg;
 }
 
-/* The kernel forgets a thread some time after it was joined. */
+/* Some are about to end by themselves, such as those of a library. */
 static int64_t count_threads(int64_t at_most)
 {
     int64_t until = skua__clock_real_ns() + PATIENCE_NS;
     int64_t count;
-    while ((count = each_number("/proc/self/task", ignore, NULL)) > at_most &&
-           skua__clock_real_ns() < until) {
+    while ((count = threads_now()) > at_most && skua__clock_real_ns() < until) {
         nap();
     }
     return count;
@@ -238,7 +278,7 @@ void skua_test_resources_now(skua_test_resources *out)
     skua__store(&skua__alloc_is_counted, true, relaxed);
     count_memory(out);
     out->fds = each_number("/proc/self/fd", ignore, NULL);
-    out->threads = each_number("/proc/self/task", ignore, NULL);
+    out->threads = threads_now();
 }
 
 static bool has_grown(const char *what, int64_t before, int64_t now)

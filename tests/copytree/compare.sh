@@ -89,8 +89,8 @@ mkdir "$temp/large"
 for i in $(seq 8); do head -c 20000000 /dev/zero >"$temp/large/$i"; done
 "$copytree" -q --durable "$temp/large" "$temp/stopped" 2>/dev/null &
 stopped=$!
-while [ -z "$(ls -A "$temp/stopped" 2>/dev/null)" ] && kill -0 $stopped 2>/dev/null; do :; done
-kill -INT $stopped 2>/dev/null
+while [ -z "$(ls -A "$temp/stopped" 2>/dev/null)" ] && kill -0 $stopped 2>/dev/null; do sleep 0.01; done
+kill -TERM $stopped 2>/dev/null # in the background of a script SIGINT is ignored
 wait $stopped
 for file in $(ls -A "$temp/stopped"); do
     cmp "$temp/stopped/$file" "$temp/large/$file" || fail "$file is not whole"

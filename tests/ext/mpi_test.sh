@@ -11,9 +11,11 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # then. cluster_test.c looks for our own leaks.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
 
 failed=0
+launcher=
+trap '[ -z "$launcher" ] || kill_all; rm -rf "$out"' EXIT
+trap 'exit 1' INT TERM
 fail()
 {
     echo "FAILED: $*"
@@ -21,56 +23,87 @@ fail()
     failed=1
 }
 
+# The ranks are the launcher's children; what is theirs ends with them.
+kill_all()
+{
+    pkill -KILL -P "$launcher"
+    kill -KILL "$launcher" 2>/dev/null
+}
+
+# watch SAID: waits for the launcher's end, and puts its exit code to $code. When the program has SAID what it
+# had to, the launcher has some seconds left: it has to end what stands still, and now and then it crashes over
+# that, or waits for ever, which is no fault of the program's.
+watch()
+{
+    until_s=$(($(date +%s) + limit_s))
+    while kill -0 "$launcher" 2>/dev/null; do
+        now_s=$(date +%s)
+        if [ -n "$1" ] && grep -q "$1" "$out/text"; then
+            [ "$until_s" -lt $((now_s + 5)) ] || until_s=$((now_s + 5))
+            set -- ''
+        fi
+        [ "$now_s" -lt "$until_s" ] || kill_all
+        sleep 0.05
+    done
+    wait "$launcher"
+    code=$?
+    launcher=
+}
+
 # cluster RANKS COMMAND...: its output goes to $out/text, its exit code to $code.
+limit_s=100
 cluster()
 {
     ranks=$1
     shift
-    timeout -k 5 "${limit_s:-100}" mpirun --oversubscribe --bind-to none --mca btl self,vader \
-        -n "$ranks" "$@" >"$out/text" 2>&1 </dev/null
-    code=$?
+    mpirun --oversubscribe --bind-to none --mca btl self,vader -n "$ranks" "$@" >"$out/text" 2>&1 </dev/null &
+    launcher=$!
+    watch "${said:-}"
 }
 
-# passes RANKS NAME: the program finds nothing wrong.
+# passes RANKS CODE NAME...: the program finds nothing wrong, and ends with that exit code.
 passes()
 {
-    cluster "$1" "$jobs" "$2"
-    [ "$code" -eq 0 ] && grep -q "^ok $2 on $1 ranks" "$out/text" || fail "$2: exit code $code"
+    ranks=$1
+    wanted=$2
+    shift 2
+    cluster "$ranks" "$jobs" "$@"
+    [ "$code" -eq "$wanted" ] || fail "$*: exit code $code instead of $wanted"
+    for name; do
+        grep -q "^ok $name on $ranks ranks" "$out/text" || fail "$name"
+    done
 }
 
-passes 4 spread
-passes 4 sizes
-passes 4 faults
-passes 3 init
-passes 2 leave
-
+passes 4 0 spread sizes faults init
 # The program's exit code is rank 0's.
-cluster 2 "$jobs" code
-[ "$code" -eq 23 ] || fail "exit code $code instead of 23"
+passes 2 23 leave code
 
-# A rank dies: the program ends, says which one it was, and within seconds.
-from=$(date +%s)
+# A rank dies: the program ends before its jobs do, and says which one it was.
+said='rank 2'
 cluster 4 "$jobs" kill
-[ "$code" -ne 0 ] && [ "$code" -ne 124 ] || fail "a killed rank: exit code $code"
+said=
+[ "$code" -ne 0 ] || fail "a killed rank: exit code $code"
 grep -q 'rank 2' "$out/text" || fail 'a killed rank is not named'
-[ $(($(date +%s) - from)) -le 15 ] || fail 'a killed rank: the end took too long'
+! grep -q '^ok kill' "$out/text" || fail 'a killed rank: the program goes on'
 
-# A rank stands still: jobs end by their deadlines, and it is given up in the end.
-# The launcher has to end what stands still; now and then it crashes over that, or waits for ever.
-export SKUA_CLUSTER_PATIENCE_MS=1000
-limit_s=20
-cluster 4 "$jobs" stop
-grep -q '^ok stop on 4 ranks' "$out/text" || fail "a stopped rank: exit code $code"
+# A rank stands still: jobs end by their deadlines, and it is given up in the end. Where there are others, they
+# have more time than a busy machine may keep them.
+export SKUA_CLUSTER_PATIENCE_MS=4000
+said='^ok stop on'
+cluster 3 "$jobs" stop
+grep -q '^ok stop on 3 ranks' "$out/text" || fail "a stopped rank: exit code $code"
 grep -q 'rank 1 (.*) of the cluster is lost' "$out/text" || fail 'a stopped rank is not named'
-cluster 4 "$jobs" retry
-grep -q '^ok retry on 4 ranks' "$out/text" || fail "retries: exit code $code"
-unset SKUA_CLUSTER_PATIENCE_MS limit_s
+SKUA_CLUSTER_PATIENCE_MS=1000
+said='^ok retry on'
+cluster 2 "$jobs" retry
+grep -q '^ok retry on 2 ranks' "$out/text" || fail "retries: exit code $code"
+unset SKUA_CLUSTER_PATIENCE_MS said
 
-# Another program on one of the ranks.
-if timeout -k 5 60 mpirun --oversubscribe --mca btl self,vader -n 1 "$jobs" spread : \
-    -n 1 "$build/tests/mpi_other" spread >"$out/text" 2>&1 </dev/null; then
-    fail 'two programs in one cluster'
-fi
+# Another program on one of the ranks. It has Skua in it, not beside it, and does not name the cluster:
+# a linker that takes the pool out of libskua.a takes that as well, or the rank would never say hello.
+# Its transport is not found beside it.
+SKUA_CLUSTER=$build/libskua-mpi.so.0 cluster 1 "$jobs" spread : -n 1 "$build/tests/mpi_other"
+[ "$code" -ne 0 ] || fail 'two programs in one cluster'
 grep -q 'rank 1 (.*) runs another build of the program' "$out/text" || fail 'another build'
 
 # Alone, and with a transport that is not there.
@@ -87,7 +120,10 @@ cluster 2 sh -c 'case $OMPI_COMM_WORLD_RANK in
 [ "$code" -eq 23 ] && grep -q '^ok code on 1 ranks' "$out/text" &&
     grep -q '^ok code on 2 ranks' "$out/text" || fail 'a program that a rank has started'
 
-# Nobody is left.
-left=$(pgrep -f "^$jobs" | wc -l)
-[ "$left" -eq 0 ] || { pgrep -af "^$jobs" >"$out/text"; fail "$left processes are left"; }
+# Nobody is left, as soon as the kernel has ended all that was killed.
+until_s=$(($(date +%s) + 60))
+while pgrep -f "^$jobs" >"$out/left"; do
+    [ "$(date +%s)" -lt "$until_s" ] || { pgrep -af "^$jobs" >"$out/text"; fail 'processes are left'; break; }
+    sleep 0.05
+done
 exit $failed

@@ -260,11 +260,22 @@ static void kill_all_workers(skua_pool *pool)
     }
 }
 
+/* Until all are there, the spare one too: nobody is being made just now. */
+static void await_all(skua_pool *pool)
+{
+    skua_pool_stats stats;
+    do {
+        nap_here(SKUA_US(200));
+        skua_pool_stats_get(pool, &stats);
+    } while (stats.workers != 2 || stats.spares != SKUA__SPARES);
+}
+
 /* While nobody can make new workers calls wait; then they go on. */
 static void check_recovery(skua_pool *pool, pid_t whom, __rlimit_resource_t resource, rlim_t few)
 {
     struct rlimit limit;
     skua_buf out;
+    await_all(pool);
     CHECK_INT(prlimit(whom, resource, NULL, &limit), 0);
     const struct rlimit low = {few, limit.rlim_max};
     CHECK_INT(prlimit(whom, resource, &low, NULL), 0);

@@ -19,9 +19,10 @@ static int open_and_use(void *arg)
     atomic_store(&skua__alloc_budget, 0);
     CHECK_INT(skua_reader_open(&reader, skua_fd_transport(ends[0]), NULL), -ENOMEM);
     CHECK_INT(skua_writer_open(&writer, skua_fd_transport(ends[1]), NULL), -ENOMEM);
-    atomic_store(&skua__alloc_budget, 2);
+    atomic_store(&skua__alloc_budget, -1);
     CHECK_INT(skua_reader_open(&reader, skua_fd_transport(ends[0]), NULL), 0);
     CHECK_INT(skua_writer_open(&writer, skua_fd_transport(ends[1]), NULL), 0);
+    atomic_store(&skua__alloc_budget, 0);
     for (int i = 0; i < 1000; i++) {
         CHECK_INT(skua_writer_printf(&writer, SKUA_FOREVER, "%d\n", i), 0);
         CHECK_INT(skua_writer_flush(&writer, SKUA_FOREVER), 0);

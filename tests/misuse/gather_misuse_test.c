@@ -4,14 +4,15 @@
 
 #include <skua/gather.h>
 #include <skua/retry.h>
+#include <skua/testing.h>
 
 /* The test forks; the child is told that it is a process of its own. */
 static void run_main(void *fn_at)
 {
     skua_fn fn = *(skua_fn *)fn_at;
-    const skua_config config = {.workers = 1};
+    const skua_test_opts opts = {.allow_leaks = true, .timeout_ns = -1};
     skua__process_is_origin();
-    (void)!skua_run(&config, fn, NULL);
+    (void)!skua_test_run(&opts, fn, NULL);
 }
 
 static int read_next(void *arg)
@@ -72,7 +73,7 @@ static int destroy_while_filling(void *arg)
 {
     skua_cache *cache = make(&cache);
     (void)spawn(get_int, cache);
-    (void)skua_yield();
+    CHECK_INT(skua_test_settle(), 0); /* it is filling */
     skua_cache_destroy(cache);
     return 0;
 }

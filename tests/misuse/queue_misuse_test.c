@@ -6,16 +6,22 @@
 #include <skua/queue.h>
 #include <skua/select.h>
 #include <skua/share.h>
+#include <skua/testing.h>
 
 /* The test forks; the library takes that for a fork by the user and answers nothing, so the child
    is told that it is a process of its own. */
-static skua_queue *fresh_queue(void)
+static skua_queue *make_queue(void)
 {
     const skua_queue_opts opts = {.item_bytes = sizeof(int), .capacity = 1, .name = "mine"};
     skua_queue *queue = NULL;
-    skua__process_is_origin();
     CHECK_INT(skua_queue_create(&queue, &opts), 0);
     return queue;
+}
+
+static skua_queue *fresh_queue(void)
+{
+    skua__process_is_origin();
+    return make_queue();
 }
 
 static void ignore(int status)
@@ -83,7 +89,7 @@ static int get_for_ever(void *arg)
 
 static int destroy_under_getter(void *arg)
 {
-    skua_queue *queue = fresh_queue();
+    skua_queue *queue = make_queue();
     skua_queue_statistics now = {0};
     ignore(skua_spawn(NULL, get_for_ever, queue, NULL));
     while (now.getters == 0) {
@@ -96,9 +102,9 @@ static int destroy_under_getter(void *arg)
 
 static void run_it(void *arg)
 {
-    const skua_config config = {.workers = 1};
+    const skua_test_opts opts = {.allow_leaks = true, .timeout_ns = -1};
     skua__process_is_origin();
-    ignore(skua_run(&config, *(skua_fn *)arg, NULL));
+    ignore(skua_test_run(&opts, *(skua_fn *)arg, NULL));
 }
 
 static void destroyed_in_use(void **state)
@@ -218,7 +224,7 @@ static int destroy_under_watcher(void *arg)
     skua_watch *watch = NULL;
     ignore(skua_watch_create(&watch, SKUA_ITEM(value)));
     ignore(skua_spawn(NULL, wait_for_change, watch, NULL));
-    skua_yield(); /* one worker: it waits when we are back */
+    CHECK_INT(skua_test_settle(), 0); /* it waits */
     skua_watch_destroy(watch);
     return 0;
 }
@@ -230,7 +236,7 @@ static int release_under_listener(void *arg)
     ignore(skua_broadcast_create(&broadcast, sizeof(int), 1));
     ignore(skua_broadcast_subscribe(broadcast, &subscriber));
     ignore(skua_spawn(NULL, wait_for_news, subscriber, NULL));
-    skua_yield();
+    CHECK_INT(skua_test_settle(), 0);
     skua_subscriber_release(subscriber);
     return 0;
 }

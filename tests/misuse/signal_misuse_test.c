@@ -4,12 +4,10 @@
 #include "mem/forked.h"
 
 #include <skua/signal.h>
-
-static gate waits;
+#include <skua/testing.h>
 
 static int wait_for_one(void *arg)
 {
-    waits++;
     return skua_signal_wait(arg, NULL, SKUA_FOREVER);
 }
 
@@ -18,8 +16,7 @@ static int close_while_waited_for(void *arg)
     skua_signal *listener = NULL;
     CHECK_INT(skua_signal_open(&listener, SKUA_SIGNALS(SIGUSR1)), 0);
     spawn(wait_for_one, listener);
-    await(&waits, 1);
-    CHECK_INT(skua_yield(), 0);
+    CHECK_INT(skua_test_settle(), 0); /* until it waits */
     skua_signal_close(listener);
     return 0;
 }
@@ -27,9 +24,8 @@ static int close_while_waited_for(void *arg)
 /* The test forks; the child is told that it is a process of its own. */
 static void run_main(void *arg)
 {
-    const skua_config config = {.workers = 1};
     skua__process_is_origin();
-    (void)!skua_run(&config, close_while_waited_for, arg);
+    (void)!skua_test_run(NULL, close_while_waited_for, arg);
 }
 
 static void a_listener_is_not_closed_under_a_waiter(void **state)

@@ -21,9 +21,12 @@ static void dies(skua_fn fn, const char *text)
 /* --- generators ------------------------------------------------------------------------------- */
 
 static skua_gen *shared;
+static gate is_asked;
 
+/* It runs only when somebody asks, who waits by then. */
 static int wait_for_ever(skua_gen *self, void *arg)
 {
+    atomic_store(&is_asked, 1);
     return skua_sleep(SKUA_FOREVER);
 }
 
@@ -48,7 +51,7 @@ static int close_while_asked(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, wait_for_ever, NULL, sizeof(int)), 0);
     spawn(ask, shared);
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(2))), 0);
+    await(&is_asked, 1);
     skua_gen *gen = shared;
     skua_gen_close(&gen);
     return 0;
@@ -58,7 +61,7 @@ static int finish_while_asked(void *arg)
 {
     CHECK_INT(skua_gen_open(&shared, wait_for_ever, NULL, sizeof(int)), 0);
     spawn(ask, shared);
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(2))), 0);
+    await(&is_asked, 1);
     skua_gen *gen = shared;
     return skua_gen_finish(&gen, 0);
 }

@@ -8,6 +8,7 @@ if grep -q '^SKUA_SANITIZE:.*=thread' "$build/CMakeCache.txt"; then
 fi
 
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/complaints.sh"
 folder=$(mktemp -d) || exit 2
 pid=
 web=
@@ -41,6 +42,12 @@ finish() {
     status=$?
     pid=
     [ "$status" -eq "$1" ] || fail "$program has ended with $status and not $1: $(cat "$program.err")"
+}
+
+# is_content: the program, which has ended, has complained of nothing.
+is_content() {
+    complaints_of "$program.err" >complaints
+    [ ! -s complaints ] || fail "it complains: $(cat complaints)"
 }
 
 # refused STATUS TEXT NAME ARGUMENT...: does not start, and says why.

@@ -149,14 +149,33 @@ static int asker(void *arg)
     return 0;
 }
 
-static void kill_all(skua_pool *pool)
+static size_t kill_all(skua_pool *pool, pid_t pids[WORKERS])
 {
-    pid_t pids[WORKERS];
-    const size_t count = skua_pool_pids(pool, pids, WORKERS);
-    for (size_t i = 0; i < count && i < WORKERS; i++) {
+    const size_t all = skua_pool_pids(pool, pids, WORKERS);
+    const size_t count = all < WORKERS ? all : WORKERS;
+    for (size_t i = 0; i < count; i++) {
         if (parent_of(pids[i]) == skua__zygote_pid()) {
             kill(pids[i], SIGKILL);
         }
+    }
+    return count;
+}
+
+/* The same, until the pool has others in their places: what a scribbler has left behind goes on
+   in the memory of its worker for a moment after that one's death. */
+static void replace_all(skua_pool *pool)
+{
+    pid_t old[WORKERS], pids[WORKERS];
+    const size_t count = kill_all(pool, old);
+    for (bool is_there = true; is_there;) {
+        const size_t all = skua_pool_pids(pool, pids, WORKERS);
+        is_there = false;
+        for (size_t i = 0; i < all && i < WORKERS; i++) {
+            for (size_t k = 0; k < count; k++) {
+                is_there = is_there || pids[i] == old[k];
+            }
+        }
+        nap_here(SKUA_US(200));
     }
 }
 
@@ -168,18 +187,19 @@ static int storm_main(void *arg)
     for (int i = 0; i < ASKERS; i++) {
         CHECK_INT(skua_spawn(NULL, asker, &self, NULL), 0);
     }
+    pid_t pids[WORKERS];
     unsigned long echoes = 0;
     skua_time refreshed = skua_clock();
     for (; self.askers_left > 0; echoes++) {
         check_echo(honest, &echoes, sizeof echoes);     /* another pool does not notice */
         if (skua_elapsed_ns(refreshed) > SKUA_MS(15)) { /* those that have spoilt themselves */
-            kill_all(self.pool);
+            kill_all(self.pool, pids);
             refreshed = skua_clock();
         }
     }
     printf("    %lu calls (%lu found out, %lu deaths, %lu late), %lu honest jobs\n", self.calls,
            self.outcomes[1], self.outcomes[2], self.outcomes[3], echoes);
-    kill_all(self.pool);
+    replace_all(self.pool);
     for (int i = 0; i < 100; i++) {
         check_echo(self.pool, &i, sizeof i);
     }

@@ -1,10 +1,12 @@
 /* The parent's end of the wire against random inputs, half of which begin as a run of an orderly
-   pool: a million (SKUA_FUZZ_INPUTS), in short runs fewer of them where a sanitizer slows it down;
-   the thread sanitizer has nothing to see here. The same driver is an entry for libFuzzer:
-   tests/fuzz. */
+   pool: SKUA_FUZZ_INPUTS of them, or a million, or as many as there is time for in
+   SKUA_STRESS_SECONDS; few for the thread sanitizer, which has nothing to see here. The same driver
+   is an entry for libFuzzer: tests/fuzz. */
 #include "../pool_ring_fuzz.h"
 
-enum { INPUT_MAX = 256 };
+#include <time.h>
+
+enum { INPUT_MAX = 256, INPUTS_PER_LOOK = 1000 };
 
 /* Bytes that more often than not mean an orderly life. */
 static void write_orderly(uint64_t *random, uint8_t *data, size_t size)
@@ -24,28 +26,46 @@ enum { IS_THREAD_SANITIZED = __has_feature(thread_sanitizer) };
 enum { IS_THREAD_SANITIZED = 0 };
 #endif
 
-static uint64_t inputs_by_default(void)
+static bool is_over(time_t end)
 {
-    if (IS_THREAD_SANITIZED) {
-        return 20000;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec >= end;
+}
+
+/* When to stop, however few it were. */
+static time_t end_of_test(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const uint64_t left = test_env("SKUA_FUZZ_INPUTS", 0) > 0 ? 1 << 20
+                          : IS_THREAD_SANITIZED               ? 1
+                                                              : test_env("SKUA_STRESS_SECONDS", 5);
+    return now.tv_sec + 1 + (time_t)left;
+}
+
+static void run_one(fuzz *self, uint64_t *random, bool is_wild)
+{
+    uint8_t data[INPUT_MAX];
+    const size_t size = test_random(random) % INPUT_MAX + 1;
+    const size_t wild = is_wild ? size : size / 3;
+    write_orderly(random, data, size);
+    for (size_t k = size - wild; k < size; k++) {
+        data[k] = (uint8_t)(test_random(random) >> 16);
     }
-    return TEST_SCALE > 1 && test_env("SKUA_STRESS_SECONDS", 2) <= 8 ? 250000 : 1000000;
+    fuzz_ring(self, data, size);
 }
 
 static void nothing_that_a_worker_writes_leads_the_parent_astray(void **state)
 {
     static fuzz self;
     uint64_t random = test_seed();
-    const uint64_t inputs = test_env("SKUA_FUZZ_INPUTS", inputs_by_default());
-    for (uint64_t i = 0; i < inputs; i++) {
-        uint8_t data[INPUT_MAX];
-        const size_t size = test_random(&random) % INPUT_MAX + 1;
-        const size_t wild = i % 2 == 0 ? size : size / 3;
-        write_orderly(&random, data, size);
-        for (size_t k = size - wild; k < size; k++) {
-            data[k] = (uint8_t)(test_random(&random) >> 16);
-        }
-        fuzz_ring(&self, data, size);
+    const uint64_t inputs_max = test_env("SKUA_FUZZ_INPUTS", 1000000);
+    const time_t end = end_of_test();
+    uint64_t inputs = 0;
+    while (inputs < inputs_max && (inputs % INPUTS_PER_LOOK != 0 || inputs == 0 || !is_over(end))) {
+        run_one(&self, &random, inputs % 2 == 0);
+        inputs++;
     }
     printf("    %llu inputs: %llu answers, %llu questions, %llu revoked, %llu lines, %llu lies\n",
            (unsigned long long)inputs, (unsigned long long)self.answers,

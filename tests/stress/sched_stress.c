@@ -1,7 +1,7 @@
 /* The scheduler under load: programs made of everything that tasks can do, by seed, with accounts
    that must balance; forwarding chains; runtimes that come and go; millions of tasks and hundreds
    of thousands of submissions. What goes by time shares SKUA_STRESS_SECONDS. */
-#include "../tasks.h"
+#include "../idle_help.h"
 
 #include <pthread.h>
 #include <skua/chan.h>
@@ -10,7 +10,7 @@ enum { SHARES = 2, SCALE_SQUARED = TEST_SCALE * TEST_SCALE };
 
 static uint64_t stress_seconds(void)
 {
-    return test_env("SKUA_STRESS_SECONDS", 8);
+    return test_env("SKUA_STRESS_SECONDS", 4);
 }
 
 static skua_time end_of_share(void)
@@ -462,7 +462,7 @@ static void a_runtime_that_ends_ends_its_tasks_once(void **state)
     CHECK_INT(test_settle(test_threads, threads), threads);
     CHECK_INT(test_fds(), fds);
     if (TEST_SCALE == 1) {
-        CHECK(test_maps() <= maps + 4); /* malloc's own arenas */
+        CHECK(test_maps() <= maps + ROUNDS / 10); /* malloc's own arenas, stacks that it keeps */
     }
 }
 
@@ -513,7 +513,8 @@ static int five_times(void *arg)
         CHECK_INT(call(spawn_trees, NULL), LEAVES * BRANCHES * TREES);
         const int64_t now = resident_bytes();
         first = round == 0 ? now : first;
-        CHECK(TEST_SCALE > 1 || now <= first + first / 5); /* sanitizers keep what they like */
+        /* Sanitizers keep what they like, and a stand-in has stacks of its own. */
+        CHECK(TEST_SCALE > 1 || now <= first + first / 5 + (16 << 20));
     }
     return 0;
 }
@@ -590,26 +591,17 @@ static void submissions_in_bursts_run_once(void **state)
 
 /* --- nothing ---------------------------------------------------------------------------------- */
 
-static int64_t cpu_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
 /* After a lot of work: 10 s in the long form, else 1 s; SKUA_IDLE_SECONDS tells otherwise. */
 static void an_idle_runtime_uses_no_processor(void **state)
 {
+    enum { WORKERS = 4 };
     skua_runtime *runtime;
-    const skua_config config = {.workers = 4};
+    const skua_config config = {.workers = WORKERS};
     const uint64_t seconds = test_env("SKUA_IDLE_SECONDS", stress_seconds() >= 60 ? 10 : 1);
     CHECK_INT(skua_runtime_create(&runtime, &config), 0);
     CHECK_INT(skua_call(runtime, spawn_leaves, NULL, SKUA_FOREVER), LEAVES);
     CHECK_INT(skua_submit(runtime, NULL, sleep_forever, NULL, NULL), 0);
-    CHECK_INT(skua_sleep(skua_after(SKUA_MS(500))), 0); /* it falls asleep */
-    const int64_t before = cpu_ns();
-    CHECK_INT(skua_sleep(skua_after(SKUA_SEC((int64_t)seconds))), 0);
-    CHECK(cpu_ns() - before < SKUA_MS(2) * TEST_SCALE);
+    check_idle_for(runtime, WORKERS, SKUA_SEC((int64_t)seconds));
     skua_runtime_destroy(runtime);
 }
 

@@ -11,7 +11,7 @@
 enum { PIPE_BYTES = 4096, MUCH_BYTES = 3 * PIPE_BYTES };
 
 static int reading, writing;
-static size_t went_in, came_out;
+static _Atomic size_t went_in, came_out;
 static char much[MUCH_BYTES];
 
 static void until_back(void)
@@ -141,7 +141,8 @@ static void check_foreign_pipe(int status)
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static int listener, clients[8], client_count, accepted;
+static int listener, clients[8], client_count;
+static gate accepted;
 static struct sockaddr_in address;
 
 static void make_listener(void)

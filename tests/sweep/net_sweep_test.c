@@ -9,7 +9,7 @@
 enum { DATAGRAM_BYTES = 100 };
 
 static int own, other, listener, client;
-static int went_in, came_out; /* datagrams */
+static gate went_in, came_out; /* datagrams */
 static skua_address place;
 static char name[64];
 static char buffer[DATAGRAM_BYTES], letter[DATAGRAM_BYTES]; /* for what comes; for what goes */

@@ -10,7 +10,7 @@ enum { PIPE_BYTES = 4096, MUCH_BYTES = 3 * PIPE_BYTES };
 
 static skua_process *process;
 static skua_signal *listener;
-static int went_in, came_out;
+static gate went_in, came_out;
 static char much[MUCH_BYTES];
 
 static const skua_process_opts both_pipes = {.in = {.kind = SKUA_STDIO_PIPE},

@@ -7,8 +7,8 @@
 #include <skua/share.h>
 
 /* Each item is another number, so that none can stand in for another: the sums agree, too. */
-static int sent, received;
-static int64_t sent_sum, received_sum;
+static gate sent, received;
+static _Atomic int64_t sent_sum, received_sum;
 
 static void begin_account(void)
 {

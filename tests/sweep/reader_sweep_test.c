@@ -11,7 +11,7 @@ enum { BUFFER_BYTES = 8 };
 static skua_chan *pipe_of_bytes;
 static skua_reader reader;
 static skua_writer writer;
-static size_t went_in, came_out;
+static _Atomic size_t went_in, came_out;
 
 /* --- the transport: one byte is one message --------------------------------------------------- */
 

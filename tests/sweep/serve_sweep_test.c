@@ -183,7 +183,8 @@ static void no_connection_is_left(int status)
 
 static skua_conn_pool *pool;
 static skua_sem may_open;
-static int opened, closed, number;
+static gate opened, closed;
+static int number;
 static void *lent;
 
 static int open_number(void **out, void *arg)

@@ -10,8 +10,8 @@ enum { ITEMS = 3 };
 /* A generator waits for a permit before each of its items. */
 static skua_sem permits;
 static skua_event event;
-static int released, used;
-static int entered, exited;
+static gate released, used;
+static gate entered, exited;
 
 static void begin(void)
 {
@@ -75,7 +75,7 @@ static int ask_generator(skua_time deadline)
 
 /* One that outlives him who asks: what the victim did not get, the next one gets. */
 static skua_gen *kept;
-static int asked;
+static gate asked;
 
 static void keep_generator(void)
 {

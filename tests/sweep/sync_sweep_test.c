@@ -5,10 +5,10 @@
 #include <skua/limit.h>
 #include <skua/meet.h>
 
-static int left;  /* steps that can be made */
-static int given; /* what was let through by the steps, and what came through */
-static int taken;
-static int waiting;
+static gate left;  /* steps that can be made */
+static gate given; /* what was let through by the steps, and what came through */
+static gate taken;
+static gate waiting;
 
 /* --- mutex, rwlock, guard --------------------------------------------------------------------- */
 

@@ -14,11 +14,11 @@ enum { PARTS = 3 };
 /* What all wait for here: an event, or a permit for each part of the work. */
 static skua_event event;
 static skua_sem permits;
-static int released, used;
-static int entered, exited;
+static gate released, used;
+static gate entered, exited;
 static skua_task *tasks[PARTS];
 static skua_event ends[PARTS];
-static int ended, gone; /* tasks that may end, and that have */
+static gate ended, gone; /* tasks that may end, and that have */
 
 static void begin(void)
 {
@@ -160,7 +160,7 @@ static int wait_for_all(skua_time deadline)
 }
 
 static skua_as_completed *completed;
-static int given;
+static gate given;
 
 static void watch_tasks(void)
 {
@@ -284,7 +284,7 @@ static void all_have_left(int status)
 
 /* A group that victim and rival share: each end of a member is one's or the other's. */
 static skua_group shared;
-static int taken;
+static gate taken;
 
 static void share_group(void)
 {

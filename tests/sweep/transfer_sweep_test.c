@@ -12,7 +12,7 @@ enum { PIPE_BYTES = 4096, FILE_BYTES = 100, COPY_BYTES = 3, PARTS = 5 };
 
 /* One end is the victim's, the other one the driver's; of those who copy, two of each. */
 static int own, other, own_out, other_out, file;
-static size_t went_in, came_out;
+static _Atomic size_t went_in, came_out;
 static char much[3 * PIPE_BYTES];
 
 static void until_back(void)

@@ -2,12 +2,12 @@
 
 # Rooms by floor.
 floors='base:0 arch:0 mem:1 topo:1 sched:2 sync:3 chan:3 group:3 par:3 gen:3 blocking:3 io:4
-        net:5 file:5 process:5 pool:5 observe:5 testing:5 ext:6'
+        net:5 file:5 process:5 pool:5 observe:5 testing:5 cluster:6 ext:6'
 # The room of each public header that is not called like its room.
 homes='task:sched scope:sched runtime:sched local:sched fork:sched control:sched
        meet:sync limit:sync select:chan queue:chan share:chan gather:group retry:group
        stream:gen collect:gen transfer:io reader:io resolve:net serve:net conn_pool:net
-       dir:file signal:process tls:ext job:pool pool_map:pool pool_watch:pool cluster:pool cluster_transport:pool'
+       dir:file signal:process tls:ext job:pool pool_map:pool pool_watch:pool cluster_transport:cluster'
 # What arch may use of its neighbour base.
 neighbours='arch/base/atomic.h arch/base/compiler.h'
 # What a public header may include besides <skua/...>.

@@ -48,7 +48,13 @@ sed -n '/^{"path"/p' "$temp/four.json" | sort >"$temp/four.errors"
 check "the same errors" cmp "$temp/alone.errors" "$temp/four.errors"
 check "two errors" [ "$(named "$temp/four.json")" -eq 2 ]
 check "four ranks" [ "$(number ranks "$temp/four.json")" -eq 4 ]
-check "others have unpacked" [ "$(number unpacked_elsewhere "$temp/four.json")" -gt 0 ]
+# Once more, if this rank was done before the others had their processes.
+attempts=1
+while [ "$(number unpacked_elsewhere "$temp/four.json")" -eq 0 ] && [ $attempts -lt 20 ]; do
+    attempts=$((attempts + 1))
+    cluster 4 --top 0 --jobs 2 --json "$tree" >"$temp/four.json"
+done
+check "others have unpacked, in $attempts attempts" [ "$(number unpacked_elsewhere "$temp/four.json")" -gt 0 ]
 check "alone, nobody else has" [ "$(number unpacked_elsewhere "$temp/alone.json")" -eq 0 ]
 cluster 2 --top 3 "$tree" >"$temp/report"
 check "the report says so" grep -q '^2 ranks; ' "$temp/report"

@@ -5,6 +5,7 @@ wordfreq=${1:?usage: compare.sh WORDFREQ [SLOWER]}
 # A build that is some times slower than a plain one does it once.
 [ "${2:-1}" -gt 1 ] && all_jobs=5 || all_jobs="1 2 5"
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../complaints.sh"
 tree=$temp/tree
 
 # damage FILE OFFSET OCTAL: overwrite one byte.
@@ -154,12 +155,6 @@ pipeline "$tree" >"$temp/want"
 files=$(find "$tree" "$temp/crash" -type f | tr -cd '\n' | wc -c)
 files=$((files - 2)) # two names have a newline
 bad=$(tr -cd '\000' <"$temp/bad" | wc -c)
-
-# complaints_of FILE: what was written to it as standard error. Where a machine is overloaded the runtime may
-# say that a task kept its thread for long, which is no fault of the program and nothing that it must not do.
-complaints_of() {
-    grep -v "^skua: task '.*' has \(blocked its worker\|computed\) for [0-9]* ms while others were ready" "$1"
-}
 
 # compare JOBS: run it, and check all of its report.
 compare() {

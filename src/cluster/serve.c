@@ -17,14 +17,16 @@
 
    Rejected: threads or tasks that wait for work (a task for each job costs less than the packet
    that brings it, and is cancelled like any other). */
-#include "pool/cluster.h"
+#include "cluster/serve.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "cluster/cluster.h"
+#include "cluster/link.h"
 #include "pool/job.h"
-#include "pool/state.h"
+#include "pool/lane.h"
 #include "sched/task.h"
 
 #include <errno.h>
@@ -175,29 +177,6 @@ static struct served *served_of(struct skua__server *server, const struct skua__
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* How long jobs take in the pool at present, and how long all of them took. */
-static void look_at_times(skua_pool *pool, int64_t *run_ns, int64_t *busy_ns)
-{
-    int64_t sum = 0;
-    int64_t count = 0;
-    *run_ns = *busy_ns = 0;
-    if (pool == NULL) {
-        return;
-    }
-    skua__pool_lock(pool);
-    for (struct skua__link *link = pool->processes.head.next; link != &pool->processes.head;
-         link = link->next) {
-        const struct skua__process *process = SKUA_CONTAINER(link, struct skua__process, link);
-        if (process->run_ns >= 0) {
-            sum += process->run_ns;
-            count++;
-        }
-    }
-    *busy_ns = pool->busy_ns;
-    skua__pool_unlock(pool);
-    *run_ns = count > 0 ? sum / count + 1 : 0;
-}
-
 /* The message of the calling task's failure, if it is about this code. */
 static size_t copy_message(int code, char *text, size_t capacity)
 {
@@ -230,7 +209,9 @@ static void answer(struct node *node, int status)
     char text[TEXT_BYTES];
     struct skua__record_answer head = {.status = status, .bytes = node->out.bytes};
     head.text_bytes = (uint32_t)copy_message(status, text, sizeof text);
-    look_at_times(served->pool, &head.run_ns, &head.busy_ns);
+    if (served->pool != NULL) {
+        skua__pool_times(served->pool, &head.run_ns, &head.busy_ns);
+    }
     bool is_eager = node->out.bytes <= SKUA__EAGER_BYTES;
     const struct skua__part parts[] = {{&head, sizeof head},
                                        {text, head.text_bytes},
@@ -271,7 +252,10 @@ static int fetch_input(struct node *node, skua_buf *in, skua_time deadline)
         .bytes = in->bytes,
         .arrived = on_input,
     };
-    skua__cluster_fetch(served->server->cluster, &node->fetch);
+    status = skua__cluster_fetch(served->server->cluster, &node->fetch);
+    if (status < 0) {
+        return status; /* without rank 0 nobody sets the event any more */
+    }
     skua__cluster_ring(served->server->cluster);
     SKUA_SCOPE(scope);
     skua_shield_open(&scope, SKUA_FOREVER);

@@ -1,19 +1,16 @@
-/* pool/cluster.h: the cluster that this process is part of, as pools see it. */
-#ifndef SKUA_POOL_CLUSTER_H
-#define SKUA_POOL_CLUSTER_H
+/* cluster/lead.h: rank 0 of a cluster. */
+#ifndef SKUA_CLUSTER_LEAD_H
+#define SKUA_CLUSTER_LEAD_H
 
-#include "pool/cluster_link.h"
+#include "base/compiler.h"
 
-#include <skua/cluster.h>
+#include <skua/pool.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-/* --- cluster.c --- */
-
-/* What there is to say of this process in a HELLO. */
-void skua__cluster_introduce(struct skua__record_hello *hello);
-
-/* --- remote.c: rank 0 --- */
-
+struct skua__cluster;
 struct skua__lead;
+struct skua__remotes;
 
 /* Lead a cluster whose transport has started, and wait until all ranks have said hello. Returns 0,
    or a negative errno with *why; then the cluster is the caller's to end. */
@@ -46,18 +43,16 @@ void skua__lead_detach(skua_pool *pool);
    them. */
 uint32_t skua__lead_share(uint32_t cores);
 
-/* --- cluster_serve.c: the others --- */
+/* --- for its pools: remote.c ------------------------------------------------------------------ */
 
-/* A rank at work. */
-struct skua__server;
+/* The thread is about to use the pool. False: it is gone. */
+bool skua__remotes_visit(struct skua__remotes *remotes) SKUA_MUST_CHECK;
+void skua__remotes_leave(struct skua__remotes *remotes);
+void skua__remotes_ref(struct skua__remotes *remotes);
+void skua__remotes_unref(struct skua__remotes *remotes);
 
-/* Serve in a cluster whose transport has started: say hello to rank 0. */
-int skua__server_begin(struct skua__server **out, struct skua__cluster *cluster);
-
-/* A main task: work until rank 0 says STOP. Returns 0, -EOWNERDEAD. */
-int skua__server_main(void *server);
-
-/* After its runtime has ended: leave in order, free it with the cluster. */
-void skua__server_end(struct skua__server *server);
+struct skua__cluster *skua__lead_cluster(const struct skua__lead *lead);
+const char *skua__lead_host(const struct skua__lead *lead, uint32_t rank);
+uint64_t skua__lead_serial(struct skua__lead *lead); /* never the same twice; not 0 */
 
 #endif

@@ -12,6 +12,8 @@
         send or take stays until the transport has stopped, since it might come after all.
    (N4) Whoever posts counts the bell after the post, and the thread reads the count before it
         looks: so it never sleeps over a post.
+   (N5) Once the user is told that a rank is lost, the link has none of its fetches any more, and
+        takes none: so their owner, who will hear nothing of them, may free them.
 
    *Sleep.* A transport may have nothing to wait on (MPI has not), so the thread has to look. It
    looks all the time for 30 us after something has happened, giving the processor to whoever wants
@@ -32,7 +34,7 @@
    Rejected: one message for a whole payload (the sender's memory could not be given back at a
    deadline while the other side stands still); calling the transport from tasks (their stacks are
    small, and what MPI does on them is anybody's guess). */
-#include "pool/cluster_link.h"
+#include "cluster/link.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"
@@ -167,15 +169,19 @@ int skua__cluster_post(struct skua__cluster *cluster, uint32_t to, enum skua__re
     return packet != NULL ? 0 : -ENOMEM;
 }
 
-void skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch)
+int skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch)
 {
     fetch->asked = fetch->come = 0;
     for (size_t i = 0; i < SKUA__PIECES_AT_ONCE; i++) {
         fetch->pieces[i] = (struct skua__piece){.fetch = fetch};
     }
     lock(cluster);
-    skua__list_push_back(&cluster->fetches, &fetch->link);
+    bool is_lost = skua__cluster_is_lost(cluster, fetch->from);
+    if (!is_lost) {
+        skua__list_push_back(&cluster->fetches, &fetch->link);
+    }
     unlock(cluster);
+    return is_lost ? -EOWNERDEAD : 0;
 }
 
 void skua__cluster_ring(struct skua__cluster *cluster)
@@ -378,25 +384,21 @@ static void keep_dead(struct skua__cluster *cluster, struct skua__fetch *fetch)
     }
 }
 
-/* From the first fetch that has something left to ask for on. */
+static struct skua__fetch *next_fetch(struct skua__cluster *cluster)
+{
+    lock(cluster);
+    struct skua__link *link = skua__list_pop_front(&cluster->fetches);
+    unlock(cluster);
+    return link != NULL ? SKUA_CONTAINER(link, struct skua__fetch, link) : NULL;
+}
+
+/* One by one: when a rank is lost on the way, those behind are still in the list (N5). */
 static bool pull_all(struct skua__cluster *cluster)
 {
     bool has_pulled = false;
-    struct skua__list todo;
-    skua__list_init(&todo);
-    lock(cluster);
-    struct skua__link *link;
-    while ((link = skua__list_pop_front(&cluster->fetches)) != NULL) {
-        skua__list_push_back(&todo, link);
-    }
-    unlock(cluster);
-    while ((link = skua__list_pop_front(&todo)) != NULL) {
-        struct skua__fetch *fetch = SKUA_CONTAINER(link, struct skua__fetch, link);
-        if (skua__cluster_is_lost(cluster, fetch->from)) {
-            keep_dead(cluster, fetch);
-            continue;
-        }
-        skua__list_push_back(&cluster->asked, link);
+    struct skua__fetch *fetch;
+    while ((fetch = next_fetch(cluster)) != NULL) {
+        skua__list_push_back(&cluster->asked, &fetch->link);
         has_pulled = true;
         if (!pull(cluster, fetch)) {
             skua__cluster_lose(cluster, fetch->from, "its payloads cannot be received");
@@ -482,15 +484,16 @@ static void on_lost(void *arg, uint32_t rank, const char *why)
 
 /* --- lost ranks ------------------------------------------------------------------------------- */
 
-/* What it was to send will not come; the memory stays (N3). */
-static void bury_fetches(struct skua__cluster *cluster, uint32_t rank)
+/* Take those of the rank out of the list. */
+static void bury(struct skua__cluster *cluster, struct skua__list *fetches, uint32_t rank)
 {
-    struct skua__link *link = cluster->asked.head.next;
-    while (link != &cluster->asked.head) {
+    struct skua__link *link = fetches->head.next;
+    while (link != &fetches->head) {
         struct skua__link *next = link->next;
-        if (SKUA_CONTAINER(link, struct skua__fetch, link)->from == rank) {
+        struct skua__fetch *fetch = SKUA_CONTAINER(link, struct skua__fetch, link);
+        if (fetch->from == rank) {
             skua__list_remove(link);
-            keep_dead(cluster, SKUA_CONTAINER(link, struct skua__fetch, link));
+            keep_dead(cluster, fetch);
         }
         link = next;
     }
@@ -503,10 +506,12 @@ void skua__cluster_lose(struct skua__cluster *cluster, uint32_t rank, const char
         return;
     }
     skua__store(&cluster->has_lost, true, relaxed);
+    /* What it was to send will not come; the memory stays (N3). */
+    bury(cluster, &cluster->asked, rank);
     lock(cluster);
     skua__store(&peer->is_lost, true, relaxed);
+    bury(cluster, &cluster->fetches, rank);
     unlock(cluster);
-    bury_fetches(cluster, rank);
     cluster->user.lost(cluster->user.arg, rank, why);
 }
 

@@ -15,13 +15,16 @@
 
    Rejected: a function that programs call (the program is not to change); asking the transport
    whether there are others (it would have to be loaded, and MPI started, in every program). */
-#include "pool/cluster.h"
+#include "cluster/cluster.h"
 
 #include "base/atomic.h"
 #include "base/panic.h"
+#include "cluster/lead.h"
+#include "cluster/link.h"
+#include "cluster/serve.h"
 #include "pool/job.h"
-#include "pool/zygote.h"
-#include "sched/service.h"
+#include "pool/lane.h"
+#include "pool/object.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -115,16 +118,6 @@ uint32_t skua_cluster_rank(void)
 
 /* --- who we are ------------------------------------------------------------------------------- */
 
-static uint64_t hash_bytes(const void *data, size_t bytes)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    const unsigned char *at = data;
-    for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
 void skua__cluster_introduce(struct skua__record_hello *hello)
 {
     *hello = (struct skua__record_hello){
@@ -135,7 +128,7 @@ void skua__cluster_introduce(struct skua__record_hello *hello)
     cpu_set_t cores;
     CPU_ZERO(&cores);
     if (sched_getaffinity(0, sizeof cores, &cores) == 0) {
-        hello->place = hash_bytes(&cores, sizeof cores);
+        hello->place = skua__hash_bytes(SKUA__HASH_START, &cores, sizeof cores);
     }
     if (gethostname(hello->host, sizeof hello->host - 1) < 0) {
         snprintf(hello->host, sizeof hello->host, "?");
@@ -276,11 +269,16 @@ static void start_if_asked(void)
     }
 }
 
-static struct skua__start_hook start_hook = {.run = start_if_asked};
+const struct skua__elsewhere skua__elsewhere = {
+    .begin = start_if_asked,
+    .share = skua__lead_share,
+    .attach = skua__lead_attach,
+    .stop = skua__lead_stop,
+    .detach = skua__lead_detach,
+};
 
 /* A zygote that is the program executed anew makes workers of a member. */
-__attribute__((constructor)) static void hook_into_start(void)
+__attribute__((constructor)) static void look_at_ancestors(void)
 {
     self.is_outsider = getenv(MEMBER) != NULL && getenv("SKUA_ZYGOTE") == NULL;
-    skua__runtime_on_start(&start_hook);
 }

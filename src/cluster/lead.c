@@ -1,4 +1,4 @@
-/* Rank 0 of a cluster: who is there, and which pools have lanes.
+/* Rank 0 of a cluster: who is there, and which pools reach beyond it.
 
    Invariants
    (H1) The link's thread uses a pool only between visit and leave, and a pool goes only when it is
@@ -8,13 +8,16 @@
         what comes late for an earlier pool is not taken for a later one's.
 
    The lock is held for some instructions at a time, and no other is taken under it. */
-#include "pool/remote_lane.h"
+#include "cluster/lead.h"
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "cluster/cluster.h"
+#include "cluster/link.h"
+#include "cluster/remote.h"
 #include "pool/job.h"
 #include "sched/service.h"
 
@@ -39,9 +42,9 @@ struct member {
 
 struct skua__lead {
     struct skua__lock lock;
-    struct skua__lanes *pools[POOLS_MAX]; /* under the lock; by number - 1 */
-    uint32_t pool_count;                  /* under the lock: numbers that were ever used */
-    struct skua__lanes *visited;          /* under the lock: by the thread */
+    struct skua__remotes *pools[POOLS_MAX]; /* under the lock; by number - 1 */
+    uint32_t pool_count;                    /* under the lock: numbers that were ever used */
+    struct skua__remotes *visited;          /* under the lock: by the thread */
     _Atomic uint64_t serial;
     _Atomic uint32_t changes; /* of the following; a futex */
     _Atomic uint32_t hellos;
@@ -82,53 +85,53 @@ uint64_t skua__lead_serial(struct skua__lead *lead)
 
 /* --- visits ----------------------------------------------------------------------------------- */
 
-bool skua__lanes_visit(struct skua__lanes *lanes)
+bool skua__remotes_visit(struct skua__remotes *remotes)
 {
-    struct skua__lead *lead = lanes->lead;
+    struct skua__lead *lead = remotes->lead;
     lock(lead);
-    bool is_there = !lanes->is_gone;
+    bool is_there = !remotes->is_gone;
     if (is_there) {
-        lead->visited = lanes;
+        lead->visited = remotes;
     }
     unlock(lead);
     return is_there;
 }
 
-void skua__lanes_leave(struct skua__lanes *lanes)
+void skua__remotes_leave(struct skua__remotes *remotes)
 {
-    struct skua__lead *lead = lanes->lead;
+    struct skua__lead *lead = remotes->lead;
     lock(lead);
     lead->visited = NULL;
     unlock(lead);
 }
 
-void skua__lanes_ref(struct skua__lanes *lanes)
+void skua__remotes_ref(struct skua__remotes *remotes)
 {
-    lock(lanes->lead);
-    lanes->references++;
-    unlock(lanes->lead);
+    lock(remotes->lead);
+    remotes->references++;
+    unlock(remotes->lead);
 }
 
-void skua__lanes_unref(struct skua__lanes *lanes)
+void skua__remotes_unref(struct skua__remotes *remotes)
 {
-    struct skua__lead *lead = lanes->lead;
+    struct skua__lead *lead = remotes->lead;
     lock(lead);
-    bool is_last = --lanes->references == 0;
+    bool is_last = --remotes->references == 0;
     unlock(lead);
     if (is_last) {
-        skua__lanes_free(lanes);
+        skua__remotes_free(remotes);
     }
 }
 
 /* Visit the pool of that number, if there is one. */
-static struct skua__lanes *visit(struct skua__lead *lead, uint32_t number)
+static struct skua__remotes *visit(struct skua__lead *lead, uint32_t number)
 {
     lock(lead);
-    struct skua__lanes *lanes =
+    struct skua__remotes *remotes =
         number > 0 && number <= lead->pool_count ? lead->pools[number - 1] : NULL;
-    lead->visited = lanes;
+    lead->visited = remotes;
     unlock(lead);
-    return lanes;
+    return remotes;
 }
 
 static uint32_t pool_count(struct skua__lead *lead)
@@ -153,7 +156,8 @@ static void complain(struct skua__lead *lead, uint32_t rank, const char *host, c
     if (!skua__load(&lead->is_wrong, relaxed)) {
         snprintf(lead->why, sizeof lead->why, "rank %u%s%s%s %s", rank, host[0] != '\0' ? " (" : "",
                  host, host[0] != '\0' ? ")" : "", what);
-        skua__store(&lead->is_wrong, true, relaxed);
+        /* release: publishes `why`; pairs with the acquire in is_wrong(). */
+        skua__store(&lead->is_wrong, true, release);
         note_change(lead);
     }
 }
@@ -171,7 +175,9 @@ static bool on_hello(struct skua__lead *lead, uint32_t from, const struct skua__
     if (hello->version != own->version || hello->build != own->build) {
         complain(lead, from, member->hello.host, "runs another build of the program");
     }
-    skua__fetch_add(&lead->hellos, 1, relaxed);
+    /* release: publishes the member; pairs with the acquire in await(), which may see this count
+       before the change that follows. */
+    skua__fetch_add(&lead->hellos, 1, release);
     note_change(lead);
     return true;
 }
@@ -191,17 +197,17 @@ static bool on_bye(struct skua__lead *lead, uint32_t from)
 static bool on_pool_record(struct skua__lead *lead, uint32_t from,
                            const struct skua__record *record)
 {
-    struct skua__lanes *lanes = visit(lead, record->pool);
-    if (lanes == NULL) {
+    struct skua__remotes *remotes = visit(lead, record->pool);
+    if (remotes == NULL) {
         return true;
     }
     bool is_sense = true;
     if (record->kind == SKUA__RECORD_ANSWER) {
-        is_sense = skua__lanes_answer(lanes, from, record);
-    } else if (record->ticket == lanes->serial) {
-        is_sense = skua__lanes_opened(lanes, from, record);
+        is_sense = skua__remotes_answer(remotes, from, record);
+    } else if (record->ticket == remotes->serial) {
+        is_sense = skua__remotes_opened(remotes, from, record);
     }
-    skua__lanes_leave(lanes);
+    skua__remotes_leave(remotes);
     return is_sense;
 }
 
@@ -226,12 +232,12 @@ static bool on_piece(void *arg, uint32_t to, const struct skua__record *record, 
 {
     *data = NULL;
     *parcel = NULL; /* the input may be taken away at any moment */
-    struct skua__lanes *lanes = visit(arg, record->pool);
-    if (lanes == NULL) {
+    struct skua__remotes *remotes = visit(arg, record->pool);
+    if (remotes == NULL) {
         return true;
     }
-    bool is_sense = skua__lanes_piece(lanes, to, record, data);
-    skua__lanes_leave(lanes);
+    bool is_sense = skua__remotes_piece(remotes, to, record, data);
+    skua__remotes_leave(remotes);
     return is_sense;
 }
 
@@ -240,24 +246,24 @@ static bool work(void *arg)
     bool has_moved = false;
     uint32_t count = pool_count(arg);
     for (uint32_t number = 1; number <= count; number++) {
-        struct skua__lanes *lanes = visit(arg, number);
-        if (lanes != NULL) {
-            has_moved |= skua__lanes_work(lanes);
-            skua__lanes_leave(lanes);
+        struct skua__remotes *remotes = visit(arg, number);
+        if (remotes != NULL) {
+            has_moved |= skua__remotes_work(remotes);
+            skua__remotes_leave(remotes);
         }
     }
     return has_moved;
 }
 
-static bool any_lanes_expect(struct skua__lead *lead, uint32_t rank)
+static bool any_remotes_expect(struct skua__lead *lead, uint32_t rank)
 {
     bool expects = false;
     uint32_t count = pool_count(lead);
     for (uint32_t number = 1; number <= count && !expects; number++) {
-        struct skua__lanes *lanes = visit(lead, number);
-        if (lanes != NULL) {
-            expects = skua__lanes_expect(lanes, rank);
-            skua__lanes_leave(lanes);
+        struct skua__remotes *remotes = visit(lead, number);
+        if (remotes != NULL) {
+            expects = skua__remotes_expect(remotes, rank);
+            skua__remotes_leave(remotes);
         }
     }
     return expects;
@@ -267,7 +273,7 @@ static bool expects(void *arg)
 {
     struct skua__lead *lead = arg;
     return skua__load(&lead->hellos, relaxed) + 1 < lead->cluster->size ||
-           skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, 0);
+           skua__load(&lead->is_ending, relaxed) || any_remotes_expect(lead, 0);
 }
 
 static bool owes(void *arg, uint32_t rank)
@@ -275,7 +281,7 @@ static bool owes(void *arg, uint32_t rank)
     struct skua__lead *lead = arg;
     const struct member *member = &lead->members[rank];
     return !member->has_left && member->hello.version != 0 &&
-           (skua__load(&lead->is_ending, relaxed) || any_lanes_expect(lead, rank));
+           (skua__load(&lead->is_ending, relaxed) || any_remotes_expect(lead, rank));
 }
 
 static int64_t due_ns(void *arg)
@@ -283,11 +289,11 @@ static int64_t due_ns(void *arg)
     int64_t due = SKUA__NEVER;
     uint32_t count = pool_count(arg);
     for (uint32_t number = 1; number <= count; number++) {
-        struct skua__lanes *lanes = visit(arg, number);
-        if (lanes != NULL) {
-            int64_t its = skua__lanes_due_ns(lanes);
+        struct skua__remotes *remotes = visit(arg, number);
+        if (remotes != NULL) {
+            int64_t its = skua__remotes_due_ns(remotes);
             due = its < due ? its : due;
-            skua__lanes_leave(lanes);
+            skua__remotes_leave(remotes);
         }
     }
     return due;
@@ -303,10 +309,10 @@ static void on_lost(void *arg, uint32_t rank, const char *why)
     complain(lead, rank, skua__lead_host(lead, rank), why);
     uint32_t count = pool_count(lead);
     for (uint32_t number = 1; number <= count; number++) {
-        struct skua__lanes *lanes = visit(lead, number);
-        if (lanes != NULL) {
-            skua__lanes_lost(lanes, rank);
-            skua__lanes_leave(lanes);
+        struct skua__remotes *remotes = visit(lead, number);
+        if (remotes != NULL) {
+            skua__remotes_lost(remotes, rank);
+            skua__remotes_leave(remotes);
         }
     }
     skua__fetch_add(&lead->ended, 1, relaxed);
@@ -315,6 +321,12 @@ static void on_lost(void *arg, uint32_t rank, const char *why)
 
 /* --- begin and end ---------------------------------------------------------------------------- */
 
+static bool is_wrong(struct skua__lead *lead)
+{
+    /* acquire: pairs with the release in complain(). */
+    return skua__load(&lead->is_wrong, acquire);
+}
+
 /* Until the count is there, something is wrong, or the time is over. */
 static bool await(struct skua__lead *lead, _Atomic uint32_t *count, uint32_t wanted,
                   bool must_be_right, int64_t until_ns)
@@ -322,10 +334,11 @@ static bool await(struct skua__lead *lead, _Atomic uint32_t *count, uint32_t wan
     for (;;) {
         /* acquire: pairs with the release in note_change(). */
         uint32_t changes = skua__load(&lead->changes, acquire);
-        if (must_be_right && skua__load(&lead->is_wrong, relaxed)) {
+        if (must_be_right && is_wrong(lead)) {
             return false;
         }
-        if (skua__load(count, relaxed) >= wanted) {
+        /* acquire: pairs with the release in on_hello(). */
+        if (skua__load(count, acquire) >= wanted) {
             return true;
         }
         if (skua__clock_real_ns() >= until_ns) {
@@ -363,7 +376,7 @@ int skua__lead_begin(struct skua__lead **out, struct skua__cluster *cluster, con
     skua__cluster_go(cluster, &user);
     int64_t until_ns = skua__clock_real_ns() + START_NS;
     if (!await(lead, &lead->hellos, cluster->size - 1, true, until_ns)) {
-        if (skua__load(&lead->is_wrong, relaxed)) {
+        if (is_wrong(lead)) {
             memcpy(text, lead->why, sizeof text);
         } else {
             snprintf(text, sizeof text, "only %u of %u ranks have said hello",
@@ -393,7 +406,7 @@ void skua__lead_end(struct skua__lead *lead, int code)
     skua__cluster_end(cluster, code);
     for (uint32_t i = 0; i < lead->pool_count; i++) {
         if (lead->pools[i] != NULL) { /* of a pool that was forgotten */
-            skua__lanes_unref(lead->pools[i]);
+            skua__remotes_unref(lead->pools[i]);
         }
     }
     skua__free(lead);
@@ -420,7 +433,7 @@ uint32_t skua__lead_share(uint32_t cores)
 
 /* --- pools ------------------------------------------------------------------------------------ */
 
-static bool enter_table(struct skua__lead *lead, struct skua__lanes *lanes)
+static bool enter_table(struct skua__lead *lead, struct skua__remotes *remotes)
 {
     lock(lead);
     uint32_t place = 0;
@@ -428,21 +441,21 @@ static bool enter_table(struct skua__lead *lead, struct skua__lanes *lanes)
         place++;
     }
     if (place < POOLS_MAX) {
-        lead->pools[place] = lanes;
+        lead->pools[place] = remotes;
         lead->pool_count = place + 1 > lead->pool_count ? place + 1 : lead->pool_count;
-        lanes->number = (uint16_t)(place + 1);
-        lanes->references = 1;
+        remotes->number = (uint16_t)(place + 1);
+        remotes->references = 1;
     }
     unlock(lead);
     return place < POOLS_MAX;
 }
 
-static void open_there(struct skua__lead *lead, struct skua__lanes *lanes,
+static void open_there(struct skua__lead *lead, struct skua__remotes *remotes,
                        const skua_pool_opts *opts)
 {
     struct skua__record_open open = {
         .init_hash = opts->init != NULL ? opts->init->name_hash : 0,
-        .payload_max = lanes->payload_max,
+        .payload_max = remotes->payload_max,
         .jobs_per_worker_max = opts->jobs_per_worker_max,
         .workers = opts->workers,
         .nice = opts->nice,
@@ -452,13 +465,13 @@ static void open_there(struct skua__lead *lead, struct skua__lanes *lanes,
     snprintf(open.name, sizeof open.name, "%s", opts->name != NULL ? opts->name : "");
     const struct skua__part parts[] = {{&open, sizeof open},
                                        {opts->init_in.data, opts->init_in.bytes}};
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+    for (uint32_t rank = 1; rank < remotes->count; rank++) {
         open.ranks = lead->members[rank].sharers;
-        if (skua__cluster_post(lead->cluster, rank, SKUA__RECORD_OPEN, lanes->number, lanes->serial,
-                               parts, SKUA_COUNT_OF(parts)) < 0) {
-            skua__pool_lock(lanes->pool);
-            lanes->lane[rank].is_lost = true;
-            skua__pool_unlock(lanes->pool);
+        if (skua__cluster_post(lead->cluster, rank, SKUA__RECORD_OPEN, remotes->number,
+                               remotes->serial, parts, SKUA_COUNT_OF(parts)) < 0) {
+            skua__pool_lock(remotes->pool);
+            remotes->remote[rank].is_lost = true;
+            skua__pool_unlock(remotes->pool);
         }
     }
     skua__cluster_ring(lead->cluster);
@@ -477,47 +490,47 @@ int skua__lead_attach(skua_pool *pool, const skua_pool_opts *opts)
                      SKUA__EAGER_BYTES);
         return 0;
     }
-    struct skua__lanes *lanes = skua__lanes_create(lead, pool, lead->cluster->size);
-    if (lanes == NULL) {
+    struct skua__remotes *remotes = skua__remotes_create(lead, pool, lead->cluster->size);
+    if (remotes == NULL) {
         return -ENOMEM;
     }
-    lanes->serial = skua__lead_serial(lead);
-    if (!enter_table(lead, lanes)) {
+    remotes->serial = skua__lead_serial(lead);
+    if (!enter_table(lead, remotes)) {
         skua__report("a pool stays on rank 0: there are %d already", POOLS_MAX);
-        skua__lanes_free(lanes);
+        skua__remotes_free(remotes);
         return 0;
     }
-    open_there(lead, lanes, opts);
+    open_there(lead, remotes, opts);
     return 0;
 }
 
-static struct skua__lanes *find(struct skua__lead *lead, const skua_pool *pool)
+static struct skua__remotes *find(struct skua__lead *lead, const skua_pool *pool)
 {
-    struct skua__lanes *lanes = NULL;
+    struct skua__remotes *remotes = NULL;
     lock(lead);
-    for (uint32_t i = 0; i < lead->pool_count && lanes == NULL; i++) {
-        lanes = lead->pools[i] != NULL && lead->pools[i]->pool == pool ? lead->pools[i] : NULL;
+    for (uint32_t i = 0; i < lead->pool_count && remotes == NULL; i++) {
+        remotes = lead->pools[i] != NULL && lead->pools[i]->pool == pool ? lead->pools[i] : NULL;
     }
     unlock(lead);
-    return lanes;
+    return remotes;
 }
 
 void skua__lead_stop(const skua_pool *pool)
 {
     struct skua__lead *lead = skua__lead_current();
-    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
-    if (lanes != NULL) {
-        skua__lanes_stop(lanes);
+    struct skua__remotes *remotes = lead != NULL ? find(lead, pool) : NULL;
+    if (remotes != NULL) {
+        skua__remotes_stop(remotes);
     }
 }
 
 /* H1 */
-static void leave_table(struct skua__lead *lead, struct skua__lanes *lanes)
+static void leave_table(struct skua__lead *lead, struct skua__remotes *remotes)
 {
     lock(lead);
-    lead->pools[lanes->number - 1] = NULL;
-    lanes->is_gone = true;
-    while (lead->visited == lanes) {
+    lead->pools[remotes->number - 1] = NULL;
+    remotes->is_gone = true;
+    while (lead->visited == remotes) {
         unlock(lead);
         skua__thread_yield();
         lock(lead);
@@ -528,31 +541,31 @@ static void leave_table(struct skua__lead *lead, struct skua__lanes *lanes)
 void skua__lead_detach(skua_pool *pool)
 {
     struct skua__lead *lead = skua__lead_current();
-    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
-    if (lanes == NULL) {
+    struct skua__remotes *remotes = lead != NULL ? find(lead, pool) : NULL;
+    if (remotes == NULL) {
         return;
     }
-    leave_table(lead, lanes);
+    leave_table(lead, remotes);
     skua__pool_lock(pool);
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
-        if (lanes->lane[rank].is_attached) {
-            skua__remote_detach(&lanes->lane[rank].remote);
+    for (uint32_t rank = 1; rank < remotes->count; rank++) {
+        if (remotes->remote[rank].is_attached) {
+            skua__lane_detach(&remotes->remote[rank].lane);
         }
     }
     skua__pool_unlock(pool);
-    for (uint32_t rank = 1; rank < lanes->count; rank++) {
+    for (uint32_t rank = 1; rank < remotes->count; rank++) {
         /* A rank that cannot be told keeps idle processes until it ends. */
-        int status = skua__cluster_post(lead->cluster, rank, SKUA__RECORD_CLOSE, lanes->number,
-                                        lanes->serial, NULL, 0);
+        int status = skua__cluster_post(lead->cluster, rank, SKUA__RECORD_CLOSE, remotes->number,
+                                        remotes->serial, NULL, 0);
         (void)status;
     }
     skua__cluster_ring(lead->cluster);
-    skua__lanes_unref(lanes);
+    skua__remotes_unref(remotes);
 }
 
 /* --- statistics ------------------------------------------------------------------------------- */
 
-static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
+static void own_stats(const skua_pool *pool, const struct skua__remotes *remotes,
                       skua_cluster_stats *stats)
 {
     skua_pool *mutable = (skua_pool *)(uintptr_t)pool; /* only its lock changes */
@@ -566,9 +579,9 @@ static void own_stats(const skua_pool *pool, const struct skua__lanes *lanes,
     stats->answered = pool->stats.answered;
     stats->failed = pool->failed;
     stats->busy_ns = pool->busy_ns;
-    for (uint32_t rank = 1; lanes != NULL && rank < lanes->count; rank++) {
-        stats->answered -= lanes->lane[rank].ended;
-        stats->failed -= lanes->lane[rank].stats.failed;
+    for (uint32_t rank = 1; remotes != NULL && rank < remotes->count; rank++) {
+        stats->answered -= remotes->remote[rank].ended;
+        stats->failed -= remotes->remote[rank].stats.failed;
     }
     skua__pool_unlock(mutable);
     stats->sent = stats->answered + all.running;
@@ -581,18 +594,18 @@ int skua_cluster_stats_get(const skua_pool *pool, uint32_t rank, skua_cluster_st
         return -ESHUTDOWN;
     }
     struct skua__lead *lead = skua__lead_current();
-    struct skua__lanes *lanes = lead != NULL ? find(lead, pool) : NULL;
+    struct skua__remotes *remotes = lead != NULL ? find(lead, pool) : NULL;
     if (rank >= (lead != NULL ? lead->cluster->size : 1)) {
         return -EINVAL;
     }
     if (rank == 0) {
-        own_stats(pool, lanes, stats);
+        own_stats(pool, remotes, stats);
         return 0;
     }
-    if (lanes != NULL) {
-        skua_pool *its = lanes->pool;
+    if (remotes != NULL) {
+        skua_pool *its = remotes->pool;
         skua__pool_lock(its);
-        *stats = lanes->lane[rank].stats;
+        *stats = remotes->remote[rank].stats;
         skua__pool_unlock(its);
     }
     memcpy(stats->host, skua__lead_host(lead, rank), sizeof stats->host);

@@ -1,4 +1,4 @@
-/* pool/cluster_wire.h: what the ranks of a cluster say to each other.
+/* cluster/wire.h: what the ranks of a cluster say to each other.
 
    A packet is a row of records. Both sides are the same program, which the first record checks, so
    numbers travel as they lie in memory. A receiver looks at sizes all the same, and takes a rank
@@ -12,8 +12,8 @@
        0 -> r          DONE          the answer's memory is needed no more
        0 -> r          CLOSE, STOP   end the pool, all; a BYE answers the second
        0 -> r          PING          a PONG answers it */
-#ifndef SKUA_POOL_CLUSTER_WIRE_H
-#define SKUA_POOL_CLUSTER_WIRE_H
+#ifndef SKUA_CLUSTER_WIRE_H
+#define SKUA_CLUSTER_WIRE_H
 
 #include <skua/cluster_transport.h>
 #include <skua/pool.h>

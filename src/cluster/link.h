@@ -1,14 +1,14 @@
-/* pool/cluster_link.h: the thread that owns the transport of a cluster.
+/* cluster/link.h: the thread that owns the transport of a cluster.
 
    It packs records into packets and takes them apart, sends and fetches large payloads piece by
    piece, notices silence, and sleeps when nothing is to be expected. What the records mean is its
-   user's affair: remote.c on rank 0, cluster_serve.c on the others. */
-#ifndef SKUA_POOL_CLUSTER_LINK_H
-#define SKUA_POOL_CLUSTER_LINK_H
+   user's affair: remote.c on rank 0, serve.c on the others. */
+#ifndef SKUA_CLUSTER_LINK_H
+#define SKUA_CLUSTER_LINK_H
 
 #include "base/list.h"
 #include "base/lock.h"
-#include "pool/cluster_wire.h"
+#include "cluster/wire.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -87,7 +87,7 @@ struct skua__cluster {
     /* Any thread. */
     _Atomic uint32_t bell; /* counts what was posted; the thread sleeps on it */
     _Atomic bool sleeps;   /* the bell is worth a wake */
-    _Atomic uint32_t step; /* how far the thread is: cluster_link.c */
+    _Atomic uint32_t step; /* how far the thread is: link.c */
     _Atomic bool has_lost; /* some rank */
     /* Thread only. */
     struct skua__list under_way; /* parcels that are being sent */
@@ -136,8 +136,9 @@ int skua__cluster_post(struct skua__cluster *cluster, uint32_t to, enum skua__re
                        uint16_t pool, uint64_t ticket, const struct skua__part parts[],
                        size_t count);
 
-/* Get the payload that `fetch` describes. Ring afterwards, unless in the thread. */
-void skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch);
+/* Get the payload that `fetch` describes. Returns 0 or -EOWNERDEAD: the rank is lost. Ring
+   afterwards, unless in the thread. */
+int skua__cluster_fetch(struct skua__cluster *cluster, struct skua__fetch *fetch);
 
 /* Something was posted. Cheap when the thread is awake. */
 void skua__cluster_ring(struct skua__cluster *cluster);
