@@ -12,8 +12,9 @@
         anything.
    (S4) When it ends there is no process, no fd and no other task of the pool.
    (S5) What DIED says has its effect in one turn under the lock: the job of the dead fails or waits
-        again, and the spare takes its place and the next job. Only then is the zygote asked for
-        another spare, so that its fork delays nobody.
+        again, and the spare takes its place and the next job. Only when those who were told have
+        run is the memory of the dead given back and the zygote asked for another spare, so that
+        neither delays anybody.
 
    If the runtime cancels it the program has forgotten the pool, or is ending: the pool is closed,
    and the rest happens in a shield. */
@@ -22,6 +23,7 @@
 
 #include <skua/io.h>
 #include <skua/scope.h>
+#include <skua/task.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -250,6 +252,13 @@ static int give_up(struct skua__process *process)
     return init_error;
 }
 
+/* (S5) Whoever was just told comes first, also if there is one worker thread. */
+static void let_others_run(void)
+{
+    int error = skua_yield();
+    (void)error; /* cancelled: the next wait will say so again */
+}
+
 static void bid_farewell(struct skua__process *process, const struct skua__message *message)
 {
     skua_pool *pool = process->pool;
@@ -257,9 +266,10 @@ static void bid_farewell(struct skua__process *process, const struct skua__messa
     skua__pool_lock(pool);
     process->life.is_oom = (message->flags & SKUA__MESSAGE_OOM) != 0;
     const bool did_nothing = process->ring.last == 0 && process->state != SKUA__PROCESS_DOOMED;
-    process->references++; /* for what its init job has said */
+    process->references++; /* for what its init job has said, and so that its memory stays */
     skua__pool_unlock(pool);
     remove_process(process, status);
+    let_others_run();
     const int init_error = give_up(process);
     if (did_nothing && WIFEXITED(status)) {
         cannot_make(pool, -ECHILD); /* it did not get through its own set-up */
