@@ -195,9 +195,9 @@ static bool has_own_work(const struct skua__worker *worker)
     return skua__ring_count(&worker->ring) > 0 || skua__load(&worker->lifo, relaxed) != NULL;
 }
 
-/* One more stand-in. It is counted before it begins: else it could run a task while all workers that
-   count are parked, and that looks like quiet: the virtual clock would move, and a deadlock be told.
-   The monitor alone changes the count. */
+/* One more stand-in. It is counted before it begins: else it could run a task while all workers
+   that count are parked, and that looks like quiet: the virtual clock would move, and a deadlock be
+   told. The monitor alone changes the count. */
 static bool start_stand_in(skua_runtime *runtime)
 {
     const uint32_t index = skua__load(&runtime->workers_started, relaxed);
