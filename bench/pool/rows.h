@@ -20,7 +20,7 @@ enum {
     }
 #define POOL_CASE_CALL(run_, enter_)                                                               \
     {                                                                                              \
-        .name = "pool-call", .units = {"us"}, .count = 50000, .run = (run_), .enter = (enter_)    \
+        .name = "pool-call", .units = {"us"}, .count = 50000, .run = (run_), .enter = (enter_)     \
     }
 #define POOL_CASE_CALL_64(run_, enter_)                                                            \
     {                                                                                              \
