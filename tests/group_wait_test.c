@@ -3,16 +3,6 @@
 
 #include <skua/testing.h>
 
-/* Under the virtual clock no moment comes while anybody has something to do. */
-static void run_virtually_on_1_2_4(skua_fn fn)
-{
-    for (uint32_t workers = 1; workers <= 4; workers *= 2) {
-        const skua_test_opts opts = {
-            .workers = workers, .virtual_clock = true, .timeout_ns = TEST_PATIENCE_NS};
-        CHECK_INT(skua_test_run(&opts, fn, NULL), 0);
-    }
-}
-
 /* --- started ---------------------------------------------------------------------------------- */
 
 typedef struct server {
