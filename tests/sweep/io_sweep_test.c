@@ -149,7 +149,8 @@ static void make_listener(void)
 {
     socklen_t bytes = sizeof address;
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    client_count = accepted = 0;
+    client_count = 0;
+    accepted = 0;
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     SAME(bind(listener, (struct sockaddr *)&address, bytes), 0);
     SAME(listen(listener, 8), 0);
