@@ -277,7 +277,11 @@ static void a_loss_that_is_told_is_told_once(void **state)
     mock_lose(&world, 1, true);
     await(&sides[0].losses, 1);
     CHECK_STR(sides[0].why, "the test has lost it");
-    post_numbered(0, 0, 0); /* nothing, with a ring */
+    char copy[1];
+    struct skua__fetch late = {.from = 1, .data = copy, .bytes = 1, .arrived = on_arrived};
+    CHECK_INT(skua__cluster_fetch(sides[0].cluster, &late), -EOWNERDEAD);
+    CHECK(!skua__link_is_linked(&late.link)); /* it is ours to free: nobody will end it */
+    post_numbered(0, 0, 0);                   /* nothing, with a ring */
     CHECK_INT(atomic_load(&sides[0].losses), 1);
     end();
 }

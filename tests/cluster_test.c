@@ -22,6 +22,21 @@ static int complain(skua_bytes in, skua_reply *reply)
 }
 SKUA_JOB(complain);
 
+/* Three times as many pieces as are asked for at a time. */
+enum { SWOLLEN = 3 * SKUA__PIECES_AT_ONCE * SKUA__PIECE_BYTES };
+
+static int swell(skua_bytes in, skua_reply *reply)
+{
+    char *answer = skua_job_reserve(reply, SWOLLEN);
+    if (answer == NULL) {
+        return -ENOMEM;
+    }
+    memset(answer, 's', SWOLLEN);
+    skua_job_commit(reply, SWOLLEN);
+    return 0;
+}
+SKUA_JOB(swell);
+
 /* --- a cluster -------------------------------------------------------------------------------- */
 
 static struct {
@@ -31,7 +46,39 @@ static struct {
     pthread_t servers[RANKS];
     skua_pool *pool;
     size_t payload_max;
+    atomic_uint pulled; /* pieces that rank 0 has asked for */
 } all;
+
+static int count_and_receive(void *self, uint32_t from, uint32_t id, void *data, size_t bytes,
+                             void *token)
+{
+    atomic_fetch_add(&all.pulled, 1);
+    return mock_receive_payload(self, from, id, data, bytes, token);
+}
+
+/* With no rank lost, nothing is waited for when ranks are told to stop, nor at the end. */
+static void check_claims(void)
+{
+    bool is_whole = true;
+    for (uint32_t rank = 0; rank < RANKS; rank++) {
+        is_whole = is_whole && !atomic_load(&all.world.ranks[rank].is_gone);
+    }
+    CHECK(!is_whole || all.world.ranks[0].claims == NULL);
+}
+
+static int look_and_send(void *self, uint32_t to, const void *data, size_t bytes, void *token)
+{
+    struct skua__record record;
+    for (size_t at = 0; at < bytes;) {
+        memcpy(&record, (const char *)data + at, sizeof record);
+        if (record.kind == SKUA__RECORD_STOP) {
+            check_claims();
+        }
+        at += (record.bytes + SKUA__RECORD_ALIGNMENT - 1) / SKUA__RECORD_ALIGNMENT *
+              SKUA__RECORD_ALIGNMENT;
+    }
+    return mock_send(self, to, data, bytes, token);
+}
 
 static void *serve(void *arg)
 {
@@ -109,8 +156,11 @@ static void in_cluster(skua_fn fn, uint32_t workers, int64_t delay_ns, int64_t s
     for (uint32_t rank = 1; rank < RANKS; rank++) {
         CHECK_INT(pthread_create(&all.servers[rank], NULL, serve, &all.world.ranks[rank]), 0);
     }
-    const skua_cluster_transport transport = mock_transport(&all.world, 0);
+    skua_cluster_transport transport = mock_transport(&all.world, 0);
     const char *why = NULL;
+    transport.receive_payload = count_and_receive;
+    transport.send = look_and_send;
+    atomic_store(&all.pulled, 0);
     all.cluster = NULL;
     CHECK_INT(skua__cluster_create(&all.cluster, &transport, &why), 0);
     if (silence_ns != 0) {
@@ -129,6 +179,7 @@ static void in_cluster(skua_fn fn, uint32_t workers, int64_t delay_ns, int64_t s
         atomic_store(&all.world.ranks[rank].is_to_end, atomic_load(&all.world.ranks[rank].is_gone));
         pthread_join(all.servers[rank], NULL);
     }
+    check_claims();
     mock_free(&all.world);
     CHECK_INT(skua_cluster_size(), 1);
 }
@@ -380,6 +431,25 @@ static void a_silent_rank_is_given_up_at_the_end(void **state)
     in_cluster(nothing_more, 2, 0, SKUA_MS(200));
 }
 
+/* Pieces of answers are on their way, and more are to be asked for, when their callers give up and
+   the program ends. */
+static int leave_while_pulling(void *arg)
+{
+    ask_all(&swell_job, (skua_call_opts){.grace_ns = SKUA_MS(1)}, FOREVER);
+    while (atomic_load(&all.pulled) == 0) {
+        CHECK_INT(skua_sleep(skua_after(SKUA_MS(EVERY_MS))), 0);
+    }
+    skua_task_cancel_all(asking, ASKED);
+    CHECK(answers_are(-ECANCELED, 0, NULL) <= ASKED);
+    return 0;
+}
+
+static void ranks_end_when_all_that_was_asked_for_has_come(void **state)
+{
+    all.payload_max = SWOLLEN;
+    in_cluster(leave_while_pulling, 2, SKUA_MS(50), 0);
+}
+
 /* The pool is destroyed under its jobs, and nobody is given up for that. */
 static int left_in_turn(void *arg)
 {
@@ -485,6 +555,7 @@ int main(void)
         TEST(deadlines_are_kept_while_a_rank_is_silent),
         TEST(a_silent_rank_is_given_up),
         TEST(a_silent_rank_is_given_up_at_the_end),
+        TEST(ranks_end_when_all_that_was_asked_for_has_come),
         TEST(a_pool_is_destroyed_whatever_ranks_do),
         TEST(each_job_has_one_outcome),
     };

@@ -6,6 +6,8 @@
    (H2) Nothing is sent to a rank before it has said hello, and is the same program.
    (H3) A pool's number may be used again; its serial number is not, and neither are tickets. So
         what comes late for an earlier pool is not taken for a later one's.
+   (H4) STOP goes out when nothing is fetched from any rank, and nothing is fetched after it: a rank
+        that has ended would never send what it is asked for.
 
    The lock is held for some instructions at a time, and no other is taken under it. */
 #include "cluster/lead.h"
@@ -50,6 +52,7 @@ struct skua__lead {
     _Atomic uint32_t hellos;
     _Atomic uint32_t ended; /* ranks that have left or are lost */
     _Atomic bool is_ending;
+    bool has_told_stop;    /* to all; the thread's */
     _Atomic bool is_wrong; /* `why` says what */
     char why[WHY_BYTES];
     struct skua__cluster *cluster;
@@ -197,7 +200,7 @@ static bool on_bye(struct skua__lead *lead, uint32_t from)
 static bool on_pool_record(struct skua__lead *lead, uint32_t from,
                            const struct skua__record *record)
 {
-    struct skua__remotes *remotes = visit(lead, record->pool);
+    struct skua__remotes *remotes = lead->has_told_stop ? NULL : visit(lead, record->pool);
     if (remotes == NULL) {
         return true;
     }
@@ -241,9 +244,26 @@ static bool on_piece(void *arg, uint32_t to, const struct skua__record *record, 
     return is_sense;
 }
 
+/* Once nothing is fetched any more (H4). */
+static bool tell_stop(struct skua__lead *lead)
+{
+    struct skua__cluster *cluster = lead->cluster;
+    if (!skua__load(&lead->is_ending, relaxed) || lead->has_told_stop ||
+        skua__cluster_fetches(cluster)) {
+        return false;
+    }
+    lead->has_told_stop = true;
+    for (uint32_t rank = 1; rank < cluster->size; rank++) {
+        /* One that cannot be told is waited for in vain, and ended with the rest. */
+        int status = skua__cluster_post(cluster, rank, SKUA__RECORD_STOP, 0, 0, NULL, 0);
+        (void)status;
+    }
+    return true;
+}
+
 static bool work(void *arg)
 {
-    bool has_moved = false;
+    bool has_moved = tell_stop(arg);
     uint32_t count = pool_count(arg);
     for (uint32_t number = 1; number <= count; number++) {
         struct skua__remotes *remotes = visit(arg, number);
@@ -394,12 +414,7 @@ void skua__lead_end(struct skua__lead *lead, int code)
 {
     struct skua__cluster *cluster = lead->cluster;
     skua__store(&lead->is_ending, true, relaxed);
-    for (uint32_t rank = 1; rank < cluster->size; rank++) {
-        /* One that cannot be told is waited for in vain, and ended with the rest. */
-        int status = skua__cluster_post(cluster, rank, SKUA__RECORD_STOP, 0, 0, NULL, 0);
-        (void)status;
-    }
-    skua__cluster_ring(cluster);
+    skua__cluster_ring(cluster); /* for tell_stop() */
     if (!await(lead, &lead->ended, cluster->size - 1, false, skua__clock_real_ns() + END_NS)) {
         skua__store(&cluster->has_lost, true, relaxed);
     }

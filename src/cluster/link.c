@@ -407,6 +407,14 @@ static bool pull_all(struct skua__cluster *cluster)
     return has_pulled;
 }
 
+bool skua__cluster_fetches(struct skua__cluster *cluster)
+{
+    lock(cluster);
+    bool is_any = !skua__list_is_empty(&cluster->fetches);
+    unlock(cluster);
+    return is_any || !skua__list_is_empty(&cluster->asked);
+}
+
 static void on_received(void *arg, void *token)
 {
     struct skua__cluster *cluster = arg;

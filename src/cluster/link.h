@@ -147,6 +147,9 @@ bool skua__cluster_is_lost(const struct skua__cluster *cluster, uint32_t rank);
 
 /* --- in the thread --- */
 
+/* Whether a payload is on its way to here, or to be asked for. Those of lost ranks do not count. */
+bool skua__cluster_fetches(struct skua__cluster *cluster);
+
 /* The rank has done what cannot be, or is gone. Any number of times. */
 void skua__cluster_lose(struct skua__cluster *cluster, uint32_t rank, const char *why);
 

@@ -56,6 +56,17 @@ static int complete_once(skua_task **tasks, int64_t budget)
     return 0;
 }
 
+/* How many allocations that needs. */
+static int count_needed(int (*way)(skua_task **, int64_t), skua_task **tasks)
+{
+    int budget = 0;
+    for (int status = -ENOMEM; status < 0; budget++) {
+        status = way(tasks, budget);
+        CHECK(status == 0 || status == -ENOMEM);
+    }
+    return budget - 1;
+}
+
 static int tasks_body(void *arg)
 {
     static int (*const ways[])(skua_task **, int64_t) = {gather_once, wait_once, complete_once};
@@ -68,12 +79,12 @@ static int tasks_body(void *arg)
         CHECK_INT(status_of(tasks[i]), 0);
     }
     for (int way = 0; way < 3; way++) {
-        int budget = 0;
-        for (int status = -ENOMEM; status < 0; budget++) {
-            status = ways[way](tasks, budget);
-            CHECK(status == 0 || status == -ENOMEM);
+        /* Other threads of the runtime may use up some of the budget: a stand-in that begins. */
+        int count = count_needed(ways[way], tasks);
+        for (int again = 0; count > needed[way] && again < 10; again++) {
+            count = count_needed(ways[way], tasks);
         }
-        CHECK_INT(budget - 1, needed[way]);
+        CHECK_INT(count, needed[way]);
     }
     allow(0); /* a few need none */
     CHECK_INT(skua_gather(tasks, 16, NULL, SKUA_FOREVER), 0);
@@ -120,7 +131,7 @@ static int use_cache(int64_t budget)
     return status;
 }
 
-static int cache_body(void *arg)
+static int count_needed_by_cache(void)
 {
     int budget = 0;
     for (int status = -ENOMEM; status < 0; budget++) {
@@ -128,7 +139,17 @@ static int cache_body(void *arg)
         CHECK(status == 0 || status == -ENOMEM);
         CHECK(budget < BUDGET_MAX);
     }
-    CHECK_INT(budget - 1, 4); /* the cache, its chains, two entries */
+    return budget - 1;
+}
+
+static int cache_body(void *arg)
+{
+    enum { NEEDED = 4 }; /* the cache, its chains, two entries */
+    int count = count_needed_by_cache();
+    for (int again = 0; count > NEEDED && again < 10; again++) { /* as above */
+        count = count_needed_by_cache();
+    }
+    CHECK_INT(count, NEEDED);
     return 0;
 }
 
