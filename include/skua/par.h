@@ -102,8 +102,9 @@ int skua_scan(void *items, size_t count, void *context, const skua_scan_opts *op
 typedef int (*skua_compare_fn)(const void *left, const void *right, void *context);
 
 /* Sort in place; items that compare equal come in any order. If the scope is cancelled it returns
-   -ECANCELED, and the items are in some other order, none lost. That also holds for a compare
-   function which contradicts itself: the sort ends and touches nothing outside of the array.
+   -ECANCELED, and the items are in some other order, none lost; it looks for that between steps of
+   some thousand items, so that fewer are sorted all the same. Nothing is lost by a compare function
+   that contradicts itself either: the sort ends and touches nothing outside of the array.
    Returns 0 or -ECANCELED. Call from anywhere. May switch. Cost: O(count log count) always, less
    for sorted input; no allocation.
    After Peters, "Pattern-defeating Quicksort" (2021), and Edelkamp, Weiss, "BlockQuicksort". */
