@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures Skua and its peers side by side, and writes what came out: benchmarks.md, bench.json and two charts,
-# benchmarks.svg and benchmarks-ratio.svg. Takes half an hour; the machine should be idle.
+# benchmarks.svg and benchmarks-ratio.svg. Takes some 40 minutes; the machine should be idle.
 #
 #   sh bench/compare.sh [OPTION...] [WHAT...]
 #
