@@ -29,22 +29,6 @@ static inline bool skua__link_is_linked(const struct skua__link *link)
     return link->next != NULL;
 }
 
-static inline void skua__list_push_back(struct skua__list *list, struct skua__link *link)
-{
-    link->next = &list->head;
-    link->prev = list->head.prev;
-    list->head.prev->next = link;
-    list->head.prev = link;
-}
-
-static inline void skua__list_push_front(struct skua__list *list, struct skua__link *link)
-{
-    link->prev = &list->head;
-    link->next = list->head.next;
-    list->head.next->prev = link;
-    list->head.next = link;
-}
-
 /* Behind `before`, which is in the list, or its head. */
 static inline void skua__list_insert_behind(struct skua__link *before, struct skua__link *link)
 {
@@ -52,6 +36,16 @@ static inline void skua__list_insert_behind(struct skua__link *before, struct sk
     link->next = before->next;
     before->next->prev = link;
     before->next = link;
+}
+
+static inline void skua__list_push_back(struct skua__list *list, struct skua__link *link)
+{
+    skua__list_insert_behind(list->head.prev, link);
+}
+
+static inline void skua__list_push_front(struct skua__list *list, struct skua__link *link)
+{
+    skua__list_insert_behind(&list->head, link);
 }
 
 static inline void skua__list_remove(struct skua__link *link)
